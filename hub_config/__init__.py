@@ -1,0 +1,1 @@
+"""JupyterHub as the facility's front door, configured by ``facility.yaml``."""
