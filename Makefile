@@ -46,7 +46,7 @@ bench: install-dev ## Measure, side by side with bare JupyterHub and dask-gatewa
 lint: install-dev ## Style, formatting, who imports whom, nothing of this machine
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	.ci/check-names
 
 type: install-dev ## Static types
