@@ -1,0 +1,64 @@
+"""Where samples lie on disk, and how a file appears there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from facility.errors import UsageError
+
+SPARE_BYTES = 64 * 2**20
+"""Free space that a fetch leaves on the disk."""
+
+
+def cache_dir() -> Path:
+    """Return ``$XDG_CACHE_HOME/analysis-facility/samples`` (it may not exist)."""
+    return platformdirs.user_cache_path("analysis-facility", appauthor=False) / (
+        "samples"
+    )
+
+
+def ensure_space(directory: Path, needed_bytes: int) -> None:
+    """Raise ``UsageError`` if the disk of ``directory`` has too little free space."""
+    existing = next(p for p in (directory, *directory.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes + SPARE_BYTES:
+        raise UsageError(
+            f"the disk of {existing} is full: {free // 2**20} MiB free, "
+            f"{(needed_bytes + SPARE_BYTES) // 2**20} MiB needed; free some, or set "
+            "XDG_CACHE_HOME to another disk"
+        )
+
+
+@contextlib.contextmanager
+def draft(target: Path) -> Iterator[Path]:
+    """Yield a path of its own to write to; it becomes ``target`` if all went well.
+
+    Several processes may do this at once: each has its own draft, the last rename
+    wins and every reader sees a whole file.
+
+    Raises:
+        UsageError: the disk is full or not writable.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".draft-", dir=target.parent, ignore_cleanup_errors=True
+        ) as scratch:
+            path = Path(scratch) / target.name
+            yield path
+            os.replace(path, target)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            raise
+        raise UsageError(
+            f"cannot write {target}: {os.strerror(error.errno)}; free some space, or "
+            "set XDG_CACHE_HOME to a directory that you can write"
+        ) from error
