@@ -111,3 +111,19 @@ async def end(process: ProcessIdentity, *, grace_s: float) -> bool:
         return True
     send_signal(process, signal.SIGKILL)
     return await wait_gone(process, 5)
+
+
+def session_members(session: int) -> list[ProcessIdentity]:
+    """Return the living processes of a session (proc(5), field 6 of ``stat``)."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        process = identify(int(entry.name)) if int(fields[3]) == session else None
+        if process is not None:
+            members.append(process)
+    return members

@@ -1,0 +1,1 @@
+"""dask-gateway for a facility: per-user Dask clusters as local processes."""

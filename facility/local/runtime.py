@@ -73,6 +73,16 @@ class Runtime(BaseModel):
         return (self.secrets_dir / name).read_text().strip()
 
     @property
+    def clusters_dir(self) -> Path:
+        """Where Dask clusters have their folders, each its user's own.
+
+        Root's state is closed to others, so with several users it is elsewhere.
+        """
+        if self.multi_user:
+            return Path("/var/lib/analysis-facility") / self.id / "clusters"
+        return self.state_dir / "clusters"
+
+    @property
     def public_url(self) -> str:
         """Where people go, without a trailing slash."""
         scheme = "https" if self.spec.hub.tls_certificate else "http"

@@ -1,0 +1,384 @@
+"""dask-gateway's backend of a facility: clusters as processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from dask_gateway_server.backends.base import PublicException
+from dask_gateway_server.backends.db_base import (
+    Cluster,
+    DBBackendBase,
+    JobStatus,
+    Worker,
+    timestamp,
+)
+from dask_gateway_server.models import User
+from traitlets import Instance, default
+
+from facility.broker import LeaseStore
+from facility.environment import describe
+from facility.local.runtime import Runtime
+from facility.process import ProcessIdentity, end, session_members, wait_gone
+from gateway.ceilings import ClusterCeilings
+from gateway.clusters import FacilityClusterConfig, options_for
+from gateway.limits import Limiter
+from gateway.notebook import Notebook, mismatch
+from gateway.preload_worker import EXPECTED
+from gateway.users import UnknownUserError, base_environment, identity_of
+from gateway.warm import MALLOC, Order, Template
+from gateway.workdir import Workdir, remove_old
+
+STOP_GRACE_S = 5
+SWEEP_PERIOD_S = 1
+KEEP_LOGS_S = 24 * 3600
+LOST_SCHEDULER_S = 60
+"""A worker that hears nothing of its scheduler for so long ends by itself."""
+
+
+class FacilityBackend(DBBackendBase):  # type: ignore[misc]
+    """Runs every cluster as processes of its user, below the file's ceilings.
+
+    Nothing depends on this process staying alive: schedulers and workers are found
+    again by the claims in their folders, leases by the ids of what holds them.
+    """
+
+    runtime: Runtime = Instance(Runtime)
+    cluster_config_class = FacilityClusterConfig
+    default_host = "127.0.0.1"
+
+    @default("runtime")
+    def _default_runtime(self) -> Runtime:
+        return Runtime.from_environment()
+
+    async def setup(self, app: Any) -> None:
+        self.cluster_options = options_for(self.runtime.spec)
+        self._store = LeaseStore(self.runtime.state_dir / "broker.sqlite")
+        self._ceilings = ClusterCeilings(self.runtime.spec, self._store)
+        self._template = Template(self.log)
+        self._limiter = Limiter.probe(self.runtime.id)
+        self._watchers: set[asyncio.Task[None]] = set()
+        self.runtime.clusters_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        await super().setup(app)
+
+    # -- admission -----------------------------------------------------------------
+
+    async def start_cluster(self, user: User, cluster_options: dict[str, Any]) -> str:
+        """Create a cluster, or say in one line why not (ceilings, environment)."""
+        options, config = await self.process_cluster_options(user, cluster_options)
+        try:
+            identity_of(self.runtime, user.name)
+            notebook = Notebook.parse(config.notebook)
+        except (UnknownUserError, ValueError) as error:
+            raise PublicException(str(error)) from error
+        config.prefix = self._prefix(config.prefix, notebook)
+        different = await self._mismatch(notebook, Path(config.prefix))
+        if different is not None:
+            raise PublicException(different)
+        # The declared environment is needed by workers, not by people who list clusters.
+        options["notebook"] = {}
+        cluster = self.db.create_cluster(user.name, options, config.to_dict())
+        why = self._ceilings.admit_cluster(cluster)
+        if why is not None:
+            self._give_up(cluster)
+            raise PublicException(f"no new cluster: {why}")
+        self.log.info("Created cluster %s for user %s", cluster.name, user.name)
+        self.queue.put(cluster)
+        return str(cluster.name)
+
+    def _prefix(self, asked: str, notebook: Notebook) -> str:
+        """The workers' environment: asked for, else the notebook's, else ours."""
+        return str(asked or notebook.prefix or sys.prefix)
+
+    async def _mismatch(self, notebook: Notebook, prefix: Path) -> str | None:
+        if notebook.environment is None:
+            return None
+        if not self.runtime.spec.gateway.refuse_other_environments:
+            return None
+        if self.runtime.multi_user and prefix != Path(sys.prefix):
+            return None  # root reads nothing of a user's: his workers check themselves
+        try:
+            workers = await asyncio.to_thread(describe, prefix)
+        except ValueError as error:
+            return f"environment {prefix}: {error}"
+        return mismatch(notebook.environment, workers)
+
+    def _give_up(self, cluster: Cluster) -> None:
+        self.db.update_cluster(
+            cluster,
+            status=JobStatus.FAILED,
+            target=JobStatus.FAILED,
+            stop_time=timestamp(),
+        )
+        cluster.ready.set()
+        cluster.shutdown.set()
+
+    async def forward_message_to_scheduler(
+        self, cluster: Any, msg: dict[str, Any]
+    ) -> None:
+        """Pass the message on, unless it asks for more workers than may be had."""
+        if msg["op"] == "scale":
+            record = self.db.get_cluster(cluster.name)
+            why = self._ceilings.would_refuse(record, msg["count"])
+            if why is not None:
+                raise PublicException(f"not scaled to {msg['count']} workers: {why}")
+        await super().forward_message_to_scheduler(cluster, msg)
+
+    async def _check_cluster_scale(self, cluster: Cluster) -> None:
+        """Create the workers that are missing, as far as the ceilings allow now."""
+        if cluster.worker_start_failure_count >= self.worker_start_failure_limit:
+            await super()._check_cluster_scale(cluster)
+            return
+        for _ in range(cluster.count - len(cluster.active_workers())):
+            worker = self.db.create_worker(cluster)
+            why = self._ceilings.admit_worker(cluster, worker.name)
+            if why is not None:
+                self.db.update_worker(
+                    worker,
+                    status=JobStatus.STOPPED,
+                    target=JobStatus.STOPPED,
+                    stop_time=timestamp(),
+                )
+                self.log.info("Cluster %s waits for a worker: %s", cluster.name, why)
+                return
+            self.queue.put(worker)
+
+    # -- life ----------------------------------------------------------------------
+
+    async def do_setup(self) -> None:
+        """Find what lives from before, and begin to sweep."""
+        for cluster in list(self.db.active_clusters()):
+            if self._ceilings.admit_cluster(cluster) is not None:
+                await self.stop_cluster(cluster.name, failed=True)
+            for item in (cluster, *cluster.workers.values()):
+                process = self._process_of(item)
+                if process is not None:
+                    self._watch(item, process)
+        self.task_pool.spawn(self._warm_up())
+        self.task_pool.spawn(self._sweep_loop())
+
+    async def do_cleanup(self) -> None:
+        for task in self._watchers:
+            task.cancel()
+        await self._template.close()
+        self._store.close()
+
+    async def _warm_up(self) -> None:
+        """Import Dask when the hub is up: together they would only be later both."""
+        url = f"{self.runtime.hub_api_url}/"
+        for _ in range(60):
+            try:
+                async with self.session.get(url) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                pass
+            await asyncio.sleep(0.5)
+        await self._template.warm_up()
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_PERIOD_S)
+            try:
+                await self._sweep()
+            except Exception:
+                self.log.warning("Exception while sweeping", exc_info=True)
+
+    async def _sweep(self) -> None:
+        """End what nobody owns, free what nobody holds, retry what waits."""
+        active = list(self.db.active_clusters())
+        held = {c.name for c in active}
+        for cluster in active:
+            workers = [
+                w for w in cluster.workers.values() if w.status < JobStatus.STOPPED
+            ]
+            held.update(w.name for w in workers)
+            if self._orphaned_for_s(cluster) > self._allowed_alone_s(cluster):
+                self.log.info("Cluster %s: its notebook is gone", cluster.name)
+                await self.stop_cluster(cluster.name)
+            elif cluster.status == JobStatus.RUNNING and cluster.count > len(
+                cluster.active_workers()
+            ):
+                self.queue.put(cluster)
+        self._ceilings.keep_only(held)
+
+    def _orphaned_for_s(self, cluster: Cluster) -> float:
+        """For how long its notebook has been gone, as far as we have seen."""
+        if not Notebook.parse(cluster.config.notebook).is_gone():
+            cluster.orphaned_since = None
+            return 0
+        if getattr(cluster, "orphaned_since", None) is None:
+            cluster.orphaned_since = time.monotonic()
+        return float(time.monotonic() - cluster.orphaned_since)
+
+    def _allowed_alone_s(self, cluster: Cluster) -> float:
+        timeout_s = self.runtime.spec.gateway.orphan_timeout
+        return float(max(timeout_s, cluster.config.detached_s))
+
+    # -- processes -----------------------------------------------------------------
+
+    def _workdir(self, cluster: Cluster) -> Workdir:
+        return Workdir(self.runtime.clusters_dir / cluster.name)
+
+    def get_tls_paths(self, cluster: Cluster) -> tuple[str, str]:
+        workdir = self._workdir(cluster)
+        return str(workdir.certificate), str(workdir.key)
+
+    def get_env(self, cluster: Cluster) -> dict[str, str]:
+        threads = str(cluster.config.worker_threads)
+        return {
+            **base_environment(self.runtime, cluster.username),
+            **MALLOC,
+            **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")},
+            **super().get_env(cluster),
+        }
+
+    async def do_start_cluster(
+        self, cluster: Cluster
+    ) -> AsyncIterator[dict[str, Any]]:
+        notebook = Notebook.parse(cluster.config.notebook)
+        known = notebook.environment
+        self._workdir(cluster).create(
+            certificate=cluster.tls_cert,
+            key=cluster.tls_key,
+            environment=None if known is None else known.to_json(),
+            owner=identity_of(self.runtime, cluster.username),
+        )
+        # Recorded before the process exists: its claim is found through the folder.
+        yield {}
+        process = await self._start(
+            cluster,
+            "scheduler",
+            self.get_scheduler_command(cluster)[len(cluster.config.scheduler_cmd) :],
+            self.get_scheduler_env(cluster),
+        )
+        yield {"process": process.to_json()}
+        self._watch(cluster, process)
+
+    async def do_start_worker(self, worker: Worker) -> AsyncIterator[dict[str, Any]]:
+        cluster = worker.cluster
+        workdir = self._workdir(cluster)
+        environment = self.get_worker_env(cluster)
+        if workdir.expected_environment.exists():
+            environment[EXPECTED] = str(workdir.expected_environment)
+        command = self.get_worker_command(cluster, worker.name)
+        process = await self._start(
+            cluster,
+            worker.name,
+            [
+                *command[len(cluster.config.worker_cmd) :],
+                # The gateway starts another one when a worker ends.
+                "--no-nanny",
+                "--death-timeout",
+                str(LOST_SCHEDULER_S),
+                "--local-directory",
+                str(workdir.spill),
+                "--preload",
+                "gateway.preload_worker",
+            ],
+            environment,
+        )
+        yield {"process": process.to_json()}
+        self._watch(worker, process)
+
+    async def _start(
+        self, cluster: Cluster, name: str, arguments: list[str], env: dict[str, str]
+    ) -> ProcessIdentity:
+        """Start a process of the cluster, or find the one that has this name."""
+        workdir = self._workdir(cluster)
+        user = identity_of(self.runtime, cluster.username)
+        found = workdir.claimed(name, uid=os.getuid() if user is None else user.uid)
+        if found is not None:
+            return found
+        config = cluster.config
+        is_worker = name != "scheduler"
+        limits = self._limiter.limit(
+            f"{cluster.name}-{name}",
+            cores=config.worker_cores if is_worker else config.scheduler_cores,
+            memory=config.worker_memory if is_worker else config.scheduler_memory,
+        )
+        foreign = Path(config.prefix) != Path(sys.prefix)
+        return await self._template.fork(
+            Order(
+                role="worker" if is_worker else "scheduler",
+                arguments=tuple(arguments),
+                environment=env,
+                folder=workdir.path,
+                log=workdir.log(name),
+                claim=workdir.claim(name),
+                user=user,
+                cgroups=limits.procs,
+                cpus=limits.cpus,
+                python=f"{config.prefix}/bin/python" if foreign else None,
+            )
+        )
+
+    def _process_of(self, item: Cluster | Worker) -> ProcessIdentity | None:
+        try:
+            return ProcessIdentity.from_json(item.state.get("process"))
+        except ValueError:
+            return None
+
+    def _watch(self, item: Cluster | Worker, process: ProcessIdentity) -> None:
+        """React at once when a process ends, whoever its parent is."""
+
+        async def watch() -> None:
+            await wait_gone(process)
+            if item.target > JobStatus.RUNNING or item.status >= JobStatus.STOPPED:
+                return
+            self.log.info("Process %d of %s ended", process.pid, item.name)
+            expected = isinstance(item, Worker) and item.close_expected
+            target = JobStatus.STOPPED if expected else JobStatus.FAILED
+            if isinstance(item, Worker):
+                if item.status < JobStatus.RUNNING:
+                    item.cluster.worker_start_failure_count += 1
+                self.db.update_worker(item, target=target)
+            else:
+                self.db.update_cluster(item, target=target)
+            self.queue.put(item)
+
+        task = asyncio.create_task(watch())
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+    async def _end(self, cluster: Cluster, name: str, item: Cluster | Worker) -> None:
+        """End a process with all its descendants."""
+        user = identity_of(self.runtime, cluster.username)
+        uid = os.getuid() if user is None else user.uid
+        process = self._process_of(item) or self._workdir(cluster).claimed(
+            name, uid=uid
+        )
+        if process is not None:
+            await end(process, grace_s=STOP_GRACE_S)
+            for member in session_members(process.pid):
+                await end(member, grace_s=0)
+        self._limiter.release(f"{cluster.name}-{name}")
+
+    async def do_stop_worker(self, worker: Worker) -> None:
+        await self._end(worker.cluster, worker.name, worker)
+        self._ceilings.release(worker.name)
+
+    async def do_stop_cluster(self, cluster: Cluster) -> None:
+        await self._end(cluster, "scheduler", cluster)
+        self._workdir(cluster).remove_private()
+        remove_old(
+            self.runtime.clusters_dir,
+            before=time.time() - KEEP_LOGS_S,
+            keep=set(self.db.name_to_cluster),
+        )
+        self._ceilings.release(cluster.name)
+
+    async def do_check_clusters(self, clusters: list[Cluster]) -> list[bool]:
+        return [self._runs(cluster) for cluster in clusters]
+
+    async def do_check_workers(self, workers: list[Worker]) -> list[bool]:
+        return [self._runs(worker) for worker in workers]
+
+    def _runs(self, item: Cluster | Worker) -> bool:
+        process = self._process_of(item)
+        return process is not None and process.is_alive()

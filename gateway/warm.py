@@ -1,0 +1,158 @@
+"""The gateway's side of the template: keeps one alive and orders processes from it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from facility.process import ProcessIdentity, boot_id
+
+READY_TIMEOUT_S = 60
+
+MALLOC = {
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+}
+"""Keep freed memory in the process: arrays of tens of megabytes come and go with
+every chunk, and to get them anew from the kernel costs more than to fill them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user that a process runs as."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A scheduler or worker to be forked."""
+
+    role: Literal["scheduler", "worker"]
+    arguments: tuple[str, ...]
+    """Arguments of ``dask scheduler`` or ``dask worker``."""
+    environment: Mapping[str, str]
+    """The whole environment; may hold the cluster's token."""
+    folder: Path
+    """Working folder; must belong to the user."""
+    log: Path
+    claim: Path
+    """File that the process locks and writes its pid to."""
+    user: Identity | None = None
+    """Another user than ours; needs root."""
+    cgroups: tuple[str, ...] = ()
+    """``cgroup.procs`` files to join."""
+    cpus: tuple[int, ...] = ()
+    """CPUs to stay on; all if empty."""
+    python: str | None = None
+    """Interpreter of another environment: executed instead of forked warm."""
+
+
+class TemplateError(Exception):
+    """The template could not fork."""
+
+
+class Template:
+    """A template process, started when first needed and again when it has died."""
+
+    def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+        self._log = log
+        self._ids = itertools.count()
+        self._lock = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def warm_up(self) -> None:
+        """Start the template if none runs; return when it can fork."""
+        async with self._lock:
+            if self._reading is None or self._reading.done():
+                await self._start()
+
+    async def fork(self, order: Order) -> ProcessIdentity:
+        """Start what is ordered and return who it is.
+
+        Raises:
+            TemplateError: it could not be forked, or the template died meanwhile.
+        """
+        await self.warm_up()
+        assert self._writer is not None
+        number = next(self._ids)
+        answer: asyncio.Future[dict[str, Any]]
+        answer = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        try:
+            line = json.dumps({"id": number, **asdict(order)}, default=str)
+            self._writer.write(line.encode() + b"\n")
+            reply = await answer
+        except ConnectionError as error:
+            raise TemplateError("the template process ended") from error
+        finally:
+            del self._answers[number]
+        if "error" in reply:
+            raise TemplateError(reply["error"])
+        return ProcessIdentity(reply["pid"], reply["start_ticks"], boot_id())
+
+    async def close(self) -> None:
+        """End the template. Its children live on."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {
+            **os.environ,
+            **MALLOC,
+            # A pool of threads would not survive the fork.
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+        }
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.template",
+                stdin=theirs,
+                env=environment,
+                start_new_session=True,
+            )
+        reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        line = await asyncio.wait_for(reader.readline(), READY_TIMEOUT_S)
+        if not line:
+            raise TemplateError("the template process ended while it started")
+        ready = json.loads(line)
+        if ready["threads"] != 1:
+            self._log.warning(
+                "The template has %d threads: forks may hang", ready["threads"]
+            )
+        self._log.info("Template %d is warm", ready["ready"])
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                reply = json.loads(line)
+                answer = self._answers.get(reply["id"])
+                if answer is not None and not answer.done():
+                    answer.set_result(reply)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(ConnectionResetError())

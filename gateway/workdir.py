@@ -1,0 +1,103 @@
+"""The folder of a cluster: its TLS files, logs, claims and room to spill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from facility.process import ProcessIdentity, boot_id
+from gateway.warm import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Workdir:
+    """Paths below one cluster's folder. All of it belongs to the user, mode 0700."""
+
+    path: Path
+
+    @property
+    def certificate(self) -> Path:
+        return self.path / "tls" / "dask.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.path / "tls" / "dask.pem"
+
+    @property
+    def spill(self) -> Path:
+        return self.path / "spill"
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name}.log"
+
+    def claim(self, name: str) -> Path:
+        return self.path / "claims" / name
+
+    @property
+    def expected_environment(self) -> Path:
+        """What the notebook is made of, as it declared."""
+        return self.path / "environment.json"
+
+    def create(
+        self,
+        *,
+        certificate: bytes,
+        key: bytes,
+        environment: str | None,
+        owner: Identity | None,
+    ) -> None:
+        """Make the folder and its files, wholly or not at all; again is no change."""
+        if self.path.exists():
+            return
+        # Made aside and renamed: once it is the owner's, root writes nothing there.
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        shutil.rmtree(draft, ignore_errors=True)
+        made = Workdir(draft)
+        for name in ("", "tls", "logs", "claims", "spill"):
+            (draft / name).mkdir(mode=0o700)
+        files = [(made.certificate, certificate), (made.key, key)]
+        if environment is not None:
+            files.append((made.expected_environment, environment.encode()))
+        for path, content in files:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+                file.write(content)
+        if owner is not None:
+            for path in [*draft.rglob("*"), draft]:
+                os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+        draft.rename(self.path)
+
+    def claimed(self, name: str, *, uid: int) -> ProcessIdentity | None:
+        """Return who runs under this name, if he is alive and that user's.
+
+        The file is the user's: it may be a link, a pipe, or name a process of
+        somebody else.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            with os.fdopen(os.open(self.claim(name), flags)) as file:
+                content = json.loads(file.read(1000))
+            process = ProcessIdentity(
+                int(content["pid"]), int(content["start_ticks"]), boot_id()
+            )
+            if os.stat(f"/proc/{process.pid}").st_uid != uid:
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return process if process.is_alive() else None
+
+    def remove_private(self) -> None:
+        """Remove everything but the logs."""
+        for name in ("tls", "claims", "spill"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        self.expected_environment.unlink(missing_ok=True)
+
+
+def remove_old(base: Path, *, before: float, keep: set[str]) -> None:
+    """Remove the folders of ended clusters last touched before that time."""
+    for path in base.iterdir():
+        if path.name not in keep and path.lstat().st_mtime < before:
+            shutil.rmtree(path, ignore_errors=True)
