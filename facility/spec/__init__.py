@@ -1,5 +1,7 @@
 """``facility.yaml``: typed models, defaults and validation with line numbers."""
 
+from facility.spec.diagnostics import Problem, SpecError
+from facility.spec.loading import FILE_NAME, load, loads
 from facility.spec.models import (
     AuthenticatorKind,
     Ceiling,
@@ -8,6 +10,7 @@ from facility.spec.models import (
     Gateway,
     Group,
     Hub,
+    OAuth,
     Profile,
     Resources,
     Site,
@@ -16,8 +19,11 @@ from facility.spec.models import (
     Storage,
     Users,
 )
+from facility.spec.schema import schema
+from facility.spec.writing import dumps
 
 __all__ = [
+    "FILE_NAME",
     "AuthenticatorKind",
     "Ceiling",
     "Ceilings",
@@ -25,11 +31,18 @@ __all__ = [
     "Gateway",
     "Group",
     "Hub",
+    "OAuth",
+    "Problem",
     "Profile",
     "Resources",
     "Site",
     "SiteKind",
     "Slice",
+    "SpecError",
     "Storage",
     "Users",
+    "dumps",
+    "load",
+    "loads",
+    "schema",
 ]

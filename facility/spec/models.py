@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from facility.spec.consistency import (
+    contradictions_of_facility,
+    contradictions_of_hub,
+    refuse,
+)
+from facility.spec.paths import FilePath
 from facility.spec.units import ByteSize, Seconds
 
 GIB = 2**30
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A label: lower-case letters, digits, dots and dashes, at most 63 characters."""
 
-UserName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,31}$")]
+USER_NAME_PATTERN = r"^[a-z_][a-z0-9_.-]{0,31}$"
+UserName = Annotated[str, Field(pattern=USER_NAME_PATTERN)]
 """A login name as Linux accepts it."""
+
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+"""How many there may be."""
+
+PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
+"""How many there are."""
 
 
 class Model(BaseModel):
     """Base of every model: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
 
 class Resources(Model):
     """Cores and memory of one process (a notebook server or a Dask worker)."""
 
-    cores: Annotated[int, Field(ge=1)] = 1
+    cores: PositiveCount = 1
     """CPU cores."""
     memory: ByteSize = 2 * GIB
     """Memory in bytes; ``2 GiB`` is understood."""
@@ -36,11 +51,11 @@ class Resources(Model):
 class Ceiling(Model):
     """The most that may be in use at once. A missing number is no limit."""
 
-    clusters: Annotated[int, Field(ge=0)] | None = None
+    clusters: Count | None = None
     """Dask clusters."""
-    workers: Annotated[int, Field(ge=0)] | None = None
+    workers: Count | None = None
     """Dask workers."""
-    cores: Annotated[float, Field(ge=0)] | None = None
+    cores: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
     """CPU cores, of workers."""
     memory: ByteSize | None = None
     """Memory in bytes, of workers."""
@@ -66,9 +81,9 @@ class Slice(Model):
     """How profiles refer to it."""
     profile: str | None = None
     """MIG profile such as ``1g.5gb``; none for a virtual slice."""
-    count: Annotated[int, Field(ge=1)] = 1
+    count: PositiveCount = 1
     """How many of them there are."""
-    cores: Annotated[int, Field(ge=1)] = 1
+    cores: PositiveCount = 1
     """CPU cores that belong to it."""
     memory: ByteSize = 2 * GIB
     """Host memory that belongs to it."""
@@ -89,7 +104,7 @@ class Profile(Model):
     """One Dask worker."""
     slice: Name | None = None
     """Name of the slice that the server gets, if any."""
-    environment: Path | None = None
+    environment: FilePath | None = None
     """Prefix of the Python environment of workers; the facility's own if empty."""
     groups: tuple[Name, ...] = ()
     """Groups that may choose it; everybody if empty."""
@@ -132,7 +147,7 @@ class OAuth(Model):
     """User information endpoint."""
     client_id: str
     """Our name there."""
-    client_secret_file: Path
+    client_secret_file: FilePath
     """File (mode 0600) with the secret: never in this file."""
     username_claim: str = "preferred_username"
     """Which claim is the login name."""
@@ -151,9 +166,9 @@ class Hub(Model):
     """Address that the proxy listens on. ``one-person`` requires loopback."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port; 0 takes a free one and keeps it."""
-    tls_certificate: Path | None = None
+    tls_certificate: FilePath | None = None
     """Certificate chain; required beyond loopback."""
-    tls_key: Path | None = None
+    tls_key: FilePath | None = None
     """Its private key."""
     idle_timeout: Seconds = 8 * 3600
     """A notebook server unused for so long is stopped; 0 never."""
@@ -162,19 +177,7 @@ class Hub(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Hub:
-        loopback = self.bind in {"127.0.0.1", "::1", "localhost"}
-        if self.authenticator is AuthenticatorKind.ONE_PERSON and not loopback:
-            raise ValueError(
-                f"authenticator 'one-person' works on loopback only, got bind "
-                f"{self.bind!r}: use 'pam' or 'oauth', or bind 127.0.0.1"
-            )
-        if not loopback and (self.tls_certificate is None or self.tls_key is None):
-            raise ValueError(
-                f"bind {self.bind!r} is beyond loopback: tls_certificate and tls_key "
-                "are required"
-            )
-        if self.authenticator is AuthenticatorKind.OAUTH and self.oauth is None:
-            raise ValueError("authenticator 'oauth' needs the section 'oauth'")
+        refuse(contradictions_of_hub(self))
         return self
 
 
@@ -220,13 +223,13 @@ class Site(Model):
 class Storage(Model):
     """Where things are kept. Empty means the XDG directory of the purpose."""
 
-    state: Path | None = None
+    state: FilePath | None = None
     """Databases, secrets and logs of the facility."""
-    cache: Path | None = None
+    cache: FilePath | None = None
     """What can be made again: samples, columns, environments."""
     log_size: ByteSize = 10 * 2**20
     """A log file is rotated at this size."""
-    log_count: Annotated[int, Field(ge=1)] = 3
+    log_count: PositiveCount = 3
     """How many rotated log files are kept."""
 
 
@@ -258,35 +261,7 @@ class Facility(Model):
 
     @model_validator(mode="after")
     def _references(self) -> Facility:
-        for kind, names in (
-            ("profile", [p.name for p in self.profiles]),
-            ("slice", [s.name for s in self.slices]),
-            ("site", [s.name for s in self.sites]),
-        ):
-            twice = sorted({n for n in names if names.count(n) > 1})
-            if twice:
-                raise ValueError(f"{kind} {twice[0]!r} is declared twice")
-        slices = {s.name for s in self.slices}
-        for profile in self.profiles:
-            if profile.slice is not None and profile.slice not in slices:
-                raise ValueError(
-                    f"profile {profile.name!r} asks for slice {profile.slice!r}, "
-                    f"declared are: {', '.join(sorted(slices)) or 'none'}"
-                )
-            for group in profile.groups:
-                if group not in self.groups:
-                    raise ValueError(
-                        f"profile {profile.name!r} names group {group!r}, declared "
-                        f"are: {', '.join(sorted(self.groups)) or 'none'}"
-                    )
-            limit = self.gateway.ceilings.worker
-            if profile.worker.cores > limit.cores or (
-                profile.worker.memory > limit.memory
-            ):
-                raise ValueError(
-                    f"profile {profile.name!r} has workers above "
-                    "gateway.ceilings.worker"
-                )
+        refuse(contradictions_of_facility(self))
         return self
 
     def profile(self, name: str | None = None) -> Profile:

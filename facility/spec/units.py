@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import (
+    BeforeValidator,
+    PlainSerializer,
+    SerializationInfo,
+    WithJsonSchema,
+)
 
-_NUMBER = re.compile(r"^\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)\s*$")
+_NUMBER = re.compile(r"\s*(?P<number>\d{1,30}(?:\.\d{1,30})?)\s*(?P<unit>[A-Za-z]*)\s*")
 
 _BYTES = {
     "": 1, "b": 1,
@@ -22,30 +28,52 @@ _SECONDS = {
     "h": 3600, "hour": 3600, "hours": 3600,
     "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
+_MOST_BYTES = 2**60
+_MOST_SECONDS = 100 * 366 * 86400
+
+READABLE = "readable"
+"""Key of the serialization context: if true, quantities are written with units."""
 
 
-def _parse(value: object, units: dict[str, int], kind: str, example: str) -> object:
-    if not isinstance(value, str):
-        return value
-    match = _NUMBER.match(value)
-    factor = units.get(match["unit"].lower()) if match else None
-    if match is None or factor is None:
-        raise ValueError(f"expected {kind} such as {example!r}, got {value!r}")
-    return float(match["number"]) * factor
+def _parse(value: object, units: dict[str, int], most: int, expected: str) -> float:
+    number = math.nan
+    if isinstance(value, str):
+        match = _NUMBER.fullmatch(value)
+        factor = units.get(match["unit"].lower()) if match else None
+        if match is not None and factor is not None:
+            # Whole numbers stay exact: floats would lose bytes above 2**53.
+            digits = match["number"]
+            number = (float(digits) if "." in digits else int(digits)) * factor
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = value
+    if not 0 <= number <= most:  # false for NaN too
+        shown = repr(value)
+        if len(shown) > 40:
+            shown = f"{shown[:37]}..."
+        raise ValueError(f"expected {expected}, got {shown}")
+    return number
 
 
-def parse_bytes(value: object) -> object:
-    """Turn ``"2 GiB"`` into ``2147483648``; other types pass unchanged.
+def parse_bytes(value: object) -> int:
+    """Turn ``"2 GiB"`` or a number into bytes, at most 1 EiB.
 
     ``K M G T`` and ``KiB ...`` are powers of 1024, ``kB MB GB TB`` powers of 1000.
+    Fractions of a byte are cut off.
+
+    Raises:
+        ValueError: it is no such size.
     """
-    parsed = _parse(value, _BYTES, "a size", "2 GiB")
-    return int(parsed) if isinstance(parsed, float) else parsed
+    return int(_parse(value, _BYTES, _MOST_BYTES, "a size such as '2 GiB'"))
 
 
-def parse_seconds(value: object) -> object:
-    """Turn ``"30 min"`` into ``1800.0``; other types pass unchanged."""
-    return _parse(value, _SECONDS, "a duration", "30 min")
+def parse_seconds(value: object) -> float:
+    """Turn ``"30 min"`` or a number into seconds, at most a century.
+
+    Raises:
+        ValueError: it is no such duration.
+    """
+    most = _MOST_SECONDS
+    return float(_parse(value, _SECONDS, most, "a duration such as '30 min'"))
 
 
 def format_bytes(count: float) -> str:
@@ -58,8 +86,66 @@ def format_bytes(count: float) -> str:
     return f"{size:.4g} TiB"
 
 
-ByteSize = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
+def write_bytes(count: int) -> str:
+    """Write a size so that :func:`parse_bytes` reads exactly the same."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        factor = _BYTES[unit.lower()]
+        if count and count % factor == 0:
+            return f"{count // factor} {unit}"
+    return f"{count} B"
+
+
+def write_seconds(duration_s: float) -> str:
+    """Write a duration so that :func:`parse_seconds` reads exactly the same."""
+    for unit in ("d", "h", "min"):
+        factor = _SECONDS[unit]
+        if duration_s and duration_s % factor == 0:
+            return f"{int(duration_s // factor)} {unit}"
+    # repr() may use an exponent, which nobody writes and the parser refuses.
+    plain = f"{duration_s:.25f}".rstrip("0").rstrip(".")
+    return f"{plain if float(plain) == duration_s else repr(duration_s)} s"
+
+
+def _serialize_bytes(count: int, info: SerializationInfo) -> int | str:
+    return write_bytes(count) if (info.context or {}).get(READABLE) else count
+
+
+def _serialize_seconds(duration_s: float, info: SerializationInfo) -> float | str:
+    return (
+        write_seconds(duration_s)
+        if (info.context or {}).get(READABLE)
+        else (duration_s)
+    )
+
+
+def _either(numbers: str, most: int, units: dict[str, int], example: str) -> object:
+    spelled = "|".join(
+        "".join(f"[{c}{c.upper()}]" for c in unit) for unit in units if unit
+    )
+    return {
+        "anyOf": [
+            {"type": numbers, "minimum": 0, "maximum": most},
+            {
+                "type": "string",
+                "pattern": rf"^\s*\d+(\.\d+)?\s*({spelled})?\s*$",
+            },
+        ],
+        "examples": [example],
+    }
+
+
+ByteSize = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    PlainSerializer(_serialize_bytes, return_type=int | str, when_used="json"),
+    WithJsonSchema(_either("number", _MOST_BYTES, _BYTES, "2 GiB")),
+]
 """A size in bytes; in the file ``2 GiB`` or a plain number."""
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_seconds),
+    PlainSerializer(_serialize_seconds, return_type=float | str, when_used="json"),
+    WithJsonSchema(_either("number", _MOST_SECONDS, _SECONDS, "30 min")),
+]
 """A duration in seconds; in the file ``30 min`` or a plain number."""

@@ -1,0 +1,127 @@
+"""Explains what pydantic found wrong in the words of someone who edits the file."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from facility.spec.consistency import InconsistentError, Location
+from facility.spec.diagnostics import Problem, nearest, shown
+from facility.spec.document import Document
+from facility.spec.models import NAME_PATTERN, USER_NAME_PATTERN, Facility
+
+_PATTERNS = {
+    NAME_PATTERN: "lower-case letters, digits, dots and dashes (at most 63)",
+    USER_NAME_PATTERN: "a login name (lower-case letters, digits, '_', '.', '-')",
+}
+_KINDS = {
+    "string_type": "text",
+    "path_type": "a path",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of a sensible size",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
+
+def explain(error: ValidationError, document: Document) -> Iterator[Problem]:
+    """Yield a problem for each error, at the place in the document it is about."""
+    for details in error.errors(include_url=False):
+        location = details["loc"]
+        context = details.get("ctx", {})
+        cause = context.get("error")
+        if isinstance(cause, InconsistentError):
+            for found in cause.contradictions:
+                yield document.problem((*location, *found.location), found.message)
+        elif details["type"] == "extra_forbidden":
+            yield document.problem(location, _unknown(location), of_key=True)
+        elif details["type"] == "missing":
+            message = f"missing key; expected key {location[-1]!r}, got none"
+            yield document.problem(location[:-1], message)
+        elif details["type"] == "too_short" and details["input"]:
+            pass  # pydantic does not count items that are wrong themselves
+        elif location and location[-1] == "[key]":
+            yield document.problem(
+                location[:-1], f"key is {_message(details, context)}", of_key=True
+            )
+        else:
+            yield document.problem(location, _message(details, context))
+
+
+def _message(details: ErrorDetails, context: Mapping[str, object]) -> str:
+    kind, got = details["type"], shown(details["input"])
+    if kind in _KINDS:
+        return f"wrong type; expected {_KINDS[kind]}, got {got}"
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"out of range; expected {words} {context[key]}, got {got}"
+    match kind:
+        case "string_pattern_mismatch":
+            expected = _PATTERNS[str(context["pattern"])]
+            return f"not a name; expected {expected}, got {got}"
+        case "enum" | "literal_error":
+            expected = str(context["expected"])
+            known = expected.replace(" or ", ", ").replace("'", "").split(", ")
+            near = nearest(str(details["input"]), known)
+            return f"unknown value; expected {expected}, got {got}{near}"
+        case "too_short":
+            return f"too few; expected at least {context['min_length']}, got none"
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return f"{details['msg']}, got {got}"
+
+
+def _unknown(location: Location) -> str:
+    key = str(location[-1])
+    known = _keys_at(location[:-1])
+    return (
+        f"unknown key; expected one of {', '.join(known)}, got {shown(key)}"
+        f"{nearest(key, known)}"
+    )
+
+
+def _keys_at(location: Location) -> list[str]:
+    """Return the keys that the model at a location of the file has."""
+    annotation: object = Facility
+    for part in location:
+        annotation = _inside(annotation, part)
+    model = _model(annotation)
+    return list(model.model_fields) if model else []
+
+
+def _inside(annotation: object, part: str | int) -> object:
+    """Return the type of one key or item of a value of that type."""
+    if model := _model(annotation):
+        return model.model_fields[str(part)].annotation
+    arguments = typing.get_args(annotation)
+    return arguments[0] if isinstance(part, int) else arguments[-1]
+
+
+def _model(annotation: object) -> type[BaseModel] | None:
+    """Return the model that a type is, or is if it is not None."""
+    is_container = typing.get_origin(annotation) in {tuple, dict}
+    choices = () if is_container else typing.get_args(annotation)
+    for choice in (annotation, *choices):
+        if isinstance(choice, type) and issubclass(choice, BaseModel):
+            return choice
+    return None
