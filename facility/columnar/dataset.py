@@ -1,0 +1,166 @@
+"""Files in, one summed result out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+from facility.columnar.code import code_digest
+from facility.columnar.computing import Analysis, ChunkReport
+from facility.columnar.errors import MissingBranchError
+from facility.columnar.events import Events
+from facility.columnar.executors import Where, executor_for
+from facility.columnar.files import PathLike, expand
+from facility.columnar.formats import ColumnFile, open_columns
+from facility.columnar.planning import CHUNK_EVENTS, Chunk, PlannedFile, plan
+from facility.columnar.progress import Progress
+from facility.columnar.provenance import (
+    Provenance,
+    environment_digest,
+    file_identities,
+)
+from facility.columnar.reduction import OrderedSum
+from facility.columnar.result import Result
+
+
+class Dataset:
+    """Events in files of one kind: TTree, RNTuple or Parquet.
+
+    Making one reads metadata only.
+
+    Args:
+        files: a path, a glob, or a list of them.
+        tree: name of the TTree or RNTuple; found if a file has one candidate.
+        chunk_events: about how many events are computed at once.
+
+    Raises:
+        DatasetError: a file is missing, truncated, or has no such tree.
+    """
+
+    def __init__(
+        self,
+        files: PathLike | Iterable[PathLike],
+        tree: str | None = None,
+        *,
+        chunk_events: int = CHUNK_EVENTS,
+    ) -> None:
+        self.chunk_events = chunk_events
+        self._files: tuple[ColumnFile, ...] = tuple(
+            open_columns(path, tree) for path in expand(files)
+        )
+
+    def __len__(self) -> int:
+        return self.entries
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({self.entries:,} events in {len(self._files)} files, "
+            f"tree {self._files[0].tree!r})"
+        )
+
+    @cached_property
+    def entries(self) -> int:
+        """Events in all files."""
+        return sum(f.entries for f in self._files)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the branches (of the first file)."""
+        return self._files[0].columns
+
+    def branches_of(self, analysis: Analysis) -> tuple[str, ...]:
+        """Return the branches that the analysis touches, found without reading any.
+
+        The analysis runs once over zero events. Empty if that fails, as it does if
+        it needs at least one event: then columns are read as they are touched.
+
+        Raises:
+            MissingBranchError: it touches a branch that is not there.
+        """
+        nothing = Events(self._files[0], 0, 0)
+        try:
+            analysis(nothing)
+        except MissingBranchError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, real chunks will tell
+            return ()
+        return nothing.touched
+
+    def plan(self, branches: Sequence[str] = ()) -> tuple[Chunk, ...]:
+        """Return the chunks, aligned to the clusters of these branches."""
+        return plan(
+            (
+                PlannedFile(
+                    f.identity, f.tree, f.entries, tuple(f.boundaries(branches))
+                )
+                for f in self._files
+            ),
+            self.chunk_events,
+        )
+
+    def run(
+        self,
+        analysis: Analysis,
+        *,
+        on: Where = None,
+        branches: Sequence[str] | None = None,
+        progress: bool = True,
+    ) -> Result:
+        """Return the sum of ``analysis(events)`` over all chunks.
+
+        Each chunk is counted exactly once and chunks are added in order: the result
+        is the same bits on every executor, whatever is lost and computed again.
+
+        Args:
+            analysis: gets :class:`Events`, returns what can be added: a ``hist.Hist``,
+                a number, an array, or a dict, tuple or list of them.
+            on: ``"threads"`` (default), ``"serial"``, a Dask client or cluster.
+            branches: what the analysis reads; found by :meth:`branches_of` if none.
+            progress: show a bar.
+
+        Raises:
+            MissingBranchError: a branch is not there.
+            ChunkError: reading or the analysis failed; names file and entries.
+            AnalysisError: the results cannot be added.
+        """
+        started = datetime.now(UTC)
+        begin = time.perf_counter()
+        if branches is None:
+            branches = self.branches_of(analysis)
+        else:
+            known = Events(self._files[0], 0, 0)
+            for name in branches:
+                _ = known[name]
+        chunks = self.plan(branches)
+        # An analysis of no chunks has a result too: that of no events.
+        total = OrderedSum()
+        reports: dict[int, ChunkReport] = {}
+        with (
+            executor_for(on) as executor,
+            Progress(self.entries, show=progress) as bar,
+        ):
+            for partial in executor.partials(analysis, chunks):
+                total.put(partial.report.index, partial.value)
+                reports[partial.report.index] = partial.report
+                bar.finished(partial.report)
+        value = (
+            total.total(len(chunks))
+            if chunks
+            else analysis(Events(self._files[0], 0, 0))
+        )
+        seconds = time.perf_counter() - begin
+        return Result(
+            value,
+            Provenance(
+                code_digest=code_digest(analysis),
+                environment_digest=environment_digest(),
+                executor=executor.name,
+                files=file_identities([f.identity for f in self._files]),
+                branches=tuple(branches),
+                chunks=tuple(reports[i] for i in sorted(reports)),
+                started=started.isoformat(timespec="milliseconds"),
+                seconds=seconds,
+            ),
+        )

@@ -1,0 +1,54 @@
+"""From what a person passes as ``on=`` to an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from facility.columnar.executors.base import Executor
+from facility.columnar.executors.local import Serial, Threads
+from facility.errors import UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@runtime_checkable
+class Cluster(Protocol):
+    """``LocalCluster``, ``GatewayCluster``: what a client can be had from."""
+
+    def get_client(self) -> Client: ...
+
+
+Where = Literal["threads", "serial"] | Any | None
+"""``threads`` (also none), ``serial``, a Dask client or a Dask cluster."""
+
+
+@contextmanager
+def executor_for(on: Where) -> Iterator[Executor]:
+    """Yield the executor; a client made here is closed afterwards.
+
+    Raises:
+        UsageError: ``on`` is none of those.
+    """
+    if on is None or on == "threads":
+        yield Threads()
+    elif on == "serial":
+        yield Serial()
+    elif isinstance(on, Cluster):
+        with on.get_client() as client:
+            yield _dask(client)
+    elif hasattr(on, "scheduler_info") and hasattr(on, "map"):
+        yield _dask(on)
+    else:
+        raise UsageError(
+            f"on={on!r}: expected 'threads', 'serial', a Dask client or a Dask cluster"
+        )
+
+
+def _dask(client: Client) -> Executor:
+    # Imported only now: distributed takes half a second that threads do not need.
+    from facility.columnar.executors.dask import Dask
+
+    return Dask(client)

@@ -1,0 +1,67 @@
+"""Chunks as futures of a Dask cluster, one coarse task per chunk.
+
+Dask computes a chunk again when its worker dies. That is harmless: a chunk's key has
+one result, and it is counted when the future is seen, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, CancelledError, KilledWorker, as_completed
+
+from facility.columnar.computing import (
+    Analysis,
+    Partial,
+    compute_serialised,
+    serialise,
+)
+from facility.columnar.errors import ChunkError
+from facility.columnar.planning import Chunk
+
+
+class Dask:
+    """The workers of a client's cluster."""
+
+    name = "dask"
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def partials(
+        self, analysis: Analysis, chunks: Sequence[Chunk]
+    ) -> Iterator[Partial]:
+        run = uuid4().hex[:12]
+        by_key = {f"chunk-{run}-{c.index}": c for c in chunks}
+        futures = self._client.map(
+            compute_serialised,
+            chunks,
+            analysis=serialise(analysis),
+            key=list(by_key),
+            pure=False,
+        )
+        try:
+            for future in as_completed(futures):
+                yield _result(future, by_key[future.key])
+                # The scheduler may forget it now: no worker's death costs it again.
+                future.release()
+        finally:
+            self._client.cancel([f for f in futures if not f.done()])
+
+
+def _result(future: Any, chunk: Chunk) -> Partial:
+    try:
+        partial: Partial = future.result()
+    except KilledWorker as error:
+        raise ChunkError(
+            f"{chunk}: {error.allowed_failures + 1} workers died while computing it; "
+            "it may need more memory than a worker has: take smaller chunks or larger "
+            "workers"
+        ) from error
+    except CancelledError as error:
+        raise ChunkError(
+            f"{chunk}: the cluster was closed before it was computed"
+        ) from error
+    return partial

@@ -1,0 +1,55 @@
+"""What every file format offers to the planner and to the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import awkward as ak
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Which file was read. Two runs with equal identities read the same bytes."""
+
+    path: str
+    uuid: str
+    """The file's own UUID (ROOT), or empty."""
+    size_bytes: int
+    modified_ns: int
+    """Modification time, nanoseconds since 1970."""
+
+    @classmethod
+    def of(cls, path: Path, uuid: str = "") -> FileIdentity:
+        """Look at the file system."""
+        stat = path.stat()
+        return cls(str(path), uuid, stat.st_size, stat.st_mtime_ns)
+
+
+class ColumnFile(Protocol):
+    """An open file: only metadata is in memory until ``read``."""
+
+    @property
+    def identity(self) -> FileIdentity: ...
+
+    @property
+    def tree(self) -> str:
+        """Name of the TTree or RNTuple; empty for Parquet."""
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    @property
+    def bytes_read(self) -> int:
+        """Compressed bytes read so far, metadata included."""
+
+    def boundaries(self, columns: Sequence[str]) -> list[int]:
+        """Return the entries at which clusters begin, from 0 to ``entries``."""
+
+    def read(self, column: str, start: int, stop: int) -> ak.Array:
+        """Return entries ``start`` to ``stop`` of one column; nothing is kept."""

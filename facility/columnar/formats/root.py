@@ -1,0 +1,136 @@
+"""TTree and RNTuple through uproot."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import uproot
+
+from facility.columnar.errors import DatasetError, nearest, one_line
+from facility.columnar.formats.base import FileIdentity
+
+TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "TChain")
+
+
+class RootColumns:
+    """One TTree or RNTuple of one ROOT file."""
+
+    def __init__(self, path: Path, tree: str | None) -> None:
+        """Open the file and read the tree's metadata.
+
+        Raises:
+            DatasetError: truncated, unreadable, or the tree is not there.
+        """
+        _refuse_truncated(path)
+        try:
+            # uproot's array cache would hold 100 MB per process and serve nothing:
+            # every chunk is read once.
+            self._file = uproot.open(path, array_cache=None)
+        except Exception as error:  # uproot raises whatever the bytes lead it to
+            raise DatasetError(
+                f"{path} cannot be read as a ROOT file ({one_line(error)}): "
+                "copy it again"
+            ) from error
+        self.tree = tree or _only_tree(path, self._file)
+        self._object = _tree_of(path, self._file, self.tree)
+        self.identity = FileIdentity.of(path, str(self._file.file.uuid))
+
+    @property
+    def entries(self) -> int:
+        return int(self._object.num_entries)
+
+    @cached_property
+    def columns(self) -> Sequence[str]:
+        if self._is_rntuple:
+            return list(self._object.keys())
+        # A branch in a split object is known by its own name, as in TTree::Draw.
+        paths = self._object.keys(recursive=True)
+        return list(dict.fromkeys([*paths, *(p.rpartition("/")[2] for p in paths)]))
+
+    @property
+    def bytes_read(self) -> int:
+        return int(self._file.file.source.num_requested_bytes)
+
+    def boundaries(self, columns: Sequence[str]) -> list[int]:
+        if self._is_rntuple:
+            first = [int(c.num_first_entry) for c in self._object.cluster_summaries]
+            return sorted({0, *first, self.entries})
+        # Those of the wanted branches only: asking all 1,500 of NanoAOD takes seconds.
+        common: set[int] | None = None
+        for name in columns:
+            offsets = {int(o) for o in self._object[name].entry_offsets}
+            common = offsets if common is None else common & offsets
+        return sorted({0, *(common or ()), self.entries})
+
+    def read(self, column: str, start: int, stop: int) -> ak.Array:
+        if self._is_rntuple:
+            arrays = self._object.arrays(
+                filter_name=[column], entry_start=start, entry_stop=stop
+            )
+            return arrays[column]
+        return self._object[column].array(
+            entry_start=start, entry_stop=stop, array_cache=None
+        )
+
+    @cached_property
+    def _is_rntuple(self) -> bool:
+        return isinstance(self._object, uproot.behaviors.RNTuple.HasFields)
+
+
+def _refuse_truncated(path: Path) -> None:
+    """Compare the end that the header declares with the end of the file.
+
+    The header is described in ROOT's ``TFile`` reference ("ROOT file structure"):
+    version at byte 4, fBEGIN at 8, fEND at 12, of 8 bytes if version >= 1000000.
+    """
+    with path.open("rb") as file:
+        head = file.read(20)
+    size = path.stat().st_size
+    if len(head) < 20:
+        raise DatasetError(f"{path} is truncated: {size} bytes, less than a header")
+    (version,) = struct.unpack_from(">i", head, 4)
+    (end,) = struct.unpack_from(">q" if version >= 1_000_000 else ">i", head, 12)
+    if size < end:
+        raise DatasetError(
+            f"{path} is truncated: its header declares {end} bytes, it has {size}; "
+            "copy it again"
+        )
+
+
+def _only_tree(path: Path, file: Any) -> str:
+    names = file.classnames(recursive=True, cycle=False)
+    trees = [n for n, kind in names.items() if kind in TREE_CLASSES]
+    if len(trees) == 1:
+        return trees[0]
+    if not trees:
+        raise DatasetError(f"{path} has no TTree or RNTuple")
+    # NanoAOD and its relatives keep the events beside small trees of metadata.
+    if "Events" in trees:
+        return "Events"
+    raise DatasetError(
+        f"{path} has {len(trees)} trees, choose one with tree=...: {', '.join(trees)}"
+    )
+
+
+def _tree_of(path: Path, file: Any, name: str) -> Any:
+    try:
+        found = file[name]
+    except uproot.KeyInFileError as error:
+        near = nearest(name, file.keys(cycle=False))
+        raise DatasetError(
+            f"{path} has no tree {name!r}: it has "
+            f"{', '.join(near or file.keys(cycle=False)) or 'nothing'}"
+        ) from error
+    except Exception as error:  # as above
+        raise DatasetError(
+            f"{path}: tree {name!r} cannot be read ({one_line(error)}): copy the file "
+            "again"
+        ) from error
+    if not hasattr(found, "num_entries"):
+        raise DatasetError(f"{path}: {name!r} is a {found.classname}, expected a TTree")
+    return found
