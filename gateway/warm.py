@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from facility.environment import describe
 from facility.process import ProcessIdentity, boot_id
 
 READY_TIMEOUT_S = 60
@@ -75,12 +76,19 @@ class Template:
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._digest = ""
 
     async def warm_up(self) -> None:
-        """Start the template if none runs; return when it can fork."""
+        """Return when a template runs that has imported what is installed now."""
         async with self._lock:
-            if self._reading is None or self._reading.done():
-                await self._start()
+            digest = (await asyncio.to_thread(describe)).digest
+            if self._reading is not None and not self._reading.done():
+                if digest == self._digest:
+                    return
+                self._log.info("The environment changed: a new template is started")
+                await self.close()
+            await self._start()
+            self._digest = digest
 
     async def fork(self, order: Order) -> ProcessIdentity:
         """Start what is ordered and return who it is.

@@ -64,8 +64,12 @@ def close_outside_of_the_loop(cls: type[Any]) -> None:
 
     def __del__(self: Any) -> None:
         try:
-            on_own_loop = asyncio.get_running_loop() is self.loop.asyncio_loop
-        except (RuntimeError, AttributeError):  # no loop runs here, or never made
+            own = self.loop.asyncio_loop
+        except (AttributeError, RuntimeError):
+            return  # never made, or its loop has ended: nothing is left to close
+        try:
+            on_own_loop = asyncio.get_running_loop() is own
+        except RuntimeError:
             on_own_loop = False
         if on_own_loop and not sys.is_finalizing():
             threading.Thread(target=original, args=(self,), daemon=True).start()
