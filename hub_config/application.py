@@ -14,7 +14,7 @@ _CULLS_PER_TIMEOUT = 10
 _LONGEST_CULL_INTERVAL_S = 600.0
 
 
-class FacilityHub(JupyterHub):  # type: ignore[misc]
+class FacilityHub(JupyterHub):
     """The stock hub; what it adds starts after the hub is ready, so costs no start-up.
 
     Idle servers are stopped from within: as a process of its own the culler would cost

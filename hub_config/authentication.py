@@ -36,7 +36,7 @@ _LOGIN_PAGE = """
 """
 
 
-class OneTimeLinkHandler(LoginHandler):  # type: ignore[misc]
+class OneTimeLinkHandler(LoginHandler):
     """``GET /hub/login?token=...`` logs in; without a token it says how to get one."""
 
     async def get(self) -> None:
@@ -67,7 +67,7 @@ class OneTimeLinkHandler(LoginHandler):  # type: ignore[misc]
         return url
 
 
-class OneTimeLinkAuthenticator(Authenticator):  # type: ignore[misc]
+class OneTimeLinkAuthenticator(Authenticator):
     """Lets in who holds a one-time link made on this machine.
 
     Requests that did not come over loopback are refused before the token is looked

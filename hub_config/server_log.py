@@ -7,9 +7,15 @@ never writes into a closed pipe, and one person's output is not mixed with anoth
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import IO
 
 from facility.local.runtime import Runtime
+
+
+def log_path(runtime: Runtime, user: str) -> Path:
+    """Return the file that the user's server writes to."""
+    return runtime.log_dir / f"server-{user}.log"
 
 
 def open_log(runtime: Runtime, user: str) -> IO[bytes]:
@@ -17,7 +23,7 @@ def open_log(runtime: Runtime, user: str) -> IO[bytes]:
 
     A file that has reached ``storage.log_size`` is first put aside as ``.log.1``.
     """
-    path = runtime.log_dir / f"server-{user}.log"
+    path = log_path(runtime, user)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size >= runtime.spec.storage.log_size:
         path.replace(path.with_suffix(".log.1"))

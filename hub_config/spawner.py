@@ -6,50 +6,52 @@ import asyncio
 import math
 import os
 import pwd
+import signal
 import subprocess
 import sys
 from typing import Any
 
-import psutil
 from jupyterhub.spawner import LocalProcessSpawner
 from tornado.web import HTTPError
-from traitlets import Float, Instance
+from traitlets import Instance
 from traitlets.config import Config
 
 from facility.errors import UsageError
 from facility.local.runtime import MARK, Runtime
-from facility.spec import Profile
+from facility.process import ProcessIdentity, identify, send_signal
 from hub_config.profiles import chosen, options_form, options_from_form
-from hub_config.server_log import open_log
+from hub_config.server_log import log_path, open_log
 
 _POLL_S = 0.05
+_KERNEL_ARGS = ["--KernelManager.transport_encryption=auto"]
+"""Kernels speak over TCP, where other users of the machine could listen in."""
 
 
-class FacilitySpawner(LocalProcessSpawner):  # type: ignore[misc]
+class ServerRefusedError(HTTPError):
+    """A server cannot be started; the person reads the line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(status, line.replace("%", "%%"))
+        self.jupyterhub_message = line
+
+
+class FacilitySpawner(LocalProcessSpawner):
     """Starts ``jupyterhub-singleuser`` in the person's home, sized by a profile.
 
     As root every server runs under the uid of the user it belongs to, who must exist
     on the system; otherwise under our own, and there is one user: ourselves.
 
-    A server outlives the hub. What the hub finds again after a restart is a process id
-    together with the time at which that process started, so that an unrelated process
-    that got the same id is never taken for the server, nor killed.
+    A server outlives the hub, which finds it again by its process's identity, not by
+    its pid alone: a process that got the same pid is never taken for it, nor killed.
     """
 
     runtime = Instance(Runtime, help="The facility.").tag(config=True)
-    started_at = Float(0.0, help="Start time of the process, seconds since the epoch.")
+    identity: ProcessIdentity | None = None
 
     async def start(self) -> tuple[str, int]:
         """Start the server and return its address once it listens there."""
-        profile = self._chosen()
-        self.mem_limit = profile.server.memory
-        self.cpu_limit = float(profile.server.cores)
-        account = self._account()
-        self.environment = {
-            **self.environment,
-            "FACILITY_PROFILE": profile.name,
-        }
-        self.args = ["--allow-root"] if account.pw_uid == 0 else []
+        if self._account().pw_uid == 0:
+            self.args = [*_KERNEL_ARGS, "--allow-root"]
         with open_log(self.runtime, self.user.name) as log:
             self.popen_kwargs = {
                 "stdin": subprocess.DEVNULL,
@@ -59,23 +61,37 @@ class FacilitySpawner(LocalProcessSpawner):  # type: ignore[misc]
                 "umask": 0o022,
             }
             address: tuple[str, int] = await super().start()
-        self.started_at = psutil.Process(self.pid).create_time()
+        self.identity = identify(self.pid)
         await self._listening(*address)
         return address
 
     async def poll(self) -> int | None:
-        if self.proc is None and self.pid and not self._is_ours():
+        if self.proc is None and not (self.identity and self.identity.is_alive()):
             self.clear_state()
             return 0
         status: int | None = await super().poll()
         return status
 
     def get_state(self) -> dict[str, Any]:
-        return {**super().get_state(), "started_at": self.started_at}
+        state: dict[str, Any] = super().get_state()
+        if self.identity is not None:
+            state["process"] = self.identity.to_json()
+        return state
 
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)
-        self.started_at = float(state.get("started_at", 0.0))
+        if "process" in state:
+            self.identity = ProcessIdentity.from_json(state["process"])
+
+    def clear_state(self) -> None:
+        super().clear_state()
+        self.identity = None
+
+    async def _signal(self, sig: signal.Signals) -> bool:
+        if self.identity is None or not self.identity.is_alive():
+            return False
+        send_signal(self.identity, sig)
+        return True
 
     def make_preexec_fn(self, name: str) -> Any:
         if os.getuid() == 0:
@@ -100,21 +116,9 @@ class FacilitySpawner(LocalProcessSpawner):  # type: ignore[misc]
         try:
             return pwd.getpwnam(self.user.name)
         except KeyError:
-            raise HTTPError(
-                400, f"No user {self.user.name!r} on this system: create the account."
+            raise ServerRefusedError(
+                400, f"no user {self.user.name!r} on this system: create the account"
             ) from None
-
-    def _chosen(self) -> Profile:
-        try:
-            return chosen(self.runtime.spec, self.user.name, self.user_options)
-        except UsageError as error:
-            raise HTTPError(400, str(error)) from None
-
-    def _is_ours(self) -> bool:
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started_at) < 1.0
-        except psutil.NoSuchProcess:
-            return False
 
     async def _listening(self, host: str, port: int) -> None:
         """Wait for the server's socket, or for its end.
@@ -130,10 +134,23 @@ class FacilitySpawner(LocalProcessSpawner):  # type: ignore[misc]
             else:
                 writer.close()
                 return
-        raise HTTPError(
+        raise ServerRefusedError(
             500,
-            f"The notebook server of {self.user.name!r} ended at once: see its log.",
+            f"the notebook server of {self.user.name!r} ended at once: see "
+            f"{log_path(self.runtime, self.user.name)}",
         )
+
+
+def apply_profile(spawner: FacilitySpawner, options: dict[str, object]) -> None:
+    """Size the server by the profile that the options name."""
+    try:
+        profile = chosen(spawner.runtime.spec, spawner.user.name, options)
+    except UsageError as error:
+        raise ServerRefusedError(400, str(error)) from None
+    # Shown in the status bar by jupyter-resource-usage.
+    spawner.mem_limit = profile.server.memory
+    spawner.cpu_limit = float(profile.server.cores)
+    spawner.environment = {**spawner.environment, "FACILITY_PROFILE": profile.name}
 
 
 def settings(runtime: Runtime) -> Config:
@@ -149,6 +166,8 @@ def settings(runtime: Runtime) -> Config:
         runtime.spec.profiles_of(spawner.user.name)
     )
     config.Spawner.options_from_form = options_from_form
+    config.Spawner.apply_user_options = apply_profile
+    config.Spawner.args = _KERNEL_ARGS
     # A server's death is noticed within this time (the stock hub asks every 30 s).
     config.Spawner.poll_interval = 5
     config.LocalProcessSpawner.interrupt_timeout = 5
