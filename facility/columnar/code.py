@@ -30,40 +30,46 @@ def code_digest(function: Callable[..., Any]) -> str:
 
 
 def _pieces(value: Any, home: str | None, seen: set[int]) -> Iterator[str]:
-    if id(value) in seen:
-        return
     if isinstance(value, _PLAIN):
         yield f"{type(value).__name__}:{value!r}"
         return
+    if id(value) in seen:
+        return
     seen.add(id(value))
-    if isinstance(value, types.FunctionType):
-        if value.__module__ != home:
+    match value:
+        case types.FunctionType() if value.__module__ == home:
+            yield from _code(value.__code__)
+            parts = _referred(value)
+        case types.FunctionType():
             yield f"function:{value.__module__}.{value.__qualname__}"
             return
-        yield from _code(value.__code__)
-        for default in (*(value.__defaults__ or ()),):
-            yield from _pieces(default, home, seen)
-        for cell in value.__closure__ or ():
-            yield from _pieces(cell.cell_contents, home, seen)
-        for name in _names(value.__code__):
-            if name in value.__globals__:
-                yield name
-                yield from _pieces(value.__globals__[name], home, seen)
-    elif isinstance(value, partial):
-        for part in (value.func, value.args, value.keywords):
-            yield from _pieces(part, home, seen)
-    elif isinstance(value, types.ModuleType):
-        yield f"module:{value.__name__}"
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield repr(key)
-            yield from _pieces(item, home, seen)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _pieces(item, home, seen)
-    else:
-        kind = value if isinstance(value, type) else type(value)
-        yield f"object:{kind.__module__}.{kind.__qualname__}"
+        case partial():
+            parts = iter((value.func, value.args, value.keywords))
+        case types.ModuleType():
+            yield f"module:{value.__name__}"
+            return
+        case dict():
+            parts = (part for item in value.items() for part in item)
+        case tuple() | list():
+            parts = iter(value)
+        case _:
+            kind = value if isinstance(value, type) else type(value)
+            yield f"object:{kind.__module__}.{kind.__qualname__}"
+            return
+    for part in parts:
+        yield from _pieces(part, home, seen)
+
+
+def _referred(function: types.FunctionType) -> Iterator[Any]:
+    """Yield defaults, closure and the globals by name that a function uses."""
+    yield from function.__defaults__ or ()
+    yield function.__kwdefaults__
+    for cell in function.__closure__ or ():
+        yield cell.cell_contents
+    for name in _names(function.__code__):
+        if name in function.__globals__:
+            yield name
+            yield function.__globals__[name]
 
 
 def _code(code: types.CodeType) -> Iterator[str]:

@@ -73,7 +73,8 @@ def compute(analysis: Analysis, chunk: Chunk) -> Partial:
 
 def serialise(analysis: Analysis) -> bytes:
     """Return the function by value, with what it refers to in a notebook."""
-    return cloudpickle.dumps(analysis)
+    payload: bytes = cloudpickle.dumps(analysis)
+    return payload
 
 
 def compute_serialised(chunk: Chunk, analysis: bytes) -> Partial:

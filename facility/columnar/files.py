@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import glob
+import glob  # pathlib's own has no absolute patterns
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,7 +38,7 @@ def _matches(pattern: str) -> list[Path]:
     if path.is_file():
         return [path.resolve()]
     if glob.has_magic(pattern):
-        found = sorted(glob.glob(str(path), recursive=True))
+        found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
         files = [Path(f).resolve() for f in found if Path(f).is_file()]
         if not files:
             raise DatasetError(f"no file matches {pattern} (from {Path.cwd()})")

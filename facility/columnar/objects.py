@@ -27,6 +27,7 @@ def leading(
 
     Raises:
         ValueError: a selected event has fewer objects (when a field is read).
+        TypeError: the field is not a jagged column of numbers.
     """
     selected = np.flatnonzero(np.asarray(where))
     picked = _Picked(collection, count, selected)
@@ -92,5 +93,5 @@ def _flat(column: ak.Array) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     if not isinstance(layout, ak.contents.ListOffsetArray) or not isinstance(
         layout.content, ak.contents.NumpyArray
     ):
-        raise ValueError(f"expected a jagged column of numbers, got {column.type}")
+        raise TypeError(f"expected a jagged column of numbers, got {column.type}")
     return np.asarray(layout.content.data), np.asarray(layout.offsets.data)

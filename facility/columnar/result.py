@@ -24,7 +24,7 @@ class Result:
     provenance: Provenance
 
     @property
-    def hist(self) -> hist.Hist:
+    def hist(self) -> hist.Hist[Any]:
         """The histogram.
 
         Raises:
@@ -90,7 +90,7 @@ class Result:
         )
 
 
-def load(path: str | Path) -> hist.Hist | dict[str, hist.Hist]:
+def load(path: str | Path) -> hist.Hist[Any] | dict[str, hist.Hist[Any]]:
     """Read what :meth:`Result.save` wrote, or any other UHI JSON histogram.
 
     Raises:
@@ -109,7 +109,7 @@ def load(path: str | Path) -> hist.Hist | dict[str, hist.Hist]:
         ) from error
 
 
-def _document(histogram: hist.Hist, provenance: dict[str, Any]) -> dict[str, Any]:
+def _document(histogram: hist.Hist[Any], provenance: dict[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = dict(histogram._to_uhi_())
     document["metadata"] = {
         **(document.get("metadata") or {}),

@@ -54,7 +54,7 @@ def draft(target: Path) -> Iterator[Path]:
         ) as scratch:
             path = Path(scratch) / target.name
             yield path
-            os.replace(path, target)
+            path.replace(target)
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
             raise

@@ -153,7 +153,7 @@ def _pairs(
     gamma_x = np.hypot(boost_pt, mass) / mass
     rapidity = np.clip(rng.normal(0.0, 1.1, count), -2.5, 2.5)
     turn = rng.uniform(-np.pi, np.pi, count)
-    muons = []
+    muons: list[tuple[Floats, Floats, Floats]] = []
     for sign in (1.0, -1.0):
         energy = gamma_x * momentum + boost_pt / mass * sign * p_x
         along = gamma_x * sign * p_x + boost_pt / mass * momentum
@@ -162,9 +162,10 @@ def _pairs(
         smeared = pt * rng.normal(1.0, RESOLUTION, count)
         phi = np.remainder(np.arctan2(sign * p_y, along) + turn, 2 * np.pi) - np.pi
         muons.append(
-            tuple(
-                a.astype(np.float32)
-                for a in (np.maximum(smeared, 0.1), np.arcsinh(z / pt), phi)
+            (
+                np.maximum(smeared, 0.1).astype(np.float32),
+                np.arcsinh(z / pt).astype(np.float32),
+                phi.astype(np.float32),
             )
         )
-    return tuple(muons)  # type: ignore[return-value]
+    return tuple(muons)

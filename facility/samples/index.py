@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import requests
 from pypi_simple import (
@@ -124,7 +125,7 @@ class _Tracker:
         )
         self._task = self._progress.add_task(label, total=size)
 
-    def __enter__(self) -> _Tracker:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, CancelledError, KilledWorker, as_completed
+from distributed import CancelledError, Client, KilledWorker, as_completed
 
 from facility.columnar.computing import (
     Analysis,
@@ -43,12 +43,14 @@ class Dask:
             pure=False,
         )
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures):  # type: ignore[no-untyped-call]
                 yield _result(future, by_key[future.key])
                 # The scheduler may forget it now: no worker's death costs it again.
                 future.release()
         finally:
-            self._client.cancel([f for f in futures if not f.done()])
+            self._client.cancel(  # type: ignore[no-untyped-call]
+                [f for f in futures if f.status == "pending"]
+            )
 
 
 def _result(future: Any, chunk: Chunk) -> Partial:

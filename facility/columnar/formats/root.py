@@ -106,7 +106,7 @@ def _only_tree(path: Path, file: Any) -> str:
     names = file.classnames(recursive=True, cycle=False)
     trees = [n for n, kind in names.items() if kind in TREE_CLASSES]
     if len(trees) == 1:
-        return trees[0]
+        return str(trees[0])
     if not trees:
         raise DatasetError(f"{path} has no TTree or RNTuple")
     # NanoAOD and its relatives keep the events beside small trees of metadata.
