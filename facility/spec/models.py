@@ -35,7 +35,10 @@ class Model(BaseModel):
     """Base of every model: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
     )
 
 
