@@ -1,0 +1,1 @@
+"""The embedded facility: hub, gateway and proxy on one machine, supervised."""

@@ -1,0 +1,105 @@
+"""``facility up``, ``facility down`` and ``facility token``."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facility.cli.invocation import Json, directory_of
+from facility.errors import NotRunningError
+
+if TYPE_CHECKING:
+    from facility.local.runtime import Runtime
+
+
+def up(
+    context: typer.Context,
+    foreground: Annotated[
+        bool,
+        typer.Option("--foreground", help="Stay here until Ctrl-C, which ends it."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Start the facility of this directory and print the link to it."""
+    from facility.cli.progress import StartProgress
+    from facility.local.start import start, start_in_foreground
+    from facility.spec.loading import load
+
+    directory = directory_of(context)
+    spec = load(directory)
+    if foreground:
+        raise typer.Exit(
+            start_in_foreground(
+                directory, spec, lambda runtime: _print_link(runtime, as_json=as_json)
+            )
+        )
+    with StartProgress(enabled=not as_json) as progress:
+        started = start(directory, spec, progress.show)
+    if as_json:
+        record = {
+            "url": started.runtime.public_url,
+            "login": _mint(started.runtime),
+            "id": started.runtime.id,
+            "was_running": started.was_running,
+            "restart_needed_for": started.changed,
+            "seconds": round(started.seconds, 3),
+        }
+        typer.echo(json.dumps(record))
+        return
+    if started.changed:
+        typer.echo(
+            f"facility.yaml has changed ({', '.join(started.changed)}): "
+            "`facility down` and `facility up` make it so",
+            err=True,
+        )
+    _print_link(started.runtime, as_json=False)
+
+
+def down(context: typer.Context, as_json: Json = False) -> None:
+    """Stop everything that belongs to the facility of this directory."""
+    from facility.local.stop import stop
+
+    stopped = stop(directory_of(context))
+    if as_json:
+        record = {
+            "was_running": stopped.was_running,
+            "ended": stopped.ended,
+            "seconds": round(stopped.seconds, 3),
+        }
+        typer.echo(json.dumps(record))
+    elif stopped.was_running or stopped.ended:
+        typer.echo(f"stopped {stopped.ended} processes in {stopped.seconds:.1f} s")
+    else:
+        typer.echo("was not running")
+
+
+def token(
+    context: typer.Context,
+    user: Annotated[
+        str | None, typer.Option("--user", help="For whom; you, if not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a link that logs in once, within ten minutes."""
+    from facility.local.paths import Place
+    from facility.local.start import running_runtime
+
+    runtime = running_runtime(Place.of(directory_of(context)))
+    if runtime is None:
+        raise NotRunningError("the facility is not running: `facility up` starts it")
+    _print_link(runtime, as_json=as_json, user=user)
+
+
+def _print_link(runtime: Runtime, *, as_json: bool, user: str | None = None) -> None:
+    link = _mint(runtime, user)
+    typer.echo(json.dumps({"login": link}) if as_json else link)
+
+
+def _mint(runtime: Runtime, user: str | None = None) -> str:
+    from hub_config import tokens
+
+    token = tokens.mint(runtime.secrets_dir, user or runtime.owner, now=time.time())
+    return tokens.login_url(runtime, token)

@@ -1,0 +1,79 @@
+"""``facility status``."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from facility.cli.invocation import Json, directory_of
+from facility.errors import ExitCode
+
+if TYPE_CHECKING:
+    from facility.local.report import Report
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show every process of this directory's facility; exit code 3 if it is down."""
+    from facility.local.paths import Place
+    from facility.local.report import make_report
+
+    place = Place.of(directory_of(context))
+    report = make_report(place)
+    if as_json:
+        record = {"running": False} if report is None else report.to_json()
+        typer.echo(json.dumps(record, indent=1))
+    elif report is None:
+        typer.echo(f"no facility runs in {place.directory}: `facility up` starts it")
+    else:
+        _print(report)
+    if report is None:
+        raise typer.Exit(ExitCode.NOT_RUNNING)
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from facility.spec.units import format_bytes
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("name", "state"):
+        table.add_column(name)
+    for name in ("pid", "uptime", "restarts", "memory", "CPU"):
+        table.add_column(name, justify="right")
+    table.add_column("URL")
+    for row in report.processes:
+        table.add_row(
+            row.name,
+            row.state,
+            "-" if row.pid is None else str(row.pid),
+            _duration(time.time() - row.since),
+            str(row.restarts),
+            "-" if row.memory_bytes is None else format_bytes(row.memory_bytes),
+            "-" if row.cpu_percent is None else f"{row.cpu_percent:.0f} %",
+            row.url,
+        )
+    console = Console(soft_wrap=True)
+    console.print(table)
+    servers = "?" if report.servers is None else report.servers
+    clusters = "?" if report.clusters is None else report.clusters
+    console.print(
+        f"{report.phase}: {report.url}  notebook servers: {servers}  "
+        f"Dask clusters: {clusters}",
+        highlight=False,
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Write ``3 s``, ``4 min``, ``2 h 5 min`` or ``3 d 4 h``."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{int(seconds)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes // 60 % 24} h"

@@ -1,0 +1,153 @@
+"""How a running facility is doing: what ``facility status`` shows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import urllib.request
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+
+from facility.local.ledger import Ledger
+from facility.local.lock import is_locked
+from facility.local.paths import Place, Storage
+from facility.process import ProcessIdentity
+
+SAMPLE_S = 0.1
+"""How long CPU use is measured."""
+RUNNING = 3
+"""``JobStatus.RUNNING`` in dask-gateway's table of clusters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One process. Memory (resident) and CPU are ``None`` while it does not run."""
+
+    name: str
+    state: str
+    pid: int | None
+    since: float
+    """Of this state, in seconds since the epoch."""
+    restarts: int
+    memory_bytes: int | None
+    cpu_percent: float | None
+    """Of one core."""
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole facility."""
+
+    id: str
+    url: str
+    phase: str
+    processes: tuple[Row, ...]
+    servers: int | None
+    """Notebook servers that run; ``None`` while the hub does not answer."""
+    clusters: int | None
+    """Dask clusters that run; ``None`` if the gateway has no database yet."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"running": True, **asdict(self)}
+
+
+def make_report(place: Place) -> Report | None:
+    """Look at the facility of a directory; ``None`` if it does not run."""
+    storage = place.last_storage()
+    if storage is None or not is_locked(place.supervisor_lock):
+        return None
+    ledger = Ledger.load(storage.ledger_file)
+    if ledger is None:
+        return None
+    watched = [(e.name, e.identity) for e in ledger.processes]
+    use = _measure([("supervisor", ledger.supervisor), *watched])
+    rows = [
+        Row(
+            name=entry.name,
+            state=entry.state,
+            pid=None if entry.identity is None else entry.identity.pid,
+            since=entry.since,
+            restarts=entry.restarts,
+            memory_bytes=use[entry.name][0] if entry.name in use else None,
+            cpu_percent=use[entry.name][1] if entry.name in use else None,
+            url=entry.url,
+        )
+        for entry in ledger.processes
+    ]
+    memory, cpu = use.get("supervisor", (None, None))
+    rows.append(
+        Row(
+            "supervisor",
+            ledger.phase,
+            ledger.supervisor.pid,
+            ledger.started,
+            0,
+            memory,
+            cpu,
+            "",
+        )
+    )
+    return Report(
+        id=ledger.id,
+        url=ledger.url,
+        phase=ledger.phase,
+        processes=tuple(rows),
+        servers=count_servers(storage),
+        clusters=count_clusters(storage),
+    )
+
+
+def _measure(
+    watched: list[tuple[str, ProcessIdentity | None]],
+) -> dict[str, tuple[int, float]]:
+    """Return resident bytes and CPU percent by name, of those that run."""
+    alive = {}
+    for name, identity in watched:
+        if identity is not None and identity.is_alive():
+            alive[name] = psutil.Process(identity.pid)
+    used = {}
+    for process in alive.values():
+        process.cpu_percent()
+    time.sleep(SAMPLE_S)
+    for name, process in alive.items():
+        try:
+            used[name] = (process.memory_info().rss, process.cpu_percent())
+        except psutil.NoSuchProcess:
+            continue
+    return used
+
+
+def count_servers(storage: Storage) -> int | None:
+    """Ask the hub how many notebook servers run."""
+    try:
+        runtime = json.loads(storage.runtime_file.read_text())
+        port = runtime["ports"]["hub_api"]
+        token = (storage.secrets_dir / "admin-token").read_text().strip()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/hub/api/users?state=active",
+            headers={"Authorization": f"token {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310
+            users = json.load(response)
+    except OSError:
+        return None
+    return sum(len(user.get("servers", {})) for user in users)
+
+
+def count_clusters(storage: Storage) -> int | None:
+    """Count the clusters that run in the gateway's own database."""
+    path = storage.state_dir / "gateway.sqlite"
+    try:
+        with closing(
+            sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
+        ) as database:
+            query = "SELECT count(*) FROM clusters WHERE status = ?"
+            (count,) = database.execute(query, (RUNNING,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return int(count)

@@ -1,0 +1,211 @@
+"""``facility up``: check, prepare, start one supervisor, wait until all answer."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from facility.errors import FacilityError
+from facility.local.changes import changed_keys
+from facility.local.core import Phase
+from facility.local.ledger import Ledger
+from facility.local.lock import is_locked, locked
+from facility.local.logs import last_lines, log_file, open_log
+from facility.local.marked import end_marked, marked_processes
+from facility.local.paths import Place, Storage
+from facility.local.ports import choose_ports, load_ports, save_ports
+from facility.local.preflight import check_machine
+from facility.local.runtime import Runtime
+from facility.local.secrets import ensure_secrets
+from facility.local.serve import lock_supervision, serve
+from facility.local.table import environment_of
+from facility.spec import Facility
+
+TIMEOUT_S = 180.0
+POLL_S = 0.03
+
+Progress = Callable[[Ledger], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A facility that answers."""
+
+    runtime: Runtime
+    was_running: bool
+    changed: tuple[str, ...]
+    """Keys of ``facility.yaml`` that a restart would apply."""
+    seconds: float
+
+
+def start(
+    directory: Path, spec: Facility, progress: Progress = lambda _: None
+) -> Started:
+    """Ensure that the directory's facility runs and answers.
+
+    Idempotent, also when called twice at once. Processes that a killed supervisor left
+    behind are adopted if the configuration is still the same, else ended first.
+
+    Raises:
+        UsageError: the machine does not fit (memory, disk, ports).
+        FacilityError: a process does not come up; the line says which and why.
+    """
+    begin = time.monotonic()
+    place = Place.of(directory)
+    place.ensure()
+    with locked(place.command_lock):
+        running = running_runtime(place)
+        runtime = running or _prepare(place, spec)
+        if running is None:
+            _launch(place, runtime)
+    _wait_ready(place, runtime, progress)
+    return Started(
+        runtime=runtime,
+        was_running=running is not None,
+        changed=tuple(changed_keys(runtime.spec, spec)),
+        seconds=time.monotonic() - begin,
+    )
+
+
+def start_in_foreground(
+    directory: Path, spec: Facility, on_ready: Callable[[Runtime], None]
+) -> int:
+    """Supervise in this process until Ctrl-C or SIGTERM; return its exit code.
+
+    Raises:
+        FacilityError: it runs already, or a process does not come up.
+    """
+    place = Place.of(directory)
+    place.ensure()
+    with locked(place.command_lock):
+        lock = lock_supervision(place)
+        runtime = _prepare(place, spec)
+    code = serve(runtime, lock, lambda: on_ready(runtime))
+    if code:
+        raise _failure(runtime)
+    return code
+
+
+def running_runtime(place: Place) -> Runtime | None:
+    """Return the runtime of the facility that runs here; ``None`` if none does."""
+    storage = place.last_storage()
+    if storage is None or not is_locked(place.supervisor_lock):
+        return None
+    return Runtime.load(storage.runtime_file)
+
+
+def _prepare(place: Place, spec: Facility) -> Runtime:
+    """Make everything that the processes need; the supervisor adopts what is left."""
+    former = _former_runtime(place)
+    if former is not None:
+        if former.spec == spec and marked_processes(former.id):
+            return former
+        asyncio.run(end_marked(former.id))
+        shutil.rmtree(former.run_dir, ignore_errors=True)
+    storage = place.storage(spec.name, spec.storage.state)
+    check_machine(storage.state_dir)
+    storage.ensure()
+    ensure_secrets(storage.secrets_dir)
+    runtime = _new_runtime(place, storage, spec)
+    runtime.save()
+    place.remember(storage)
+    return runtime
+
+
+def _former_runtime(place: Place) -> Runtime | None:
+    storage = place.last_storage()
+    if storage is None:
+        return None
+    try:
+        return Runtime.load(storage.runtime_file)
+    except FileNotFoundError:  # it was stopped properly
+        return None
+    except ValidationError:  # written by another version: its processes go
+        asyncio.run(end_marked(storage.id))
+        shutil.rmtree(storage.run_dir, ignore_errors=True)
+        return None
+
+
+def _new_runtime(place: Place, storage: Storage, spec: Facility) -> Runtime:
+    ports_file = storage.state_dir / "ports.json"
+    ports = choose_ports(
+        storage.id, spec.hub.bind, spec.hub.port, load_ports(ports_file)
+    )
+    save_ports(ports_file, ports)
+    return Runtime(
+        id=storage.id,
+        directory=place.directory,
+        state_dir=storage.state_dir,
+        run_dir=storage.run_dir,
+        owner=getpass.getuser(),
+        multi_user=os.geteuid() == 0,
+        ports=ports,
+        spec=spec,
+    )
+
+
+def _launch(place: Place, runtime: Runtime) -> None:
+    """Start the supervisor in a session of its own; return once it holds its lock."""
+    output = open_log(log_file(runtime.log_dir, "supervisor"))
+    try:
+        supervisor = subprocess.Popen(
+            (sys.executable, "-m", "facility.local"),
+            env=environment_of(runtime),
+            cwd=runtime.state_dir,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    finally:
+        os.close(output)
+    while not is_locked(place.supervisor_lock):
+        if supervisor.poll() is not None:
+            raise _failure(runtime)
+        time.sleep(POLL_S)
+
+
+def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> None:
+    path = runtime.run_dir / "processes.json"
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        is_served = is_locked(place.supervisor_lock)
+        ledger = Ledger.load(path)
+        # What a killed supervisor wrote is there until its successor writes.
+        if ledger is not None and ledger.supervisor.is_alive():
+            progress(ledger)
+            if ledger.phase is Phase.READY:
+                return
+        if not is_served:
+            raise _failure(runtime)
+        time.sleep(POLL_S)
+    raise FacilityError(
+        f"not ready after {TIMEOUT_S:.0f} s: see `facility status` and `facility logs`"
+    )
+
+
+def _failure(runtime: Runtime) -> FacilityError:
+    """Say why the supervisor left: its ledger knows, or the last line of its log."""
+    ledger = Ledger.load(runtime.run_dir / "processes.json")
+    if ledger is None or not ledger.error:
+        path = log_file(runtime.log_dir, "supervisor")
+        tail = last_lines(path, 1)
+        return FacilityError(
+            f"the supervisor ended: {tail[0] if tail else 'it said nothing'} (log: "
+            f"{path})"
+        )
+    name = ledger.error.partition(" ")[0]
+    path = log_file(runtime.log_dir, name)
+    tail = last_lines(path, 1)
+    said = f"; its last words: {tail[0].strip()}" if tail else ""
+    return FacilityError(f"{ledger.error}{said} (log: {path})")
