@@ -141,7 +141,8 @@ class AffinityLimiter:
         for given in self._given.values():
             for cpu in given:
                 load[cpu] += 1
-        chosen = tuple(sorted(self.cpus, key=lambda cpu: (load[cpu], cpu))[:cores])
+        least_used = sorted(self.cpus, key=lambda cpu: (load[cpu], cpu))
+        chosen = tuple(sorted(least_used[:cores]))
         self._given[name] = chosen
         return Applied(cpus=chosen)
 

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -232,6 +235,14 @@ def finished(cluster: GatewayCluster) -> bool:
         return client.submit(sum, (20, 22)).result(timeout=40) == 42
 
 
+def template_of(server) -> int:
+    """Forked children show the template's command line; it is their parent."""
+    forked = [pid for pid, line in server.marked().items() if "template" in line]
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in forked]
+    parents = {int(stat.rpartition(")")[2].split()[1]) for stat in stats}
+    return next(pid for pid in forked if pid in parents)
+
+
 @pytest.mark.parametrize("victim", ["worker", "template", "proxy", "server"])
 def test_a_cluster_survives_the_death_of(victim: str, gateway, server) -> None:
     with gateway.new_cluster() as cluster:
@@ -242,12 +253,7 @@ def test_a_cluster_survives_the_death_of(victim: str, gateway, server) -> None:
                 pids = client.run(os.getpid)
             os.kill(next(iter(pids.values())), 9)
         elif victim == "template":
-            parents = {
-                int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
-                for pid, line in server.marked().items()
-                if "gateway.template" in line
-            }
-            template = next(p for p in server.marked() if p in parents and "gateway.template" in server.marked()[p])
+            template = template_of(server)
             os.kill(template, 9)
             cluster.scale(1)
             cluster.scale(2)
@@ -282,14 +288,12 @@ def test_nothing_is_left_when_the_clusters_are_gone(gateway, server) -> None:
     with gateway.new_cluster() as cluster, cluster.get_client() as client:
         cluster.scale(2)
         client.wait_for_workers(2, timeout=30)
-    def left() -> int:
-        return sum("gateway.template" in line for line in server.marked().values())
 
-    wait_until(lambda: left() <= 1, 20)
-    import sqlite3
+    def is_clean() -> bool:
+        with closing(sqlite3.connect(leases)) as connection:
+            (count,) = connection.execute("select count(*) from leases").fetchone()
+        forked = [line for line in server.marked().values() if "template" in line]
+        return count == 0 and len(forked) == 1  # the template itself
 
-    with sqlite3.connect(server.runtime.state_dir / "broker.sqlite") as leases:
-        wait_until(
-            lambda: leases.execute("select count(*) from leases").fetchone() == (0,), 10
-        )
-    leases.close()
+    leases = server.runtime.state_dir / "broker.sqlite"
+    wait_until(is_clean, 20)
