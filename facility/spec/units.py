@@ -69,11 +69,13 @@ def parse_bytes(value: object) -> int:
 def parse_seconds(value: object) -> float:
     """Turn ``"30 min"`` or a number into seconds, at most a century.
 
+    Anything finer than a nanosecond is rounded off.
+
     Raises:
         ValueError: it is no such duration.
     """
-    most = _MOST_SECONDS
-    return float(_parse(value, _SECONDS, most, "a duration such as '30 min'"))
+    number = _parse(value, _SECONDS, _MOST_SECONDS, "a duration such as '30 min'")
+    return round(float(number), 9) + 0.0  # no -0.0
 
 
 def format_bytes(count: float) -> str:
@@ -96,14 +98,13 @@ def write_bytes(count: int) -> str:
 
 
 def write_seconds(duration_s: float) -> str:
-    """Write a duration so that :func:`parse_seconds` reads exactly the same."""
+    """Write a duration so that :func:`parse_seconds` reads the same nanoseconds."""
     for unit in ("d", "h", "min"):
         factor = _SECONDS[unit]
         if duration_s and duration_s % factor == 0:
             return f"{int(duration_s // factor)} {unit}"
-    # repr() may use an exponent, which nobody writes and the parser refuses.
-    plain = f"{duration_s:.25f}".rstrip("0").rstrip(".")
-    return f"{plain if float(plain) == duration_s else repr(duration_s)} s"
+    # Fixed point: nobody writes an exponent, and the parser refuses it.
+    return f"{f'{duration_s:.9f}'.rstrip('0').rstrip('.')} s"
 
 
 def _serialize_bytes(count: int, info: SerializationInfo) -> int | str:
