@@ -8,7 +8,7 @@ a person is waiting and should read why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
@@ -35,7 +35,7 @@ class ProcessState(StrEnum):
     STARTING = "starting"
     READY = "ready"
     WAITING = "waiting"
-    """It ended and will be started again."""
+    """Not started yet, or ended and to be started again."""
     STOPPING = "stopping"
     STOPPED = "stopped"
 
@@ -160,6 +160,8 @@ class Supervision:
     """All records and the phase."""
 
     names: tuple[str, ...]
+    after: Mapping[str, str] = field(default_factory=dict)
+    """Who is started only once somebody else is ready for the first time."""
     phase: Phase = Phase.STARTING
     error: str = ""
     """Why the facility gave up, empty if it did not."""
@@ -174,7 +176,7 @@ class Supervision:
             case Begin():
                 return list(self._begin(event))
             case Answered():
-                return self._answered(event)
+                return list(self._answered(event))
             case Silent():
                 return self._silent(event)
             case Exited():
@@ -190,21 +192,30 @@ class Supervision:
 
     def _begin(self, event: Begin) -> Iterable[Action]:
         for name in self.names:
+            if name not in event.alive and name in self.after:
+                self._enter(name, ProcessState.WAITING, event.at)
+                continue
             self._enter(name, ProcessState.STARTING, event.at)
             yield Adopt(name) if name in event.alive else Start(name)
 
-    def _answered(self, event: Answered) -> list[Action]:
+    def _answered(self, event: Answered) -> Iterable[Action]:
         record = self.records[event.name]
         if record.state is not ProcessState.STARTING:
-            return []
+            return
         self._enter(event.name, ProcessState.READY, event.at)
         if record.first_ready is None:
             record.first_ready = event.at
+            for name, other in self.after.items():
+                if (
+                    other == event.name
+                    and self.records[name].state is ProcessState.WAITING
+                ):
+                    self._enter(name, ProcessState.STARTING, event.at)
+                    yield Start(name)
         if self.phase is Phase.STARTING and all(
             r.first_ready is not None for r in self.records.values()
         ):
             self.phase = Phase.READY
-        return []
 
     def _silent(self, event: Silent) -> list[Action]:
         record = self.records[event.name]

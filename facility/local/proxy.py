@@ -1,7 +1,7 @@
 """``python -m facility.local.proxy``: configurable-http-proxy as a facility runs it.
 
-The port of configurable-http-proxy to Python has no TLS of its own; its handlers are
-served here with the certificate of ``hub.tls_certificate``. Its token comes from a
+The port of configurable-http-proxy to Python has no TLS of its own; the handlers are
+served here with the certificate of ``hub.tls_certificate``. The token comes from a
 file and is never in argv.
 """
 

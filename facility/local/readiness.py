@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from facility.local.table import ProcessSpec
+
+if TYPE_CHECKING:
+    import httpx
 
 POLL_S = 0.05
 """Between two questions to a process that has not answered yet."""
@@ -28,18 +33,34 @@ async def watch(
     import httpx
 
     # Checks go to loopback or to our own address; the certificate is for people.
-    async with httpx.AsyncClient(verify=False, timeout=CHECK_S) as client:  # noqa: S501
-        last_answer, limit_s, pause_s = time.monotonic(), START_TIMEOUT_S, POLL_S
+    async with httpx.AsyncClient(
+        verify=False,  # noqa: S501
+        timeout=CHECK_S,
+        headers=spec.ready_headers,
+    ) as client:
+        if not await _until_ready(client, spec):
+            silent()
+            return
+        answered()
+        last_answer = time.monotonic()
+        while time.monotonic() - last_answer < SILENCE_S:
+            await asyncio.sleep(CHECK_S)
+            with contextlib.suppress(httpx.HTTPError):
+                await client.get(spec.ready_urls[0])
+                last_answer = time.monotonic()
+        silent()
+
+
+async def _until_ready(client: httpx.AsyncClient, spec: ProcessSpec) -> bool:
+    import httpx
+
+    deadline = time.monotonic() + START_TIMEOUT_S
+    for url in spec.ready_urls:
         while True:
-            try:
-                response = await client.get(spec.ready_url)
-                works = response.status_code in spec.ready_statuses
-            except httpx.HTTPError:
-                works = False
-            if works:
-                last_answer, limit_s, pause_s = time.monotonic(), SILENCE_S, CHECK_S
-                answered()
-            elif time.monotonic() - last_answer > limit_s:
-                silent()
-                return
-            await asyncio.sleep(pause_s)
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(url)).status_code == httpx.codes.OK:
+                    break
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(POLL_S)
+    return True

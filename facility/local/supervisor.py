@@ -34,7 +34,10 @@ class Supervisor:
     def __init__(self, runtime: Runtime, table: tuple[ProcessSpec, ...]) -> None:
         self._runtime = runtime
         self._table = {spec.name: spec for spec in table}
-        self._core = core.Supervision(tuple(self._table))
+        self._core = core.Supervision(
+            tuple(self._table),
+            {spec.name: spec.after for spec in table if spec.after is not None},
+        )
         self._events: asyncio.Queue[core.Event] = asyncio.Queue()
         self._identities: dict[str, ProcessIdentity] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -229,7 +232,7 @@ class Supervisor:
             state=record.state,
             identity=self._identities.get(spec.name),
             digest=spec.digest,
-            url=spec.ready_url,
+            url=spec.ready_urls[-1],
             since=record.since + self._epoch,
             first_ready=None if ready is None else ready + self._epoch,
             restarts=record.restarts,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facility.local.runtime import MARK, VARIABLE, Runtime
+from gateway.proxy import command as gateway_proxy_command
 
 # What a notebook server or a Dask worker has in its environment would be taken for
 # configuration by our own hub or gateway when a person types `facility up` in there.
@@ -24,10 +25,12 @@ class ProcessSpec:
     argv: tuple[str, ...]
     """Without secrets: everybody on the machine can read it."""
     env: dict[str, str] = field(default_factory=dict, repr=False)
-    ready_url: str = ""
-    """A GET there tells whether the process works."""
-    ready_statuses: frozenset[int] = frozenset({200})
-    """The answers that mean yes."""
+    ready_urls: tuple[str, ...] = ()
+    """A process is ready when a GET of each, in this order, answers 200 (repeated until
+    it does). Any answer of the first is a sign of life afterwards."""
+    ready_headers: dict[str, str] = field(default_factory=dict, repr=False)
+    after: str | None = None
+    """Started the first time once that process is ready; independent from then on."""
 
     @property
     def digest(self) -> str:
@@ -50,27 +53,38 @@ def environment_of(runtime: Runtime) -> dict[str, str]:
 
 
 def process_table(runtime: Runtime) -> tuple[ProcessSpec, ...]:
-    """Return the processes of an embedded facility."""
+    """Return the processes of an embedded facility, what people wait for first."""
     ports = runtime.ports
+    proxy_token = runtime.secret("proxy-token")
+    _, gateway_proxy = gateway_proxy_command(runtime)
     return (
         ProcessSpec(
             "proxy",
             (sys.executable, "-m", "facility.local.proxy"),
-            {},
-            f"http://127.0.0.1:{ports.proxy_api}/api/routes",
-            # It wants a token, which readiness checks do not carry.
-            frozenset({200, 401, 403}),
-        ),
-        ProcessSpec(
-            "gateway",
-            (sys.executable, "-m", "gateway"),
-            {},
-            f"{runtime.gateway_url}/api/health",
+            ready_urls=(f"http://127.0.0.1:{ports.proxy_api}/api/routes",),
+            ready_headers={"Authorization": f"token {proxy_token}"},
         ),
         ProcessSpec(
             "hub",
             (sys.executable, "-m", "hub_config"),
-            {},
-            f"{runtime.public_url}/hub/api/",
+            # Directly first: the proxy would log every question to a hub not yet there.
+            ready_urls=(
+                f"http://127.0.0.1:{ports.hub_api}/hub/health",
+                f"{runtime.public_url}/hub/health",
+            ),
+        ),
+        ProcessSpec(
+            "gateway",
+            (sys.executable, "-m", "gateway"),
+            ready_urls=(f"http://127.0.0.1:{ports.gateway_api}/api/health",),
+        ),
+        # The program itself: `python -m gateway proxy` would only replace itself by it.
+        # It asks the gateway for routes at its start, and again 0.5, 1, 2 ... s later.
+        ProcessSpec(
+            "gateway-proxy",
+            tuple(gateway_proxy),
+            env={"DASK_GATEWAY_PROXY_TOKEN": runtime.secret("gateway-proxy-token")},
+            ready_urls=(f"{runtime.gateway_url}/api/health",),
+            after="gateway",
         ),
     )
