@@ -37,6 +37,10 @@ class Result:
             )
         return self.value
 
+    def __getitem__(self, name: str) -> Result:
+        """Return one of several: ``result["mass"].plot()`` when the sum is a dict."""
+        return Result(self.value[name], self.provenance)
+
     @property
     def events_per_s(self) -> float:
         """Events by wall clock."""
