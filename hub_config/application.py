@@ -1,17 +1,23 @@
-"""JupyterHub with two errands of its own: the proxy's routes and idle servers."""
+"""JupyterHub with errands of its own: routes, idle servers and lost servers."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from jupyterhub.app import JupyterHub
 from jupyterhub_idle_culler import cull_idle
 from tornado.ioloop import PeriodicCallback
-from traitlets import Float, Unicode
+from traitlets import Float, Instance, Unicode
+
+from facility.local.runtime import Runtime
+from facility.process import end
+from hub_config.lost_servers import lost_servers
 
 _ROUTES_INTERVAL_S = 1.0
 _CULLS_PER_TIMEOUT = 10
 _LONGEST_CULL_INTERVAL_S = 600.0
+_END_GRACE_S = 5.0
 
 
 class FacilityHub(JupyterHub):
@@ -21,6 +27,7 @@ class FacilityHub(JupyterHub):
     a second of start-up and 70 MB, and stay behind when the hub is killed.
     """
 
+    runtime = Instance(Runtime, help="The facility.").tag(config=True)
     idle_timeout_s = Float(
         0.0, help="A server unused for so long is stopped; 0 never."
     ).tag(config=True)
@@ -28,6 +35,7 @@ class FacilityHub(JupyterHub):
 
     async def start(self) -> None:
         await super().start()
+        self._ending = asyncio.create_task(self._end_lost_servers())
         self._errand("routes", self._restore_routes, _ROUTES_INTERVAL_S)
         if self.idle_timeout_s:
             interval_s = self.idle_timeout_s / _CULLS_PER_TIMEOUT
@@ -41,6 +49,16 @@ class FacilityHub(JupyterHub):
         errand = PeriodicCallback(do, 1000 * interval_s)
         self._periodic_callbacks[name] = errand
         errand.start()
+
+    async def _end_lost_servers(self) -> None:
+        known = {
+            spawner.pid
+            for user in self.users.values()
+            for spawner in user.spawners.values()
+        }
+        for process in lost_servers(self.runtime.id, known):
+            self.log.warning("Ending a server nobody knows: pid %d", process.pid)
+            await end(process, grace_s=_END_GRACE_S)
 
     async def _restore_routes(self) -> None:
         """Give a proxy that was restarted its routes back.

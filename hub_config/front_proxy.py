@@ -2,7 +2,7 @@
 
 ``configurable-http-proxy`` 0.4 (Python) collects whole answers before it passes them
 on, gives up after 20 s, carries ten requests at a time and 10 MB a websocket message,
-loses websocket subprotocols and writes the query of failed requests, with the login
+loses websocket subprotocols, turns binary messages into text and writes the query of failed requests, with the login
 token in it, into its log. Here answers stream, nothing but the two ends limits a
 request, and a logged path has no query.
 """
@@ -78,6 +78,18 @@ class StreamingProxyHandler(ProxyHandler):
             self.clear()
             await self.handle_proxy_error(503, error)
 
+    def _get_proxy_request(self, url: str) -> HTTPRequest:
+        request: HTTPRequest = super()._get_proxy_request(url)
+        # The stock port replaces what another proxy in front of us has written down,
+        # and reads the scheme off the path, which never has one.
+        hops = [*self.request.headers.get_list("X-Forwarded-For"), self._peer()]
+        request.headers["X-Forwarded-For"] = ", ".join(hops)
+        request.headers["X-Forwarded-Proto"] = self.request.protocol
+        return request
+
+    def _peer(self) -> str:
+        return self.request.remote_ip or "unknown"
+
     def _take_header(self, line: str) -> None:
         if line.startswith("HTTP/"):
             start = parse_response_start_line(line.rstrip())
@@ -127,6 +139,10 @@ class StreamingProxyHandler(ProxyHandler):
             self.finish(error.message)
         except OSError as error:
             await self.handle_proxy_error(503, error)
+
+    def on_message(self, message: str | bytes) -> None:
+        self.proxy.update_last_activity(self.target["prefix"])
+        self.ws_client.write_message(message, binary=isinstance(message, bytes))
 
     def _from_target(self, message: str | bytes | None) -> None:
         if message is None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 
 def is_loopback(address: str) -> bool:
     """Say whether the text is a loopback address; anything else is not."""
     try:
-        return ip_address(address).is_loopback
+        ip = ip_address(address)
     except ValueError:
         return False
+    # Python before 3.13 does not look inside ::ffff:127.0.0.1.
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return (mapped or ip).is_loopback
 
 
 def came_from_here(peer: str | None, forwarded: Iterable[str]) -> bool:

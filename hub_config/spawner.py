@@ -9,6 +9,7 @@ import pwd
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
@@ -19,6 +20,7 @@ from traitlets.config import Config
 from facility.errors import UsageError
 from facility.local.runtime import MARK, Runtime
 from facility.process import ProcessIdentity, identify, send_signal
+from hub_config.lost_servers import SERVER_MODULE
 from hub_config.profiles import chosen, options_form, options_from_form
 from hub_config.server_log import log_path, open_log
 
@@ -96,17 +98,16 @@ class FacilitySpawner(LocalProcessSpawner):
     def make_preexec_fn(self, name: str) -> Any:
         if os.getuid() == 0:
             return super().make_preexec_fn(name)
-        home = self._account().pw_dir
-        return lambda: os.chdir(home)
+        return lambda: os.chdir(Path.home())
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         account = self._account()
-        shell = account.pw_shell or "/bin/sh"
+        as_root = os.getuid() == 0
         return {
             **env,
             "USER": account.pw_name,
-            "HOME": account.pw_dir,
-            "SHELL": shell,
+            "HOME": account.pw_dir if as_root else str(Path.home()),
+            "SHELL": account.pw_shell or "/bin/sh",
         }
 
     def _account(self) -> pwd.struct_passwd:
@@ -158,7 +159,7 @@ def settings(runtime: Runtime) -> Config:
     config = Config()
     config.JupyterHub.spawner_class = FacilitySpawner
     config.FacilitySpawner.runtime = runtime
-    config.Spawner.cmd = [sys.executable, "-m", "hub_config.singleuser"]
+    config.Spawner.cmd = [sys.executable, "-m", SERVER_MODULE]
     config.Spawner.default_url = "/lab"
     config.Spawner.environment = environment(runtime)
     config.Spawner.start_timeout = math.ceil(runtime.spec.hub.start_timeout)
