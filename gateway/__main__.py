@@ -28,7 +28,7 @@ def run_server(runtime: Runtime) -> None:
 
     os.umask(0o077)
 
-    class Server(DaskGateway):  # type: ignore[misc]
+    class Server(DaskGateway):
         """The stock server; its configuration is made, not read from a file."""
 
         def load_config_file(self, *_: object, **__: object) -> None:
@@ -43,7 +43,7 @@ def run_proxy(runtime: Runtime) -> None:
 
     path, arguments = command(runtime)
     os.environ["DASK_GATEWAY_PROXY_TOKEN"] = runtime.secret("gateway-proxy-token")
-    os.execv(path, arguments)
+    os.execv(path, arguments)  # noqa: S606 - no shell is what we want
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ HUB_RESTART_S = 15
 """For how long a hub that does not answer is asked again."""
 
 
-class HubAuthenticator(JupyterHubAuthenticator):  # type: ignore[misc]
+class HubAuthenticator(JupyterHubAuthenticator):
     """JupyterHub's authenticator, which survives a restart of the hub."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -27,12 +27,12 @@ from facility.local.runtime import Runtime
 from facility.process import ProcessIdentity, end, session_members, wait_gone
 from gateway.ceilings import ClusterCeilings
 from gateway.clusters import FacilityClusterConfig, options_for
-from gateway.limits import Limiter
+from gateway.limits import probe
 from gateway.notebook import Notebook, mismatch
 from gateway.preload_worker import EXPECTED
 from gateway.users import UnknownUserError, base_environment, identity_of
 from gateway.warm import MALLOC, Order, Template
-from gateway.workdir import Workdir, remove_old
+from gateway.workdir import Workdir, make_passable, remove_old
 
 STOP_GRACE_S = 5
 SWEEP_PERIOD_S = 1
@@ -41,14 +41,14 @@ LOST_SCHEDULER_S = 60
 """A worker that hears nothing of its scheduler for so long ends by itself."""
 
 
-class FacilityBackend(DBBackendBase):  # type: ignore[misc]
+class FacilityBackend(DBBackendBase):
     """Runs every cluster as processes of its user, below the file's ceilings.
 
     Nothing depends on this process staying alive: schedulers and workers are found
     again by the claims in their folders, leases by the ids of what holds them.
     """
 
-    runtime: Runtime = Instance(Runtime)
+    runtime = Instance(Runtime)
     cluster_config_class = FacilityClusterConfig
     default_host = "127.0.0.1"
 
@@ -61,9 +61,9 @@ class FacilityBackend(DBBackendBase):  # type: ignore[misc]
         self._store = LeaseStore(self.runtime.state_dir / "broker.sqlite")
         self._ceilings = ClusterCeilings(self.runtime.spec, self._store)
         self._template = Template(self.log)
-        self._limiter = Limiter.probe(self.runtime.id)
+        self._limiter = probe(self.runtime.id)
         self._watchers: set[asyncio.Task[None]] = set()
-        self.runtime.clusters_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_passable(self.runtime.clusters_dir)
         await super().setup(app)
 
     # -- admission -----------------------------------------------------------------
@@ -238,9 +238,7 @@ class FacilityBackend(DBBackendBase):  # type: ignore[misc]
             **super().get_env(cluster),
         }
 
-    async def do_start_cluster(
-        self, cluster: Cluster
-    ) -> AsyncIterator[dict[str, Any]]:
+    async def do_start_cluster(self, cluster: Cluster) -> AsyncIterator[dict[str, Any]]:
         notebook = Notebook.parse(cluster.config.notebook)
         known = notebook.environment
         self._workdir(cluster).create(

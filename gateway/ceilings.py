@@ -70,6 +70,4 @@ class ClusterCeilings:
     @staticmethod
     def _worker(cluster: Cluster) -> Amount:
         config: Any = cluster.config
-        return Amount(
-            workers=1, cores=config.worker_cores, memory=config.worker_memory
-        )
+        return Amount(workers=1, cores=config.worker_cores, memory=config.worker_memory)

@@ -11,7 +11,7 @@ from facility.spec import Facility, Profile
 from facility.spec.units import format_bytes, parse_bytes, parse_seconds
 
 
-class FacilityClusterConfig(ClusterConfig):  # type: ignore[misc]
+class FacilityClusterConfig(ClusterConfig):
     """Configuration of one cluster, kept in the gateway's database."""
 
     detached_s = Float(0, help="How long the cluster may outlive its notebook.")
@@ -28,7 +28,9 @@ def options_of(spec: Facility, user: str) -> Options:
 
     return Options(
         Select("profile", list(profiles), label="Profile"),
-        Integer("worker_cores", default=0, min=0, label="Cores per worker (0: profile)"),
+        Integer(
+            "worker_cores", default=0, min=0, label="Cores per worker (0: profile)"
+        ),
         String("worker_memory", label="Memory per worker, as 2 GiB (empty: profile)"),
         String("detached", label="Outlive the notebook for, as 8 h (empty: do not)"),
         String("environment", label="Prefix of the workers' environment (empty: mine)"),

@@ -36,16 +36,6 @@ class Limiter(Protocol):
     def release(self, name: str) -> None:
         """Forget an ended process; unknown names are no error."""
 
-    @staticmethod
-    def probe(facility: str) -> Limiter:
-        """Return the strongest limiter that works here; tries, does not guess."""
-        own = own_cgroups(Path("/proc/self/cgroup").read_text())
-        for groups in (version_2(own), version_1(own)):
-            limiter = CgroupLimiter(facility, groups)
-            if groups and limiter.works():
-                return limiter
-        return AffinityLimiter(sorted(os.sched_getaffinity(0)))
-
 
 def own_cgroups(table: str) -> dict[str, str]:
     """Read ``/proc/self/cgroup``: controller -> path; version 2 under ``""``."""
@@ -134,7 +124,7 @@ class AffinityLimiter:
     cpus: list[int]
     _given: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def limit(self, name: str, *, cores: int, memory: int) -> Applied:
+    def limit(self, name: str, *, cores: int, memory: int) -> Applied:  # noqa: ARG002 - memory is Dask's here
         if cores >= len(self.cpus):
             return Applied()
         load = dict.fromkeys(self.cpus, 0)
@@ -148,3 +138,13 @@ class AffinityLimiter:
 
     def release(self, name: str) -> None:
         self._given.pop(name, None)
+
+
+def probe(facility: str) -> Limiter:
+    """Return the strongest limiter that works here; tries, does not guess."""
+    own = own_cgroups(Path("/proc/self/cgroup").read_text())
+    for groups in (version_2(own), version_1(own)):
+        limiter = CgroupLimiter(facility, groups)
+        if groups and limiter.works():
+            return limiter
+    return AffinityLimiter(sorted(os.sched_getaffinity(0)))

@@ -1,8 +1,12 @@
-"""Loaded by every worker: refuses to work in another environment than the notebook's,
-and ends the worker with a clear line before the machine runs out of memory."""
+"""Loaded by every worker: what it must be, and what it may use.
+
+A worker refuses to work in another environment than the notebook's, and is ended
+with a clear line before it uses more memory than it has.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from pathlib import Path
@@ -29,11 +33,16 @@ class EnvironmentMismatchError(RuntimeError):
     """The worker's environment is not the notebook's."""
 
 
+def read_environment(path: Path) -> Environment:
+    """Read what the notebook declared."""
+    return Environment.from_json(path.read_text())
+
+
 async def dask_setup(worker: Worker) -> None:
     """Check the environment, then watch the memory."""
     expected = os.environ.get(EXPECTED)
     if expected:
-        notebook = Environment.from_json(Path(expected).read_text())
+        notebook = await asyncio.to_thread(read_environment, Path(expected))
         different = mismatch(notebook, describe())
         if different is not None:
             message = f"worker {worker.name} refused: {different}"
@@ -63,5 +72,3 @@ def watch_memory(worker: Worker, limit_bytes: int) -> None:
     callback = PeriodicCallback(check, WATCH_PERIOD_S * 1000)
     callback.start()
     worker.periodic_callbacks["facility-memory"] = callback
-
-

@@ -11,7 +11,8 @@ from facility.local.runtime import Runtime
 def executable() -> Path:
     """Return the static binary inside the wheel of dask-gateway-server."""
     spec = find_spec("dask_gateway_server")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return Path(spec.origin).parent / "proxy" / "dask-gateway-proxy"
 
 

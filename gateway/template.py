@@ -23,6 +23,7 @@ import selectors
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 PRELOADED = (
@@ -57,7 +58,7 @@ def main() -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # so that the children's collector leaves the shared pages shared
-    threads = len(os.listdir("/proc/self/task"))
+    threads = len(list(Path("/proc/self/task").iterdir()))
     _send(control, {"ready": os.getpid(), "threads": threads})
     _serve(control)
 
@@ -71,7 +72,7 @@ def _serve(control: socket.socket) -> None:
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
     selector.register(wake_read, selectors.EVENT_READ)
-    inherited = (control.fileno(), wake_read, wake_write, selector.fileno())  # type: ignore[attr-defined]
+    inherited = (control.fileno(), wake_read, wake_write, selector.fileno())
     pending = b""
     while True:
         for key, _ in selector.select():
@@ -97,9 +98,7 @@ def _serve(control: socket.socket) -> None:
                         os.close(end)
                     _become(order)
                 ticks = _start_ticks(pid)
-                _send(
-                    control, {"id": order["id"], "pid": pid, "start_ticks": ticks}
-                )
+                _send(control, {"id": order["id"], "pid": pid, "start_ticks": ticks})
 
 
 def _send(control: socket.socket, message: dict[str, Any]) -> None:
@@ -113,8 +112,8 @@ def _reap() -> None:
 
 
 def _start_ticks(pid: int) -> int:
-    with open(f"/proc/{pid}/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[19])
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 def _become(order: dict[str, Any]) -> NoReturn:
@@ -126,8 +125,8 @@ def _become(order: dict[str, Any]) -> NoReturn:
         status = _run(order)
     except SystemExit as leave:
         status = leave.code if isinstance(leave.code, int) else 1
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    except BaseException as error:  # noqa: BLE001 - it must not return to the loop
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
         status = REFUSED
     sys.stdout.flush()
     sys.stderr.flush()
@@ -138,8 +137,7 @@ def prepare(order: dict[str, Any]) -> None:
     """Take on limits, identity, folder, log, claim and environment, in this order."""
     pid = os.getpid()
     for tasks in order["cgroups"]:
-        with open(tasks, "w") as file:
-            file.write(str(pid))
+        Path(tasks).write_text(str(pid))
     if order["cpus"]:
         os.sched_setaffinity(0, order["cpus"])
     if order["user"] is not None:
@@ -181,19 +179,19 @@ def _run(order: dict[str, Any]) -> int:
     if order["python"] is not None:
         # Another environment than ours: executed only now, with its owner's rights.
         command = [order["python"], "-m", "dask", order["role"], *order["arguments"]]
-        os.execve(command[0], command, os.environ)
+        os.execve(command[0], command, os.environ)  # noqa: S606
     import dask.config
 
-    dask.config.refresh(paths=dask.config._get_paths())
+    dask.config.refresh(paths=dask.config._get_paths())  # type: ignore[no-untyped-call]
     with contextlib.suppress(ImportError):
-        import numpy
+        import numpy as np
 
-        numpy.random.seed()  # its global state was copied by the fork
+        np.random.seed()  # noqa: NPY002 - the global state was copied by the fork
     if order["role"] == "scheduler":
-        from distributed.cli.dask_scheduler import main as command
+        from distributed.cli.dask_scheduler import main as become
     else:
-        from distributed.cli.dask_worker import main as command
-    command.main(args=order["arguments"], prog_name="dask", standalone_mode=False)
+        from distributed.cli.dask_worker import main as become
+    become.main(args=order["arguments"], prog_name="dask", standalone_mode=False)
     return 0
 
 

@@ -128,17 +128,18 @@ class Template:
         environment = {
             **os.environ,
             **MALLOC,
-            # A pool of threads would not survive the fork.
+            # Threads do not survive a fork, and locks that they hold stay locked.
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
+            "JE_ARROW_MALLOC_CONF": "background_thread:false",
         }
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "gateway.template",
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 env=environment,
                 start_new_session=True,
             )

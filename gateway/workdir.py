@@ -83,7 +83,7 @@ class Workdir:
             process = ProcessIdentity(
                 int(content["pid"]), int(content["start_ticks"]), boot_id()
             )
-            if os.stat(f"/proc/{process.pid}").st_uid != uid:
+            if Path(f"/proc/{process.pid}").stat().st_uid != uid:
                 return None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -101,3 +101,13 @@ def remove_old(base: Path, *, before: float, keep: set[str]) -> None:
     for path in base.iterdir():
         if path.name not in keep and path.lstat().st_mtime < before:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def make_passable(base: Path) -> None:
+    """Make a folder that others may pass through but not list; so its parents, too."""
+    for path in (*reversed(base.parents), base):
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        path.chmod(0o711)

@@ -40,7 +40,7 @@ def declaration() -> dict[str, Any]:
     }
 
 
-class HubAuth(JupyterHubAuth):  # type: ignore[misc]
+class HubAuth(JupyterHubAuth):
     """JupyterHub's token, and the notebook's declaration as default option."""
 
     def __init__(self, api_token: str | None = None) -> None:
@@ -62,7 +62,7 @@ def close_outside_of_the_loop(cls: type[Any]) -> None:
     if getattr(original, "leaves_the_loop_alone", False):
         return
 
-    def __del__(self: Any) -> None:
+    def close_elsewhere(self: Any) -> None:
         try:
             own = self.loop.asyncio_loop
         except (AttributeError, RuntimeError):
@@ -76,5 +76,5 @@ def close_outside_of_the_loop(cls: type[Any]) -> None:
         else:
             original(self)
 
-    __del__.leaves_the_loop_alone = True  # type: ignore[attr-defined]
-    cls.__del__ = __del__
+    close_elsewhere.leaves_the_loop_alone = True  # type: ignore[attr-defined]
+    cls.__del__ = close_elsewhere

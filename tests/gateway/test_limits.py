@@ -90,6 +90,7 @@ def test_the_kernel_ends_what_takes_too_much_memory() -> None:
         done = subprocess.run(
             ["sh", "-c", script % (" ".join(applied.procs), "python3")],
             capture_output=True,
+            check=False,
         )
         assert done.returncode == -9
     finally:

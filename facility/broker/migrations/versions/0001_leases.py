@@ -8,6 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Make it."""
     op.create_table(
         "leases",
         sa.Column("id", sa.String, primary_key=True),
@@ -22,4 +23,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Remove it, with every lease."""
     op.drop_table("leases")
