@@ -41,7 +41,7 @@ soak: install-root ## The full fault and load runs; hours
 	$(PYTEST) -m soak
 
 bench: install-dev ## Measure, side by side with bare JupyterHub and dask-gateway
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python tests/benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: install-dev ## Style, formatting, who imports whom, nothing of this machine
 	$(BIN)/ruff check

@@ -2,6 +2,8 @@
 
 The sides alternate (A B A B ...), so that a busy moment hits both; medians decide.
 One round that is not counted warms the disk's cache up.
+
+Exit codes: 0 every bar is kept, 1 one is not.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bare import bare
+from installation import base_megabytes, describe_seconds
 from machine import machine
 from measurement import Bar, Measurement
 from ours import ours
@@ -24,40 +27,59 @@ from rich.console import Console
 from rich.table import Table
 from running import Running, spawn_seconds
 
+from facility.samples.dimuon import DimuonParameters, generate
+
 HERE = Path(__file__).parent
 
 Side = Callable[[Path, dict[str, float]], AbstractContextManager[Running]]
+Report = Callable[[str], None]
+TIMEOUT_S = 300
 
 
-def round_of(side: Side) -> dict[str, float]:
-    """Start one side in an empty directory; return the seconds of each step."""
-    times: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        with side(Path(directory), times) as running:
-            times["cluster"] = cluster_seconds(running)
-            times["spawn"] = spawn_seconds(running)
-    return times
+def main() -> int:
+    """Measure, print a table (or JSON), and say by the exit code if all bars hold."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="make bench")
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--events", type=int, default=8_000_000, help="of the rate")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    console = Console(stderr=True)
+    about = machine()
+    rows = measure(arguments.rounds, arguments.events, console.print)
+    if arguments.json:
+        document = {"machine": about, "rows": [row.to_json() for row in rows]}
+        print(json.dumps(document, indent=1))
+    else:
+        Console(width=100).print(
+            ", ".join(f"{name} {value}" for name, value in about.items()),
+            table_of(rows, arguments.rounds),
+            soft_wrap=True,
+        )
+    return 0 if all(row.passes for row in rows) else 1
 
 
-def cluster_seconds(running: Running) -> float:
-    """Return what the probe measures, as a program of that user."""
-    environment = os.environ | {
-        "DASK_GATEWAY__ADDRESS": f"{running.url}/services/dask-gateway",
-        "DASK_GATEWAY__PROXY_ADDRESS": running.gateway_tls,
-        **running.client_environment,
-    }
-    done = subprocess.run(
-        [sys.executable, HERE / "cluster_probe.py"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    return float(done.stdout)
+def measure(rounds: int, events: int, report: Report) -> list[Measurement]:
+    """Measure every row, the quick ones last."""
+    describe_seconds()
+    return [
+        *facility_rows(rounds, report),
+        rate_row(rounds, events, report),
+        Measurement(
+            "describe environment, warm",
+            "s",
+            Bar(0.3, of_ratio=False),
+            ours_values=[describe_seconds() for _ in range(rounds)],
+        ),
+        Measurement(
+            "base environment",
+            "MB",
+            Bar(900, of_ratio=False),
+            ours_values=[base_megabytes()],
+        ),
+    ]
 
 
-def facility_rows(rounds: int, report: Callable[[str], None]) -> list[Measurement]:
+def facility_rows(rounds: int, report: Report) -> list[Measurement]:
     """Measure start, spawn and clusters of both sides."""
     rows = {
         "hub": Measurement("hub ready", "s", Bar(1.1)),
@@ -67,12 +89,101 @@ def facility_rows(rounds: int, report: Callable[[str], None]) -> list[Measuremen
     }
     for index in range(rounds + 1):
         for name, side in (("bare", bare), ("ours", ours)):
-            times = round_of(side)
-            told = ", ".join(f"{k} {v:.2f} s" for k, v in times.items())
-            report(f"round {index} of {rounds}, {name}: {told}")
-            if index == 0:
-                continue
-            for key, row in rows.items():
-                values = row.ours_values if name == "ours" else row.other_values
-                values.append(times[key])
+            times = facility_seconds(side)
+            told = ", ".join(f"{key} {value:.2f} s" for key, value in times.items())
+            report(f"{name}, round {index} of {rounds}: {told}")
+            if index > 0:
+                for key, row in rows.items():
+                    row.add(name == "ours", times[key])
     return list(rows.values())
+
+
+def facility_seconds(side: Side) -> dict[str, float]:
+    """Start one side in an empty directory; return the seconds of each step."""
+    times: dict[str, float] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as directory,
+        side(Path(directory), times) as running,
+    ):
+        times["spawn"] = spawn_seconds(running)
+        (times["cluster"],) = numbers_of("cluster_probe.py", running)
+    return times
+
+
+def rate_row(rounds: int, events: int, report: Report) -> Measurement:
+    """Measure the dimuon analysis on two workers and by hand on one core.
+
+    Raises:
+        ValueError: the two histograms differ by more than a pair in 100,000.
+    """
+    row = Measurement(
+        f"dimuon, {events / 1e6:g} M events, 2 workers",
+        "M events/s",
+        Bar(1.9, at_least=True),
+        other="by hand, 1 core",
+    )
+    sample = str(generate(DimuonParameters(events=events)))
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as directory,
+        ours(Path(directory), {}) as running,
+    ):
+        for index in range(rounds):
+            count, seconds, pairs = numbers_of("rate_by_hand.py", None, sample)
+            row.add(False, count / seconds / 1e6)
+            ours_count, ours_seconds, ours_pairs = numbers_of(
+                "rate_on_workers.py", running, sample
+            )
+            row.add(True, ours_count / ours_seconds / 1e6)
+            if (count, 0) != (ours_count, round((pairs - ours_pairs) / pairs, 5)):
+                raise ValueError(
+                    f"by hand: {pairs:.0f} pairs of {count:.0f} events, ours: "
+                    f"{ours_pairs:.0f} of {ours_count:.0f}; they must be equal"
+                )
+            report(
+                f"rate, round {index + 1} of {rounds}: by hand "
+                f"{row.other_values[-1]:.2f}, ours {row.ours_values[-1]:.2f} M events/s"
+            )
+    return row
+
+
+def numbers_of(program: str, running: Running | None, *arguments: str) -> list[float]:
+    """Run a program beside this file, as a user of the facility; return its output."""
+    environment = dict(os.environ)
+    if running is not None:
+        environment |= {
+            "DASK_GATEWAY__ADDRESS": f"{running.url}/services/dask-gateway",
+            "DASK_GATEWAY__PROXY_ADDRESS": running.gateway_tls,
+            **running.client_environment,
+        }
+    done = subprocess.run(
+        [sys.executable, HERE / program, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    return [float(word) for word in done.stdout.split()]
+
+
+def table_of(rows: list[Measurement], rounds: int) -> Table:
+    """Return medians, ratios and bars as people read them."""
+    table = Table(title=f"medians of {rounds}")
+    for heading in ("what", "unit", "ours", "other side", "ratio", "bar", ""):
+        is_number = heading in {"ours", "other side", "ratio"}
+        table.add_column(heading, justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(
+            row.name,
+            row.unit,
+            f"{row.ours:.3g}",
+            "" if row.theirs is None else f"{row.theirs:.3g} ({row.other})",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            str(row.bar),
+            "[green]kept[/]" if row.passes else "[red]missed[/]",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

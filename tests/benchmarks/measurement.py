@@ -34,16 +34,24 @@ class Measurement:
     ours_values: list[float] = field(default_factory=list)
     other_values: list[float] = field(default_factory=list)
 
+    def add(self, is_ours: bool, value: float) -> None:
+        """Note one repetition."""
+        (self.ours_values if is_ours else self.other_values).append(value)
+
     @property
     def ours(self) -> float:
+        """Median of our side."""
         return median(self.ours_values)
+
+    @property
+    def theirs(self) -> float | None:
+        """Median of the other side; none where there is none."""
+        return median(self.other_values) if self.other_values else None
 
     @property
     def ratio(self) -> float | None:
         """Ours over the other side; none where there is no other side."""
-        if not self.other_values:
-            return None
-        return self.ours / median(self.other_values)
+        return None if self.theirs is None else self.ours / self.theirs
 
     @property
     def passes(self) -> bool:
@@ -55,7 +63,7 @@ class Measurement:
         document["bar"] = str(self.bar)
         return document | {
             "ours": self.ours,
-            "other_median": median(self.other_values) if self.other_values else None,
+            "theirs": self.theirs,
             "ratio": self.ratio,
             "passes": self.passes,
         }

@@ -49,7 +49,7 @@ def ours(directory: Path, times: dict[str, float]) -> Iterator[Running]:
             output, errors = up.communicate(timeout=120)
         if up.returncode:
             raise DidNotStartError(f"ours: {errors}")
-        link = json.loads(output)["link"]
+        link = json.loads(output)["login"]
         runtime = Runtime.load(next(directory.rglob("facility.json")))
         user, token = _token(url, link)
         yield Running(
