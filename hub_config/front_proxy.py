@@ -18,7 +18,7 @@ from configurable_http_proxy import log
 from configurable_http_proxy.configproxy import PythonProxy
 from configurable_http_proxy.handlers import ProxyHandler
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
-from tornado.httputil import parse_response_start_line
+from tornado.httputil import HTTPHeaders, parse_response_start_line
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.websocket import websocket_connect
@@ -83,6 +83,7 @@ class StreamingProxyHandler(ProxyHandler):
         # The stock port replaces what another proxy in front of us has written down,
         # and reads the scheme off the path, which never has one.
         hops = [*self.request.headers.get_list("X-Forwarded-For"), self._peer()]
+        request.headers = HTTPHeaders(request.headers)
         request.headers["X-Forwarded-For"] = ", ".join(hops)
         request.headers["X-Forwarded-Proto"] = self.request.protocol
         return request

@@ -154,14 +154,20 @@ async def test_websockets_keep_their_subprotocol_and_large_messages(proxied):
         assert await socket.read_message() == message
     await socket.write_message("bye")
     assert await socket.read_message() is None
+    socket.close()
 
 
 async def test_what_is_not_there_is_503_and_leaves_no_query_in_the_log(client, caplog):
     caplog.set_level(logging.DEBUG)
     answer = await client.get("/gone/login?token=geheim")
     assert answer.status_code == 503
-    assert "/gone/login" in caplog.text
-    assert "geheim" not in caplog.text.replace(str(answer.url), "")
+    lines = [
+        record.getMessage()
+        for record in caplog.records
+        if not record.name.startswith("http")  # the test's own client
+    ]
+    assert any("503 GET /gone/login" in line for line in lines)
+    assert not any("geheim" in line for line in lines)
 
 
 @pytest.mark.parametrize(
