@@ -17,6 +17,7 @@ app = typer.Typer(
     name="config",
     help="Show and check facility.yaml, or its schema.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 

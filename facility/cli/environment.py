@@ -23,6 +23,7 @@ app = typer.Typer(
     name="environment",
     help="What this Python environment is made of, and how it differs from another.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 Prefix = Annotated[

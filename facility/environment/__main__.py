@@ -19,9 +19,9 @@ def main() -> int:
     parser.add_argument("--prefix", type=Path, help="of another environment")
     prefix: Path | None = parser.parse_args().prefix
     try:
-        print(describe(prefix).to_json())
+        sys.stdout.write(describe(prefix).to_json() + "\n")
     except NoInterpreterError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

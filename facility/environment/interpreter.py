@@ -34,9 +34,9 @@ def executable_of(prefix: Path) -> Path:
         candidate = prefix / "bin" / name
         if os.access(candidate, os.X_OK) and candidate.is_file():
             return candidate
+    got = "one without bin/python" if prefix.is_dir() else "none"
     raise NoInterpreterError(
-        f"{prefix}: expected the prefix of a Python environment, "
-        f"got {'a directory' if prefix.is_dir() else 'no directory'} without bin/python"
+        f"{prefix}: expected the directory of a Python environment, got {got}"
     )
 
 

@@ -80,9 +80,11 @@ def _linked(sites: Iterable[str]) -> list[str]:
                 text = Path(directory, name).read_text(encoding="utf-8")
             except (OSError, ValueError):
                 continue
-            for line in text.splitlines():
-                if line.strip() and not line.startswith(("#", "import ", "import\t")):
-                    found.append(os.path.join(directory, line.rstrip()))
+            found += [
+                os.path.join(directory, line.rstrip())
+                for line in text.splitlines()
+                if line.strip() and not line.startswith(("#", "import ", "import\t"))
+            ]
     return found
 
 

@@ -26,8 +26,8 @@ def test_no_environment_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr == (
-        f"{tmp_path}: expected the prefix of a Python environment, "
-        "got a directory without bin/python\n"
+        f"{tmp_path}: expected the directory of a Python environment, "
+        "got one without bin/python\n"
     )
 
 

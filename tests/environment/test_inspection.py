@@ -254,12 +254,14 @@ def test_an_editable_installation_changes_with_its_sources(
 
 
 def test_a_prefix_without_python_is_refused(tmp_path: Path) -> None:
-    for path, got in ((tmp_path, "a directory"), (tmp_path / "none", "no directory")):
+    for path, got in (
+        (tmp_path, "one without bin/python"),
+        (tmp_path / "none", "none"),
+    ):
         with pytest.raises(NoInterpreterError) as caught:
             describe(path)
         assert str(caught.value) == (
-            f"{path}: expected the prefix of a Python environment, "
-            f"got {got} without bin/python"
+            f"{path}: expected the directory of a Python environment, got {got}"
         )
 
 
