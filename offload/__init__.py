@@ -1,0 +1,1 @@
+"""Jobs that leave the facility: snapshots, sites and what comes back."""

@@ -113,7 +113,7 @@ class Runtime(BaseModel):
         path = self.run_dir / "facility.json"
         draft = path.with_suffix(".new")
         draft.write_text(self.model_dump_json(indent=1))
-        os.replace(draft, path)
+        draft.replace(path)
         return path
 
     @classmethod
