@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from facility.errors import UsageError
@@ -32,8 +33,7 @@ def create_file(path: Path, content: str) -> None:
     Raises:
         FileExistsError: it is there already; it was left as it was.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(draft, content)
+    draft = _draft(path, content)
     try:
         os.link(draft, path)
     finally:
@@ -42,17 +42,16 @@ def create_file(path: Path, content: str) -> None:
 
 def replace_file(path: Path, content: str) -> None:
     """Put a file of mode 0600 in place; readers see the old or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(draft, content)
-    draft.replace(path)
+    _draft(path, content).replace(path)
 
 
-def _write(draft: Path, content: str) -> None:
-    draft.unlink(missing_ok=True)  # left by a killed process that had our pid
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _draft(path: Path, content: str) -> Path:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
     try:
         with os.fdopen(handle, "w") as stream:
             stream.write(content)
-    except OSError:  # a full disk must not leave the draft behind
+    except OSError:  # a full disk must not keep the draft
         draft.unlink()
         raise
+    return draft

@@ -38,9 +38,8 @@ def _headroom(root: Path, path: str, limit: str, usage: str) -> list[int]:
         try:
             most = (directory / limit).read_text().strip()
             used = int((directory / usage).read_text())
-            statistics = dict(
-                line.split() for line in (directory / "memory.stat").open()
-            )
+            lines = (directory / "memory.stat").read_text().splitlines()
+            statistics = dict(line.split() for line in lines)
         except OSError:  # a root without limits, or a group hidden by a namespace
             pass
         else:

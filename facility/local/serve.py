@@ -13,7 +13,7 @@ from facility.local.lock import try_lock
 from facility.local.paths import Place
 from facility.local.runtime import Runtime
 from facility.local.supervisor import Supervisor
-from facility.local.table import process_table
+from facility.local.table import ProcessSpec, process_table
 
 OPEN_FILES = 65536
 """Every browser tab holds connections of the proxy; the usual 1024 are few."""
@@ -34,16 +34,19 @@ def lock_supervision(place: Place) -> int:
 
 
 def serve(
-    runtime: Runtime, lock: int, on_ready: Callable[[], None] = lambda: None
+    runtime: Runtime,
+    lock: int,
+    on_ready: Callable[[], None] = lambda: None,
+    table: Callable[[Runtime], tuple[ProcessSpec, ...]] = process_table,
 ) -> int:
-    """Supervise until a signal; return 0, or 1 if the facility gave up.
+    """Supervise a table until a signal; return 0, or 1 if the facility gave up.
 
     ``lock`` comes from :func:`lock_supervision` and is released at the end. The run
     directory is gone then, unless the facility gave up: its ledger says why.
     """
     try:
         _raise_open_files()
-        supervisor = Supervisor(runtime, process_table(runtime))
+        supervisor = Supervisor(runtime, table(runtime))
         error = asyncio.run(supervisor.run(on_ready))
         if not error:
             shutil.rmtree(runtime.run_dir, ignore_errors=True)

@@ -34,6 +34,8 @@ from facility.spec import Facility
 TIMEOUT_S = 180.0
 POLL_S = 0.03
 
+SUPERVISOR = (sys.executable, "-m", "facility.local")
+
 Progress = Callable[[Ledger], None]
 
 
@@ -49,7 +51,10 @@ class Started:
 
 
 def start(
-    directory: Path, spec: Facility, progress: Progress = lambda _: None
+    directory: Path,
+    spec: Facility,
+    progress: Progress = lambda _: None,
+    supervisor: tuple[str, ...] = SUPERVISOR,
 ) -> Started:
     """Ensure that the directory's facility runs and answers.
 
@@ -67,7 +72,7 @@ def start(
         running = running_runtime(place)
         runtime = running or _prepare(place, spec)
         if running is None:
-            _launch(place, runtime)
+            _launch(runtime, supervisor)
     _wait_ready(place, runtime, progress)
     return Started(
         runtime=runtime,
@@ -117,7 +122,7 @@ def _prepare(place: Place, spec: Facility) -> Runtime:
     storage.ensure()
     ensure_secrets(storage.secrets_dir)
     runtime = _new_runtime(place, storage, spec)
-    runtime.save()
+    runtime.save().chmod(0o600)
     place.remember(storage)
     return runtime
 
@@ -154,25 +159,24 @@ def _new_runtime(place: Place, storage: Storage, spec: Facility) -> Runtime:
     )
 
 
-def _launch(place: Place, runtime: Runtime) -> None:
+def _launch(runtime: Runtime, command: tuple[str, ...]) -> None:
     """Start the supervisor in a session of its own; return once it holds its lock."""
     output = open_log(log_file(runtime.log_dir, "supervisor"))
     try:
-        supervisor = subprocess.Popen(
-            (sys.executable, "-m", "facility.local"),
+        launched = subprocess.run(
+            command,
             env=environment_of(runtime),
             cwd=runtime.state_dir,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
+            check=False,
         )
     finally:
         os.close(output)
-    while not is_locked(place.supervisor_lock):
-        if supervisor.poll() is not None:
-            raise _failure(runtime)
-        time.sleep(POLL_S)
+    if launched.returncode:
+        raise _failure(runtime)
 
 
 def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> None:

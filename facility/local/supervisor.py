@@ -91,7 +91,9 @@ class Supervisor:
                     delay, self._events.put_nowait, event
                 )
             case core.End(name):
-                self._spawn(self._end(self._identities[name]))
+                # Without identity it has ended, and its Exited is on the way.
+                if name in self._identities:
+                    self._spawn(self._end(self._identities[name]))
             case core.Sweep():
                 self._spawn(self._sweep())
             case core.Finish():

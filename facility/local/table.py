@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facility import __version__
 from facility.local.runtime import MARK, VARIABLE, Runtime
 from gateway.proxy import command as gateway_proxy_command
 
@@ -34,8 +35,8 @@ class ProcessSpec:
 
     @property
     def digest(self) -> str:
-        """Names the command and its environment, so that another one is not adopted."""
-        text = json.dumps([self.argv, sorted(self.env.items())])
+        """Names command, environment and version: others' processes are not adopted."""
+        text = json.dumps([__version__, self.argv, sorted(self.env.items())])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
