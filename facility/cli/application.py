@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from facility.cli.demo import demo
 from facility.cli.doctor import doctor
 from facility.cli.invocation import Invocation
 from facility.cli.lazy import LazyGroup, add_lazy_commands
@@ -41,6 +42,6 @@ def _root(
     context.obj = Invocation(directory)
 
 
-for _command in (up, down, status, logs, token, doctor, version):
+for _command in (up, down, status, logs, token, demo, doctor, version):
     app.command()(_command)
 add_lazy_commands(app)

@@ -1,0 +1,233 @@
+"""The main job from end to end, as a stranger sees it: ``facility demo``.
+
+A facility of its own (inside the output directory, so it never meets the person's own
+one) is started; the person logs in with a one-time link and executes the notebook in
+his server's kernel; the outputs are collected, everything is stopped, and nothing may
+be left. A demo that was killed is cleaned up by the next one with the same output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facility.client.hub_session import HubSession
+from facility.client.notebook import CellDone, CellError
+from facility.errors import FacilityError, UsageError
+from facility.local.marked import marked_processes
+from facility.local.paths import Place
+from facility.local.runtime import Runtime
+from facility.local.start import start
+from facility.local.stop import stop
+from facility.spec import Facility, Storage
+from hub_config import tokens
+
+SAMPLES = ("zmumu",)
+"""Fetched beforehand: they are the notebook's input, not what it shows."""
+MEASURED = "dimuon-stages.json"
+"""What the notebook itself measures."""
+OUTPUTS = ("dimuon.png", "dimuon.json")
+SERVER_TIMEOUT_S = 120.0
+NOTEBOOK_TIMEOUT_S = 300.0
+SAMPLES_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One line of the table."""
+
+    name: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Stages:
+    """What was measured, in order; each stage is told as soon as it is known."""
+
+    tell: Callable[[Stage], None]
+    done: list[Stage] = field(default_factory=list)
+    measured: dict[str, Any] = field(default_factory=dict)
+    """The notebook's own figures."""
+
+    def add(self, name: str, seconds: float, note: str = "") -> None:
+        stage = Stage(name, round(seconds, 3), note)
+        self.done.append(stage)
+        self.tell(stage)
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        begin = time.monotonic()
+        yield
+        self.add(name, time.monotonic() - begin)
+
+    def save(self, path: Path) -> None:
+        record = {
+            "stages": [asdict(stage) for stage in self.done],
+            "notebook": self.measured,
+        }
+        path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def run_demo(
+    notebook: Path,
+    out: Path,
+    tell: Callable[[Stage], None],
+    install_s: float | None = None,
+) -> Stages:
+    """Run the demo and put its outputs into ``out``.
+
+    Args:
+        notebook: the notebook to execute.
+        out: made if missing; gets the executed notebook, its outputs, ``stages.json``.
+        tell: is called with each stage as it is done.
+        install_s: how long the installation before took, if there was one.
+
+    Raises:
+        FacilityError: a stage failed; the facility is stopped, its logs are kept in
+            ``out/facility``.
+    """
+    document = _read(notebook)
+    directory = (out / "facility").absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    stages = Stages(tell)
+    begin = time.monotonic()
+    if install_s is not None:
+        stages.add("install", install_s)
+    stop(directory)
+    samples = _prepare_samples()
+    try:
+        spec = Facility(storage=Storage(state=directory / "state"))
+        started = start(directory, spec)
+        stages.add("hub, gateway and proxy ready", started.seconds)
+        asyncio.run(_work(started.runtime, document, out, samples, stages))
+    finally:
+        samples.kill()
+        samples.wait()
+        with stages.time("down"):
+            stop(directory)
+    _check_nothing_left(directory)
+    stages.add("demo in total", time.monotonic() - begin + (install_s or 0.0))
+    stages.save(out / "stages.json")
+    shutil.rmtree(directory)
+    return stages
+
+
+def _prepare_samples() -> subprocess.Popen[bytes]:
+    """Fetch and generate the notebook's data while the facility starts."""
+    program = (
+        "import sys; from facility import samples; from facility.samples import dimuon;"
+        "[samples.path(name) for name in sys.argv[1:]]; dimuon.generate()"
+    )
+    return subprocess.Popen((sys.executable, "-c", program, *SAMPLES))
+
+
+async def _work(
+    runtime: Runtime,
+    document: dict[str, Any],
+    out: Path,
+    samples: subprocess.Popen[bytes],
+    stages: Stages,
+) -> None:
+    token = tokens.mint(runtime.secrets_dir, runtime.owner, now=time.time())
+    folder = f"facility-demo-{runtime.id.rpartition('-')[2]}"
+    async with HubSession.login(tokens.login_url(runtime, token)) as session:
+        with stages.time("server ready"):
+            server = await session.start_server(timeout_s=SERVER_TIMEOUT_S)
+        with stages.time("samples, beyond that"):
+            await _wait_for(samples)
+        begin = time.monotonic()
+        try:
+            try:
+                executed = await server.execute(
+                    document,
+                    path=f"{folder}/dimuon.ipynb",
+                    on_cell=_ignore,
+                    timeout_s=NOTEBOOK_TIMEOUT_S,
+                )
+            except CellError as error:
+                _write(out / "dimuon.ipynb", error.notebook.document)
+                raise
+            notebook_s = time.monotonic() - begin
+            _write(out / "dimuon.ipynb", executed.document)
+            for name in OUTPUTS:
+                (out / name).write_bytes(await server.read_file(f"{folder}/{name}"))
+            measured = json.loads(await server.read_file(f"{folder}/{MEASURED}"))
+            await session.stop_server()
+        finally:
+            _remove_from_home(folder)
+    _take_measurements(stages, measured, notebook_s)
+
+
+def _take_measurements(
+    stages: Stages, measured: dict[str, Any], notebook_s: float
+) -> None:
+    stages.measured = measured
+    stages.add("cluster and 2 workers ready", measured["cluster_ready_s"])
+    stages.add(
+        "analysis",
+        measured["analysis_s"],
+        f"{measured['events']:,} generated events, "
+        f"{measured['events_per_s'] / 1e6:.2f} million/s",
+    )
+    stages.add(
+        "notebook in total",
+        notebook_s,
+        f"Z mass {measured['mass']:.2f} ± {measured['mass_error']:.2f} GeV, width "
+        f"{measured['width']:.2f} ± {measured['width_error']:.2f} GeV from "
+        f"{measured['distinct_events']:,} collisions ({measured['rows']:,} rows)",
+    )
+
+
+async def _wait_for(samples: subprocess.Popen[bytes]) -> None:
+    status = await asyncio.to_thread(samples.wait, SAMPLES_TIMEOUT_S)
+    if status:
+        raise FacilityError(
+            "the samples could not be prepared: `facility samples fetch` and "
+            "`facility samples generate dimuon` say why"
+        )
+
+
+def _read(notebook: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(notebook.read_text())
+    except FileNotFoundError:
+        raise UsageError(
+            f"{notebook}: there is no such notebook: give one with --notebook, or run "
+            "in a clone of the repository"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{notebook}: expected a notebook (JSON): {error}") from None
+    assert isinstance(document, dict)
+    return document
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _ignore(_: CellDone) -> None:
+    """Cells are not told one by one."""
+
+
+def _remove_from_home(folder: str) -> None:
+    """Leave nothing in the person's home; the server works below it."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(Path(f"~{getpass.getuser()}").expanduser() / folder)
+
+
+def _check_nothing_left(directory: Path) -> None:
+    storage = Place.of(directory).last_storage()
+    left = [] if storage is None else marked_processes(storage.id)
+    if left:
+        raise FacilityError(f"left running: {', '.join(map(str, left))}")
