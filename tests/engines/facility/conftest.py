@@ -1,0 +1,123 @@
+"""Whole facilities, started by the command as a person would start them."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from facility.client.hub_session import HubSession
+from facility.local.marked import marked_processes
+from facility.local.runtime import Runtime
+
+COMMAND = Path(sys.executable).parent / "facility"
+
+
+class RunningFacility:
+    """A facility in a directory of its own, with state of its own."""
+
+    def __init__(self, directory: Path, **keys: object) -> None:
+        self.directory = directory
+        (directory / "facility.yaml").write_text(yaml.safe_dump(keys))
+        self.environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
+        self.up()
+
+    def command(self, *arguments: str, expect: int = 0) -> str:
+        done = subprocess.run(
+            [COMMAND, "-C", self.directory, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == expect, done.stderr + self.logs()
+        return done.stdout
+
+    def up(self) -> None:
+        self.command("up", "--json")
+        places = (self.directory / "state").rglob("run/facility.json")
+        self.runtime = Runtime.load(next(places))
+
+    def logs(self) -> str:
+        logs = sorted((self.directory / "state").rglob("*.log"))
+        return "\n".join(f"== {p.name}\n{p.read_text()[-3000:]}" for p in logs)
+
+    def status(self) -> dict:
+        return json.loads(self.command("status", "--json"))
+
+    def pids(self) -> dict[str, int]:
+        return {row["name"]: row["pid"] for row in self.status()["processes"]}
+
+    def is_working(self) -> bool:
+        """Whether all processes are ready and answer."""
+        status = self.status()
+        states = {row["state"] for row in status["processes"]}
+        with contextlib.suppress(httpx.HTTPError):
+            urls = [
+                f"{self.runtime.public_url}/hub/api/",
+                f"{self.runtime.public_url}{self.runtime.gateway_prefix}/api/health",
+            ]
+            answers = [httpx.get(url).status_code for url in urls]
+            return states == {"ready"} and answers == [200, 200]
+        return False
+
+    def clusters(self) -> list[Path]:
+        """Folders of clusters that have a living process or unremoved secrets."""
+        base = self.runtime.clusters_dir
+        return [p for p in base.glob("*") if (p / "claims").exists()]
+
+    async def token(self, user: str | None = None) -> str:
+        """Return an API token of the user, got as he would get it."""
+        arguments = [] if user is None else ["--user", user]
+        link = json.loads(self.command("token", *arguments, "--json"))["login"]
+        async with HubSession.login(link) as session:
+            answer = await session._client.post(
+                session._path("tokens"), json={"note": "test", "expires_in": 3600}
+            )
+            return answer.json()["token"]
+
+    def close(self) -> None:
+        self.command("down")
+        assert marked_processes(self.runtime.id) == []
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def start_facility(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., RunningFacility]]:
+    with contextlib.ExitStack() as stack:
+
+        def start(**keys: object) -> RunningFacility:
+            directory = tmp_path_factory.mktemp("facility")
+            directory.chmod(0o755)
+            facility = RunningFacility(directory, **keys)
+            stack.callback(facility.close)
+            return facility
+
+        yield start
+
+
+@pytest.fixture
+def eventually():
+    return wait_until
+
+
+@pytest.fixture
+def kill():
+    return lambda pid: os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,89 @@
+"""Twenty people at once, each under his own uid. Needs root."""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from dask_gateway import Gateway, GatewayClusterError, JupyterHubAuth
+
+from facility.local.marked import marked_processes
+
+PEOPLE = 20
+PREFIX = "aftest"
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[list[str]]:
+    names = [f"{PREFIX}{number:02}" for number in range(PEOPLE)]
+    for name in names:
+        with contextlib.suppress(KeyError):
+            pwd.getpwnam(name)
+            subprocess.run(["userdel", "--remove", name], check=True)
+        subprocess.run(["useradd", "--create-home", name], check=True)
+    yield names
+    for name in names:
+        subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def facility(start_facility, people):
+    return start_facility(
+        users={"allowed": people},
+        profiles=[{"name": "small", "worker": {"cores": 1, "memory": "512 MiB"}}],
+        gateway={"ceilings": {"user": {"clusters": 1, "workers": 2}}},
+    )
+
+
+async def test_twenty_people_with_two_workers_each(
+    facility, people, eventually
+) -> None:
+    before = len(marked_processes(facility.runtime.id))
+    tokens = {name: await facility.token(name) for name in people}
+
+    async def work(name: str) -> dict[str, object]:
+        async with Gateway(
+            facility.runtime.gateway_url,
+            proxy_address=facility.runtime.gateway_tls_url,
+            auth=JupyterHubAuth(tokens[name]),
+            asynchronous=True,
+        ) as gateway:
+            cluster = await gateway.new_cluster()
+            async with cluster, cluster.get_client() as client:
+                await cluster.scale(2)
+                await client.wait_for_workers(2, timeout=120)
+                uids = await client.run(os.getuid)
+                refused = []
+                for attempt in (gateway.new_cluster(), cluster.scale(3)):
+                    try:
+                        await attempt
+                    except (ValueError, GatewayClusterError) as error:
+                        refused.append(str(error))
+                await everybody.wait()  # all of them are up at once
+                return {"uids": set(uids.values()), "refused": refused}
+
+    everybody = asyncio.Barrier(PEOPLE)
+    start = time.monotonic()
+    done = dict(zip(people, await asyncio.gather(*map(work, people)), strict=True))
+    print(
+        f"{PEOPLE} clusters of 2 workers up together in {time.monotonic() - start:.1f} s"
+    )
+    for name, found in done.items():
+        assert found["uids"] == {pwd.getpwnam(name).pw_uid}
+        cluster, workers = found["refused"]
+        assert f"user {name} may use 1 clusters, has 1" in cluster
+        assert f"user {name} may use 2 workers, has 2" in workers
+    eventually(lambda: not facility.clusters(), 60, "clusters are gone")
+    eventually(
+        lambda: (
+            len(marked_processes(facility.runtime.id)) <= before + 1
+        ),  # the template
+        60,
+        "no process is left over",
+    )
