@@ -12,6 +12,7 @@ from traitlets import Float, Instance, Unicode
 
 from facility.local.runtime import Runtime
 from facility.process import end
+from hub_config.log_scrubbing import scrub_record
 from hub_config.lost_servers import lost_servers
 
 _ROUTES_INTERVAL_S = 1.0
@@ -32,6 +33,11 @@ class FacilityHub(JupyterHub):
         0.0, help="A server unused for so long is stopped; 0 never."
     ).tag(config=True)
     culler_token = Unicode(help="API token of the culler.").tag(config=True)
+
+    def init_logging(self) -> None:
+        super().init_logging()
+        for handler in self.log.handlers:
+            handler.addFilter(scrub_record)
 
     async def start(self) -> None:
         await super().start()

@@ -56,7 +56,12 @@ def settings(runtime: Runtime) -> Config:
         {
             "name": "stop-idle-servers",
             "description": "Find and stop servers that nobody uses",
-            "scopes": ["list:users", "read:users:activity", "delete:servers"],
+            "scopes": [
+                "list:users",
+                "read:users:activity",
+                "read:servers",
+                "delete:servers",
+            ],
             "services": [CULLER],
         },
     ]

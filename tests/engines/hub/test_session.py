@@ -1,0 +1,196 @@
+"""A person's way through a real hub: link, server, notebook, files."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from facility.client.hub_session import HubSession, ServerStartError
+from facility.client.kernel import KernelError
+from facility.client.notebook import CellError
+from facility.client.notebook_server import NotebookServerError
+from facility.errors import NotRunningError, UsageError
+
+pytestmark = pytest.mark.engines
+
+
+async def test_link_server_notebook_files(hub, folder, notebook, printed):
+    steps = []
+    async with HubSession.login(hub.link()) as session:
+        server = await session.start_server(on_progress=steps.append)
+        assert steps[-1].percent == 100
+        assert len(steps) > 1, "progress came all at once, or not at all"
+        await server.make_directory(f"{folder}/a/b")
+        await server.write_file(f"{folder}/input.txt", b"\x00\xff42")
+        cells = []
+        executed = await server.execute(
+            notebook(
+                "import os, json; print(os.getcwd())",
+                "print(json.dumps(dict(os.environ)))",
+                "data = open('input.txt', 'rb').read()\n"
+                "open('output.bin', 'wb').write(data * 2); data",
+            ),
+            path=f"{folder}/run.ipynb",
+            on_cell=cells.append,
+        )
+        assert [cell.index for cell in cells] == [0, 1, 2]
+        assert printed(executed, 0).strip().endswith(folder)
+        assert await server.read_file(f"{folder}/output.bin") == b"\x00\xff42" * 2
+        stored = json.loads(await server.read_file(f"{folder}/run.ipynb"))
+        assert [c["execution_count"] for c in stored["cells"]] == [1, 2, 3]
+        environment = json.loads(printed(executed, 1))
+        assert environment["FACILITY_ID"] == hub.runtime.id
+        assert environment["FACILITY_PROFILE"] == "default"
+        assert environment["MEM_LIMIT"] == str(2 * 2**30)
+        assert environment["DASK_GATEWAY__ADDRESS"] == hub.runtime.gateway_url
+        assert "FACILITY_RUNTIME" not in environment
+        secrets = {
+            p.read_text().strip()
+            for p in hub.runtime.secrets_dir.iterdir()
+            if p.is_file()
+        }
+        assert not secrets & set(environment.values())
+        with pytest.raises(NotebookServerError, match=r"none\.txt.*404"):
+            await server.read_file(f"{folder}/none.txt")
+        await session.stop_server()
+        await session.stop_server()
+    assert hub.servers() == []
+
+
+async def test_errors_and_deaths_in_a_kernel_are_one_line(hub, folder, notebook):
+    async with HubSession.login(hub.link()) as session:
+        server = await session.start_server()
+        path = f"{folder}/run.ipynb"
+        with pytest.raises(CellError, match=r"^cell 1: ZeroDivisionError: division"):
+            await server.execute(notebook("1", "1 / 0", "2"), path=path)
+        stored = json.loads(await server.read_file(path))
+        assert stored["cells"][1]["outputs"][0]["ename"] == "ZeroDivisionError"
+        with pytest.raises(KernelError, match="died while it executed"):
+            await server.execute(
+                notebook("import os; os.kill(os.getpid(), 9)"), path=path
+            )
+        with pytest.raises(KernelError, match=r"cell 0: not done after 2 s"):
+            await server.execute(
+                notebook("import time; time.sleep(60)"), path=path, timeout_s=2
+            )
+        executed = await server.execute(notebook("1 + 1"), path=path)
+        (output,) = executed.document["cells"][0]["outputs"]
+        assert output["data"]["text/plain"] == "2"
+
+
+async def test_an_unknown_profile_is_refused_with_the_offer(start_hub):
+    hub = start_hub(
+        profiles=[
+            {"name": "small"},
+            {"name": "large", "server": {"cores": 2, "memory": "4 GiB"}},
+        ]
+    )
+    async with HubSession.login(hub.link()) as session:
+        with pytest.raises(UsageError, match=r"choose one of small, large$"):
+            await session.start_server("huge")
+        await session.start_server("large")
+        (server,) = hub.servers()
+        environment = server.environ()
+        assert environment["FACILITY_PROFILE"] == "large"
+        assert environment["CPU_LIMIT"] == "2.0"
+        assert environment["MEM_LIMIT"] == str(4 * 2**30)
+
+
+async def test_a_server_that_dies_at_once_is_told(start_hub, monkeypatch):
+    # A PYTHONHOME without Python keeps the server, but not the hub, from starting.
+    hub = start_hub()
+    hub.kill("hub")
+    monkeypatch.setenv("JUPYTERHUB_SINGLEUSER_APP", "no.such.module")
+    hub.start("hub")
+    hub.wait_ready()
+    async with HubSession.login(hub.link()) as session:
+        with pytest.raises(ServerStartError, match=r"ended at once: see .*\.log$"):
+            await session.start_server()
+    assert hub.servers() == []
+
+
+async def test_nobody_at_home_is_told():
+    with pytest.raises(NotRunningError, match="no hub answers at http://127"):
+        async with HubSession.login("http://127.0.0.1:1/hub/login?token=x"):
+            pass
+
+
+async def test_a_hub_killed_and_started_finds_the_running_server(
+    start_hub, folder, notebook, printed
+):
+    hub = start_hub()
+    async with HubSession.login(hub.link()) as session:
+        server = await session.start_server()
+        (before,) = hub.servers()
+        run = {"path": f"{folder}/run.ipynb"}
+        await server.execute(notebook("open('kept', 'w').close()"), **run)
+        hub.kill("hub")
+        # Servers need no hub for who is known to them already.
+        executed = await server.execute(
+            notebook("import os; print(os.listdir())"), **run
+        )
+        assert "kept" in printed(executed, 0)
+        hub.start("hub")
+        hub.wait_ready()
+        # The same cookies, the same token, the same process.
+        assert (await session.start_server()).url == server.url
+        assert hub.servers() == [before]
+        await session.stop_server()
+        assert hub.servers() == []
+
+
+async def test_a_proxy_killed_and_started_has_its_routes_within_seconds(
+    start_hub, folder, notebook
+):
+    hub = start_hub()
+    async with HubSession.login(hub.link()) as session:
+        server = await session.start_server()
+        hub.kill("proxy")
+        hub.start("proxy")
+        begun = time.monotonic()
+        hub.wait_ready()
+        await server.execute(notebook("1"), path=f"{folder}/run.ipynb")
+        assert time.monotonic() - begun < 10
+
+
+async def test_a_server_started_by_a_hub_that_was_killed_meanwhile_is_ended(start_hub):
+    hub = start_hub()
+    async with HubSession.login(hub.link()) as session:
+        start = await session._client.post(session._path("server"), json={})
+        assert start.status_code == 202
+        while not hub.servers():
+            pass
+        hub.kill("hub")
+        (lost,) = hub.servers()
+        hub.start("hub")
+        hub.wait_ready()
+        lost.wait(timeout=15)
+        await session.start_server()
+        assert len(hub.servers()) == 1
+
+
+async def test_a_server_killed_is_noticed_and_can_be_started_again(start_hub):
+    hub = start_hub()
+    async with HubSession.login(hub.link()) as session:
+        await session.start_server()
+        (server,) = hub.servers()
+        os.kill(server.pid, signal.SIGKILL)
+        end = time.monotonic() + 20
+        while "with exit code" not in hub.log("hub"):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.2)
+        await session.start_server()
+        assert len(hub.servers()) == 1
+
+
+async def test_an_idle_server_is_stopped(start_hub):
+    hub = start_hub(hub={"idle_timeout": "5 s"})
+    async with HubSession.login(hub.link()) as session:
+        await session.start_server()
+    end = time.monotonic() + 40
+    while hub.servers():
+        assert time.monotonic() < end, hub.log("hub")
+        await asyncio.sleep(0.5)
