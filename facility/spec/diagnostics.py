@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from facility.errors import UsageError
 from facility.spec.consistency import Location
 
+_LONGEST_PATH = 200
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -45,7 +47,8 @@ def key_path(location: Location) -> str:
             path += f"[{part}]"
         else:
             path += f".{part}" if path else part
-    return path if path.isprintable() else ascii(path)[1:-1]
+    path = path if path.isprintable() else ascii(path)[1:-1]
+    return path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}..."
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

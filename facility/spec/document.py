@@ -27,6 +27,8 @@ DEEPEST = 32
 """Mappings and lists inside each other."""
 
 _TAG = "tag:yaml.org,2002:"
+_LONGEST_REASON = 200
+_LARGEST_NUMBER = 10**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,14 @@ def parse(text: str, file: str) -> Document:
         document.problems.append(document.problem((), str(error)))
     except RecursionError:
         document.problems.append(document.problem((), _TOO_DEEP))
-    except (YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # The parser's own slips on strange input, such as a malformed tag.
+    except (YAMLError, ArithmeticError, LookupError, ValueError, *_SLIPS) as error:
+        # The parser's own slips on strange input, such as an escape beyond Unicode.
         why = " ".join(str(error).split())
         document.problems.append(_syntax(file, Position(1, 1), why))
     return document
 
 
+_SLIPS = (AssertionError, AttributeError, TypeError)
 _TOO_DEEP = f"expected at most {DEEPEST} levels of nesting, got more"
 
 
@@ -108,6 +111,7 @@ class _TooMuchError(Exception):
 
 
 def _syntax(file: str, position: Position, why: str) -> Problem:
+    why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]}..."
     return Problem(
         file, position.line, position.column, "", f"expected YAML, got an error: {why}"
     )
@@ -219,12 +223,15 @@ class _Builder:
             if is_whole:
                 bare = plain.lstrip("+-")
                 # YAML 1.2: a leading zero is no sign of octal numbers, 0o is.
-                return int(plain, 0 if bare[:2] in {"0x", "0o", "0b"} else 10)
-            number = float(plain.replace(".inf", "inf").replace(".nan", "nan"))
+                number: float = int(plain, 0 if bare[:2] in {"0x", "0o", "0b"} else 10)
+            else:
+                number = float(plain.replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
-            self._report(location, f"expected a finite number, got {shown(text)}")
+        if not abs(number) <= _LARGEST_NUMBER:  # false for NaN too
+            self._report(
+                location, f"expected a number of a sensible size, got {shown(text)}"
+            )
             return None
         return number
 

@@ -11,9 +11,15 @@ from pydantic_core import ErrorDetails
 from facility.spec.consistency import InconsistentError, Location
 from facility.spec.diagnostics import Problem, nearest, shown
 from facility.spec.document import Document
-from facility.spec.models import NAME_PATTERN, USER_NAME_PATTERN, Facility
+from facility.spec.models import (
+    ADDRESS_PATTERN,
+    NAME_PATTERN,
+    USER_NAME_PATTERN,
+    Facility,
+)
 
 _PATTERNS = {
+    ADDRESS_PATTERN: "an address such as 127.0.0.1",
     NAME_PATTERN: "lower-case letters, digits, dots and dashes (at most 63)",
     USER_NAME_PATTERN: "a login name (lower-case letters, digits, '_', '.', '-')",
 }
@@ -77,7 +83,7 @@ def _message(details: ErrorDetails, context: Mapping[str, object]) -> str:
     match kind:
         case "string_pattern_mismatch":
             expected = _PATTERNS[str(context["pattern"])]
-            return f"not a name; expected {expected}, got {got}"
+            return f"malformed; expected {expected}, got {got}"
         case "enum" | "literal_error":
             expected = str(context["expected"])
             known = expected.replace(" or ", ", ").replace("'", "").split(", ")

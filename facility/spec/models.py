@@ -24,6 +24,8 @@ USER_NAME_PATTERN = r"^[a-z_][a-z0-9_.-]{0,31}$"
 UserName = Annotated[str, Field(pattern=USER_NAME_PATTERN)]
 """A login name as Linux accepts it."""
 
+ADDRESS_PATTERN = r"^[A-Za-z0-9.:-]{1,253}$"
+
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 """How many there may be."""
 
@@ -165,7 +167,7 @@ class Hub(Model):
     """``one-person`` (a link with a one-time token), ``pam`` or ``oauth``."""
     oauth: OAuth | None = None
     """The identity provider, for ``oauth``."""
-    bind: str = "127.0.0.1"
+    bind: Annotated[str, Field(pattern=ADDRESS_PATTERN)] = "127.0.0.1"
     """Address that the proxy listens on. ``one-person`` requires loopback."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port; 0 takes a free one and keeps it."""

@@ -58,7 +58,7 @@ def test_check_prints_every_problem_and_exits_with_2(broken: Path) -> None:
     assert checked.exit_code == 2
     assert checked.output.splitlines() == [
         (
-            f"{broken}:1:7: name: not a name; expected lower-case letters, digits, dots "
+            f"{broken}:1:7: name: malformed; expected lower-case letters, digits, dots "
             "and dashes (at most 63), got 'A'"
         ),
         f"{broken}:2:13: hub.port: wrong type; expected a whole number, got 'x'",

@@ -133,13 +133,13 @@ def facilities(draw: st.DrawFn) -> Facility:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(facilities())
 def test_a_written_facility_reads_back_the_same(facility: Facility) -> None:
     assert loads(dumps(facility), directory=Path("/elsewhere")) == facility
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(facilities())
 def test_the_json_form_reads_back_the_same(facility: Facility) -> None:
     assert Facility.model_validate_json(facility.model_dump_json()) == facility
