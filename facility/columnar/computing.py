@@ -12,7 +12,7 @@ from typing import Any
 
 import cloudpickle
 
-from facility.columnar.errors import ChunkError, one_line
+from facility.columnar.errors import AnalysisError, ChunkError, one_line
 from facility.columnar.events import Events
 from facility.columnar.formats import reopen
 from facility.columnar.planning import Chunk
@@ -47,6 +47,7 @@ def compute(analysis: Analysis, chunk: Chunk) -> Partial:
 
     Raises:
         ChunkError: the person's function or the reading failed (see ``__cause__``).
+        AnalysisError: the function returned nothing.
         FacilityError: what the reading itself found wrong, unchanged.
     """
     begin = time.perf_counter()
@@ -59,6 +60,11 @@ def compute(analysis: Analysis, chunk: Chunk) -> Partial:
         raise
     except Exception as error:
         raise ChunkError(f"{chunk}: {one_line(error)}") from error
+    if value is None:
+        raise AnalysisError(
+            "the analysis returned None, expected what can be added (a hist.Hist, a "
+            "number, a dict or tuple of them): did it forget to return?"
+        )
     return Partial(
         value,
         ChunkReport(

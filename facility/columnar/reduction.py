@@ -34,11 +34,6 @@ def add(left: Any, right: Any) -> Any:
             )
         summed = [add(a, b) for a, b in zip(left, right, strict=True)]
         return tuple(summed) if isinstance(left, tuple) else summed
-    if left is None or right is None:
-        raise AnalysisError(
-            "the analysis returned None, expected what can be added (a hist.Hist, a "
-            "number, a dict or tuple of them): did it forget to return?"
-        )
     try:
         return left + right
     except (TypeError, ValueError) as error:

@@ -48,9 +48,8 @@ class Dask:
                 # The scheduler may forget it now: no worker's death costs it again.
                 future.release()
         finally:
-            self._client.cancel(  # type: ignore[no-untyped-call]
-                [f for f in futures if f.status == "pending"]
-            )
+            if pending := [f for f in futures if f.status == "pending"]:
+                self._client.cancel(pending)  # type: ignore[no-untyped-call]
 
 
 def _result(future: Any, chunk: Chunk) -> Partial:

@@ -68,14 +68,18 @@ class RootColumns:
         return sorted({0, *(common or ()), self.entries})
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
+        if start == stop:
+            return self._nothing(column)
+        return self._object[column].array(entry_start=start, entry_stop=stop)
+
+    def _nothing(self, column: str) -> ak.Array:
+        """Return no entries of the column's type; uproot itself would read a basket."""
+        branch = self._object[column]
         if self._is_rntuple:
-            arrays = self._object.arrays(
-                filter_name=[column], entry_start=start, entry_stop=stop
-            )
-            return arrays[column]
-        return self._object[column].array(
-            entry_start=start, entry_stop=stop, array_cache=None
-        )
+            form, _ = branch.to_akform()
+            return ak.Array(form.length_zero_array())[branch.name]
+        form = branch.interpretation.awkward_form(branch.file)
+        return ak.Array(form.length_zero_array())
 
     @cached_property
     def _is_rntuple(self) -> bool:

@@ -1,0 +1,90 @@
+"""Columns are read when they are touched; objects are flat arrays."""
+
+import numpy as np
+import pytest
+
+from facility.columnar import Collection, Events, MissingBranchError, leading
+from facility.columnar.formats import open_columns
+from facility.errors import UsageError
+
+
+@pytest.fixture
+def events(ttree):
+    return Events(open_columns(ttree), 100, 300)
+
+
+def test_nothing_is_read_before_it_is_touched(events):
+    assert len(events) == 200
+    assert "Muon_pt" in events
+    assert events.touched == ()
+    assert len(events.Muon_pt) == 200
+    assert events.touched == ("Muon_pt",)
+
+
+def test_a_column_is_read_once(events):
+    assert events.Muon_pt is events["Muon_pt"]
+    assert events.Muon.pt is events.Muon_pt
+
+
+def test_a_collection_has_the_fields_of_its_columns(events):
+    assert isinstance(events.Muon, Collection)
+    assert {"pt", "eta", "phi", "charge"} <= set(dir(events.Muon))
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("Muon_Pt", "Muon_pt"), ("nMuons", "nMuon"), ("Muon_charg", "Muon_charge")],
+)
+def test_a_missing_branch_names_the_nearest(events, name, near):
+    with pytest.raises(MissingBranchError, match=f"no branch '{name}'.*{near}") as got:
+        _ = events[name]
+    assert isinstance(got.value, UsageError)
+    assert got.value.exit_code == 2
+    assert "\n" not in str(got.value)
+
+
+def test_hasattr_asks_without_an_error(events):
+    assert hasattr(events, "nMuon")
+    assert not hasattr(events, "Electron_pt")
+    assert not hasattr(events.Muon, "mass")
+
+
+def test_rows_cannot_be_looped_over(events):
+    with pytest.raises(TypeError, match=r"columns, not rows"):
+        iter(events)
+
+
+def test_leading_objects_equal_a_loop(events):
+    truth = [e for e in events.Muon_pt.to_list() if len(e) >= 2]
+    first, second = leading(events.Muon, 2, where=events.nMuon >= 2)
+    assert isinstance(first.pt, np.ndarray)
+    assert first.pt.tolist() == [e[0] for e in truth]
+    assert second.pt.tolist() == [e[1] for e in truth]
+
+
+def test_leading_objects_can_be_selected_again_and_again(events):
+    first, second = leading(events.Muon, 2, where=events.nMuon == 2)
+    pairs = list(zip(first.pt.tolist(), second.eta.tolist(), strict=True))
+    hard = first.pt > 40
+    harder = first[hard].pt > 50
+    once, twice = first[hard][harder], second[hard][harder]
+    assert list(zip(once.pt.tolist(), twice.eta.tolist(), strict=True)) == [
+        p for p in pairs if p[0] > 50
+    ]
+
+
+def test_too_few_objects_raise_and_give_no_neighbour(events):
+    first, *_ = leading(events.Muon, 3, where=events.nMuon >= 2)
+    with pytest.raises(ValueError, match="fewer than 3"):
+        _ = first.pt
+
+
+def test_leading_objects_of_no_event_are_empty(ttree):
+    nothing = Events(open_columns(ttree), 0, 0)
+    first, second = leading(nothing.Muon, 2, where=nothing.nMuon == 2)
+    assert len(first.pt) == len(second.charge) == 0
+
+
+def test_leading_needs_jagged_numbers(ttree):
+    with pytest.raises(AttributeError, match="no branch 'n_pt'"):
+        _ = leading(Collection(Events(open_columns(ttree), 0, 9), "n"), 1, [True])[0].pt

@@ -1,0 +1,63 @@
+"""Chunks: every entry once, in order, at cluster boundaries where there are any."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facility.columnar.formats.base import FileIdentity
+from facility.columnar.planning import PlannedFile, plan
+
+
+def planned(entries, boundaries=(), name="f"):
+    edges = tuple(sorted({0, entries, *boundaries}))
+    return PlannedFile(FileIdentity(name, "", 0, 0), "Events", entries, edges)
+
+
+@st.composite
+def planned_files(draw):
+    files = []
+    for i in range(draw(st.integers(1, 4))):
+        entries = draw(st.integers(0, 3000))
+        inner = draw(st.lists(st.integers(0, entries), max_size=20))
+        files.append(planned(entries, inner, name=f"f{i}"))
+    return files
+
+
+@given(planned_files(), st.integers(1, 1500))
+def test_every_entry_is_in_one_chunk_in_order(files, size):
+    chunks = plan(files, size)
+    assert [c.index for c in chunks] == list(range(len(chunks)))
+    covered = [(c.file.path, e) for c in chunks for e in range(c.start, c.stop)]
+    assert covered == [(f.identity.path, e) for f in files for e in range(f.entries)]
+    assert all(0 < c.events <= 1.5 * size for c in chunks)
+
+
+@given(planned_files(), st.integers(2, 1500))
+def test_a_chunk_ends_at_a_boundary_if_there_is_one_in_reach(files, size):
+    boundaries = {f.identity.path: f.boundaries for f in files}
+    for chunk in plan(files, size):
+        edges = boundaries[chunk.file.path]
+        reachable = range(chunk.start + size // 2, chunk.start + size + size // 2 + 1)
+        if any(edge in reachable for edge in edges):
+            assert chunk.stop in edges
+
+
+@pytest.mark.parametrize(
+    ("entries", "boundaries", "size", "stops"),
+    [
+        (0, (), 10, []),
+        (10, (), 10, [10]),
+        (25, (), 10, [10, 25]),  # 15 is 1.5 times the size: no crumb is left
+        (26, (), 10, [10, 20, 26]),
+        (40, (13, 27), 10, [13, 27, 40]),  # the nearest boundary, above or below
+        (30, (8, 11, 19), 10, [11, 19, 30]),
+        (100, (1, 2, 3), 50, [50, 100]),  # tiny clusters at the start: no tiny chunks
+    ],
+)
+def test_stops(entries, boundaries, size, stops):
+    assert [c.stop for c in plan([planned(entries, boundaries)], size)] == stops
+
+
+def test_a_size_below_one_raises():
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        plan([planned(5)], 0)
