@@ -47,6 +47,7 @@ lint: install-dev ## Style, formatting, who imports whom, nothing of this machin
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python .ci/check-lock
 	.ci/check-names
 
 type: install-dev ## Static types
