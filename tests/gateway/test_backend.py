@@ -136,10 +136,13 @@ def test_wrong_options_are_one_clear_line(gateway, options, message) -> None:
 
 
 def test_more_workers_than_the_user_may_have(gateway: Gateway) -> None:
-    with gateway.new_cluster() as cluster, pytest.raises(
-        GatewayClusterError,
-        match=r"not scaled to 5 workers: user \w+ may use 4 workers, has 0 and "
-        r"asked for 5 more; 4 would fit now",
+    with (
+        gateway.new_cluster() as cluster,
+        pytest.raises(
+            GatewayClusterError,
+            match=r"not scaled to 5 workers: user \w+ may use 4 workers, has 0 and "
+            r"asked for 5 more; 4 would fit now",
+        ),
     ):
         cluster.scale(5)
 
