@@ -36,8 +36,12 @@ def up(
                 directory, spec, lambda runtime: _print_link(runtime, as_json=as_json)
             )
         )
-    with StartProgress(enabled=not as_json) as progress:
-        started = start(directory, spec, progress.show)
+    try:
+        with StartProgress(enabled=not as_json) as progress:
+            started = start(directory, spec, progress.show)
+    except KeyboardInterrupt:
+        typer.echo("it may start in the background: `facility down` ends it", err=True)
+        raise
     if as_json:
         record = {
             "url": started.runtime.public_url,

@@ -12,7 +12,7 @@ import typer
 from facility.cli.invocation import Json, directory_of
 from facility.errors import NotRunningError, UsageError
 
-NAMES = ("hub", "gateway", "proxy", "supervisor")
+NAMES = ("hub", "gateway", "proxy", "gateway-proxy", "supervisor")
 POLL_S = 0.2
 
 
@@ -21,7 +21,7 @@ def logs(
     name: Annotated[
         str,
         typer.Argument(
-            help="hub, gateway, proxy or supervisor.",
+            help=f"One of {', '.join(NAMES)}.",
             autocompletion=lambda: list(NAMES),
         ),
     ],

@@ -163,7 +163,6 @@ async def _work(
             for name in OUTPUTS:
                 (out / name).write_bytes(await server.read_file(f"{folder}/{name}"))
             measured = json.loads(await server.read_file(f"{folder}/{MEASURED}"))
-            await session.stop_server()
         finally:
             _remove_from_home(folder)
     _take_measurements(stages, measured, notebook_s)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from facility.errors import UsageError
 from facility.local.paths import Storage
-from facility.local.ports import FIRST, LAST, choose_ports, load_ports
+from facility.local.ports import choose_ports, load_ports
 from facility.local.preflight import DISK, MEMORY, OPEN_FILES, Machine
 from facility.spec import Facility
 from facility.spec.units import format_bytes
@@ -84,7 +84,7 @@ def _ports(storage: Storage, spec: Facility, *, is_running: bool) -> Finding:
     try:
         ports = choose_ports(storage.id, spec.hub.bind, spec.hub.port, kept)
     except UsageError as error:
-        return Finding("ports", Verdict.MISSING, f"{FIRST} to {LAST}", str(error))
+        return Finding("ports", Verdict.MISSING, "not free", str(error))
     return Finding("ports", Verdict.OK, f"free, the hub's would be {ports.hub}")
 
 

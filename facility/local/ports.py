@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,20 +20,22 @@ FIRST, LAST = 20000, 31999
 """Where free ports are sought: below the range from which the kernel takes ports for
 outgoing connections (32768 and up), so that none is lost while a process restarts."""
 
-IsFree = Callable[[str, int], bool]
+Probe = Callable[[str, int], int]
+"""Tries to listen: 0, or the error number (see :func:`probe`)."""
 
 
-def is_free(address: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+def probe(address: str, port: int) -> int:
+    """Return 0 if a server could listen there now, else the number of the error."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(family, socket.SOCK_STREAM) as server:
         # Servers set it too: a port in TIME_WAIT counts as free, one in use does not.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-        return True
+            server.bind((address, port))
+        except OSError as error:
+            # Names that cannot be resolved have numbers of their own, below 0.
+            return error.errno or errno.EADDRNOTAVAIL
+        return 0
 
 
 def choose_ports(
@@ -39,7 +43,7 @@ def choose_ports(
     bind: str,
     fixed_hub: int,
     kept: Ports | None,
-    is_free: IsFree = is_free,
+    probe: Probe = probe,
 ) -> Ports:
     """Return six different free ports; those of ``kept`` that are free stay.
 
@@ -47,13 +51,10 @@ def choose_ports(
     facilities of different directories rarely meet.
 
     Raises:
-        UsageError: ``fixed_hub`` (``hub.port``; 0 for any) is in use, or none is free.
+        UsageError: ``bind`` is not ours, ``fixed_hub`` (``hub.port``; 0 for any) cannot
+            be had, or no port is free.
     """
-    if fixed_hub and not is_free(bind, fixed_hub):
-        raise UsageError(
-            f"hub.port: {bind}:{fixed_hub} is in use by {holder(fixed_hub)}: stop it, "
-            "choose another port, or set 0 for a free one"
-        )
+    _check_bind(bind, fixed_hub, probe)
     digest = hashlib.sha256(identity.encode()).digest()
     offset = int.from_bytes(digest[:8]) % (LAST - FIRST + 1)
     candidates = (
@@ -62,14 +63,37 @@ def choose_ports(
     taken = {fixed_hub}
     chosen: dict[str, int] = {}
     for name in Ports.model_fields:
-        address = bind if name == "hub" else "127.0.0.1"
         if name == "hub" and fixed_hub:
             chosen[name] = fixed_hub
             continue
+        address = bind if name == "hub" else "127.0.0.1"
         before = [] if kept is None else [getattr(kept, name)]
-        chosen[name] = _first_free(address, before, candidates, taken, is_free)
+        chosen[name] = _first_free(address, before, candidates, taken, probe)
         taken.add(chosen[name])
     return Ports(**chosen)
+
+
+def _check_bind(bind: str, fixed_hub: int, probe: Probe) -> None:
+    """Raise if the address or the port that a person chose cannot be had."""
+    match probe(bind, fixed_hub):
+        case 0:
+            return
+        case errno.EADDRINUSE:
+            raise UsageError(
+                f"hub.port: {bind}:{fixed_hub} is in use by {holder(fixed_hub)}: stop "
+                "it, choose another port, or set 0 for a free one"
+            )
+        case errno.EACCES:
+            raise UsageError(
+                f"hub.port: {fixed_hub} is for root only: choose one above 1023, or "
+                "set 0 for a free one"
+            )
+        case other:
+            why = os.strerror(other) if other > 0 else "unknown name"
+            raise UsageError(
+                f"hub.bind: {bind!r} is no address of this machine ({why}): "
+                "`ip address` lists them"
+            )
 
 
 def _first_free(
@@ -77,11 +101,11 @@ def _first_free(
     before: Iterable[int],
     candidates: Iterable[int],
     taken: set[int],
-    is_free: IsFree,
+    probe: Probe,
 ) -> int:
     for source in (before, candidates):
         for port in source:
-            if port not in taken and is_free(address, port):
+            if port not in taken and probe(address, port) == 0:
                 return port
     raise UsageError(f"no free TCP port between {FIRST} and {LAST} on {address}")
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 
@@ -8,8 +9,8 @@ from facility.local.ports import (
     FIRST,
     LAST,
     choose_ports,
-    is_free,
     load_ports,
+    probe,
     save_ports,
 )
 from facility.local.runtime import Ports
@@ -18,7 +19,7 @@ KEPT = Ports(hub=1, hub_api=2, proxy_api=3, gateway=4, gateway_tls=5, gateway_ap
 
 
 def free_but(*taken):
-    return lambda _address, port: port not in taken
+    return lambda _address, port: errno.EADDRINUSE if port in taken else 0
 
 
 def test_six_different_ports_that_depend_on_the_identity_alone():
@@ -55,7 +56,7 @@ def test_the_range_is_searched_round_its_end():
 
 def test_no_free_port_is_a_line():
     with pytest.raises(UsageError) as caught:
-        choose_ports("a-1", "127.0.0.1", 0, None, lambda *_: False)
+        choose_ports("a-1", "127.0.0.1", 0, None, free_but(*range(FIRST, LAST + 1)))
     assert str(caught.value) == "no free TCP port between 20000 and 31999 on 127.0.0.1"
 
 
@@ -75,8 +76,42 @@ def test_a_port_in_use_names_who_has_it(listener):
     assert "\n" not in line
 
 
-def test_is_free(listener):
-    assert not is_free("127.0.0.1", listener)
+def test_a_port_with_a_listener_is_in_use(listener):
+    assert probe("127.0.0.1", listener) == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize(
+    ("bind", "port", "number", "line"),
+    [
+        (
+            "127.0.0.1",
+            443,
+            errno.EACCES,
+            ("hub.port: 443 is for root only: choose one above 1023, or set 0 for a "
+            "free one"),
+        ),
+        (
+            "192.0.2.1",
+            0,
+            errno.EADDRNOTAVAIL,
+            ("hub.bind: '192.0.2.1' is no address of this machine (Cannot assign "
+            "requested address): `ip address` lists them"),
+        ),
+        (
+            "nowhere.invalid",
+            0,
+            socket.EAI_NONAME,
+            ("hub.bind: 'nowhere.invalid' is no address of this machine (unknown "
+            "name): `ip address` lists them"),
+        ),
+    ],
+)
+def test_what_cannot_be_bound_is_a_line(bind, port, number, line):
+    with pytest.raises(UsageError) as caught:
+        choose_ports("a-1", bind, port, None, lambda *_: number)
+    assert str(caught.value) == line
+    if port == 0:
+        assert probe(bind, port) == number
 
 
 def test_saved_ports_are_loaded(tmp_path):

@@ -1,0 +1,192 @@
+"""Exit codes and errors, whatever is typed."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facility import __version__
+from facility.cli import application
+from facility.cli.running import run
+from facility.local.preflight import Machine
+
+MIB = 2**20
+
+
+def test_version(type_command):
+    answer = type_command("version")
+    assert answer.code == 0
+    assert answer.out.startswith(f"analysis-facility {__version__} (Python ")
+    assert type_command("version", "--json").json["version"] == __version__
+
+
+def test_help_names_every_command(type_command):
+    answer = type_command("--help")
+    assert answer.code == 0
+    names = "up down status logs token demo doctor version config samples environment"
+    for name in names.split():
+        assert f" {name} " in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("stats",), "No such command 'stats'. Did you mean 'status'?"),
+        (("up", "--frob"), "No such option: --frob"),
+        (("-C", "/no/such/place", "up"), "Invalid value for '--directory' / '-C'"),
+        (("logs",), "Missing argument 'name'"),
+    ],
+)
+def test_a_mistyped_command_is_one_line(type_command, arguments, line):
+    answer = type_command(*arguments)
+    assert answer.code == 2
+    assert answer.err.startswith(f"facility: {line}")
+    assert answer.err.count("\n") == 1
+    assert answer.out == ""
+
+
+def test_an_unknown_key_is_a_line_with_its_place(type_command):
+    Path("facility.yaml").write_text("hub:\n  prt: 3\n")
+    answer = type_command("up")
+    assert answer.code == 2
+    assert answer.err.startswith("facility: facility.yaml:2:3: hub.prt: unknown key")
+    assert answer.err.endswith("did you mean 'port'?\n")
+    assert answer.err.count("\n") == 1
+
+
+def test_with_json_an_error_is_a_problem(type_command):
+    Path("facility.yaml").write_text("hub:\n  prt: 3\n")
+    answer = type_command("up", "--json")
+    assert answer.code == 2
+    assert answer.err == ""
+    assert answer.json["type"] == "about:blank"
+    assert answer.json["title"] == "usage"
+    assert answer.json["exit_code"] == 2
+    assert answer.json["detail"].startswith("facility.yaml:2:3: hub.prt")
+
+
+def test_up_on_a_port_in_use(type_command):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        Path("facility.yaml").write_text(f"hub:\n  port: {port}\n")
+        answer = type_command("up")
+    assert answer.code == 2
+    start = f"facility: hub.port: 127.0.0.1:{port} is in use by process {os.getpid()} "
+    assert answer.err.startswith(start)
+    assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "line"),
+    [
+        (Machine(312 * MIB, 10**10, None, None), "facility: not enough memory: "),
+        (Machine(10**10, MIB, None, None), "facility: not enough disk: "),
+    ],
+)
+def test_up_on_a_machine_that_is_too_small(type_command, monkeypatch, machine, line):
+    monkeypatch.setattr(Machine, "measure", lambda _: machine)
+    answer = type_command("up")
+    assert answer.code == 2
+    assert answer.err.startswith(line)
+    assert answer.err.count("\n") == 1
+
+
+def test_a_full_disk_later_on_is_a_line_too(type_command, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28), "/state/x")
+
+    monkeypatch.setattr("facility.local.start.ensure_secrets", full)
+    answer = type_command("up")
+    assert (answer.code, answer.err) == (
+        2,
+        "facility: /state/x: No space left on device\n",
+    )
+
+
+def test_down_when_not_running(type_command):
+    assert type_command("down") == type_command("down")
+    answer = type_command("down", "--json")
+    assert answer.code == 0
+    assert answer.json == {"was_running": False, "ended": 0, "seconds": 0.0}
+
+
+def test_status_when_not_running(type_command):
+    answer = type_command("status")
+    assert answer.code == 3
+    assert answer.out.startswith("no facility runs in ")
+    answer = type_command("status", "--json")
+    assert (answer.code, answer.json) == (3, {"running": False})
+
+
+def test_token_when_not_running(type_command):
+    answer = type_command("token")
+    assert answer.code == 3
+    assert answer.err == (
+        "facility: the facility is not running: `facility up` starts it\n"
+    )
+
+
+def test_logs_of_a_facility_that_never_was(type_command):
+    answer = type_command("logs", "hub")
+    assert answer.code == 3
+    assert answer.err.startswith("facility: no facility was ever started in ")
+
+
+def test_the_unexpected_is_one_line_and_a_report(type_command, monkeypatch):
+    def broken(**_):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("facility.cli.running.app", broken)
+    answer = type_command("status")
+    assert answer.code == 1
+    start, _, rest = answer.err.partition(" (report: ")
+    assert start == "facility: unexpected ZeroDivisionError: by zero"
+    report = Path(rest.removesuffix(")\n"))
+    assert "ZeroDivisionError" in report.read_text()
+    assert "Traceback" not in answer.err
+
+
+def test_ctrl_c_is_130(monkeypatch):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facility.cli.running.app", interrupted)
+    assert run(["status"]) == 130
+
+
+def test_the_command_line_does_not_import_what_it_does_not_use():
+    heavy = "{'numpy','httpx','pydantic_core','ruamel.yaml','awkward','uproot','jupyterhub','dask'}"
+    program = (
+        "import sys, facility.cli; from facility.cli.running import run; "
+        "run(['status']); "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert output.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("facility st", "status"), ("facility samples li", "list")],
+)
+def test_completion(words, completed):
+    environment = os.environ | {
+        "_FACILITY_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    command = [sys.executable, "-c", "from facility.cli import main; main()"]
+    output = subprocess.check_output(command, env=environment, text=True)
+    assert output.split() == [completed]
+
+
+def test_every_command_has_json():
+    from typer.main import get_command
+
+    for name, command in get_command(application.app).commands.items():
+        if not hasattr(command, "commands"):
+            options = {o for p in command.params for o in p.opts}
+            assert "--json" in options, name
