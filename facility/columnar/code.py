@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 _PLAIN = (bool, int, float, complex, str, bytes, types.NoneType)
 
 
@@ -18,9 +20,9 @@ def code_digest(function: Callable[..., Any]) -> str:
     """Return the sha256 of a function's code and of what it refers to.
 
     Covered: bytecode, constants, defaults, closures, and the functions and plain
-    values among its globals, recursively, of the notebook or script that it is from;
-    of installed packages only the name (the environment's digest has their versions).
-    Not covered: the contents of arrays and of other objects.
+    values among its globals, recursively, of the notebook or script that it is from,
+    numpy arrays included; of installed packages only the name (the environment's
+    digest has their versions). Not covered: the contents of other objects.
     """
     digest = hashlib.sha256()
     for piece in _pieces(function, getattr(function, "__module__", None), set()):
@@ -30,34 +32,40 @@ def code_digest(function: Callable[..., Any]) -> str:
 
 
 def _pieces(value: Any, home: str | None, seen: set[int]) -> Iterator[str]:
-    if isinstance(value, _PLAIN):
-        yield f"{type(value).__name__}:{value!r}"
-        return
-    if id(value) in seen:
-        return
-    seen.add(id(value))
+    if not isinstance(value, _PLAIN):
+        if id(value) in seen:
+            return
+        seen.add(id(value))
     match value:
         case types.FunctionType() if value.__module__ == home:
             yield from _code(value.__code__)
             parts = _referred(value)
-        case types.FunctionType():
-            yield f"function:{value.__module__}.{value.__qualname__}"
-            return
         case partial():
             parts = iter((value.func, value.args, value.keywords))
-        case types.ModuleType():
-            yield f"module:{value.__name__}"
-            return
         case dict():
             parts = (part for item in value.items() for part in item)
         case tuple() | list():
             parts = iter(value)
         case _:
-            kind = value if isinstance(value, type) else type(value)
-            yield f"object:{kind.__module__}.{kind.__qualname__}"
+            yield _leaf(value)
             return
     for part in parts:
         yield from _pieces(part, home, seen)
+
+
+def _leaf(value: Any) -> str:
+    """Return plain values and arrays by content, all else by name."""
+    if isinstance(value, _PLAIN):
+        return f"{type(value).__name__}:{value!r}"
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        content = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
+        return f"array:{value.dtype.str}:{value.shape}:{content}"
+    # Functions, ufuncs, classes and modules have names; other objects their class's.
+    for named in (value, type(value)):
+        name = getattr(named, "__qualname__", None) or getattr(named, "__name__", None)
+        if name is not None:
+            break
+    return f"object:{getattr(named, '__module__', None)}.{name}"
 
 
 def _referred(function: types.FunctionType) -> Iterator[Any]:

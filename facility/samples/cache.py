@@ -17,6 +17,19 @@ from facility.errors import UsageError
 SPARE_BYTES = 64 * 2**20
 """Free space that a fetch leaves on the disk."""
 
+UNWRITABLE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOTDIR,
+        errno.EEXIST,
+    }
+)
+"""What the operating system says of a disk that the person must do something about."""
+
 
 def cache_dir() -> Path:
     """Return ``$XDG_CACHE_HOME/analysis-facility/samples`` (it may not exist)."""
@@ -38,6 +51,28 @@ def ensure_space(directory: Path, needed_bytes: int) -> None:
 
 
 @contextlib.contextmanager
+def scratch(directory: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder below ``directory``; it is gone afterwards.
+
+    Raises:
+        UsageError: the disk is full or not writable, now or inside the block.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=prefix, dir=directory, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UsageError(
+            f"cannot write {directory}: {os.strerror(error.errno)}; free some space, "
+            "or set XDG_CACHE_HOME to a directory that you can write"
+        ) from error
+
+
+@contextlib.contextmanager
 def draft(target: Path) -> Iterator[Path]:
     """Yield a path of its own to write to; it becomes ``target`` if all went well.
 
@@ -47,18 +82,7 @@ def draft(target: Path) -> Iterator[Path]:
     Raises:
         UsageError: the disk is full or not writable.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=".draft-", dir=target.parent, ignore_cleanup_errors=True
-        ) as scratch:
-            path = Path(scratch) / target.name
-            yield path
-            path.replace(target)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
-            raise
-        raise UsageError(
-            f"cannot write {target}: {os.strerror(error.errno)}; free some space, or "
-            "set XDG_CACHE_HOME to a directory that you can write"
-        ) from error
+    with scratch(target.parent, ".draft-") as folder:
+        path = folder / target.name
+        yield path
+        path.replace(target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from facility.errors import FacilityError
-from facility.samples.cache import cache_dir, draft, ensure_space
+from facility.samples.cache import cache_dir, draft, ensure_space, scratch
 from facility.samples.registry import SAMPLES, Package, Sample, sample
 
 DOWNLOAD_BYTES = 100 * 10**6
@@ -62,9 +61,8 @@ def fetch(wanted: Iterable[Sample] = SAMPLES, *, progress: bool = False) -> list
     for package in dict.fromkeys(s.package for s in wanted):
         members = [s for s in wanted if s.package == package]
         ensure_space(cache_dir(), DOWNLOAD_BYTES + sum(s.size_bytes for s in members))
-        cache_dir().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_dir()) as scratch:
-            archive = Path(scratch) / package.filename
+        with scratch(cache_dir(), ".fetch-") as folder:
+            archive = folder / package.filename
             download(package, archive, progress=progress)
             extract(archive, members)
     return [location(s) for s in wanted]

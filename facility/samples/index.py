@@ -99,6 +99,8 @@ def _reason(error: requests.RequestException) -> str:
         return f"the index was silent for {TIMEOUT_S:.0f} s"
     if isinstance(error, requests.exceptions.SSLError):
         return "the index's certificate is not trusted"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection to the package index"
     return type(error).__name__

@@ -257,7 +257,7 @@ SAMPLES = (
         size_bytes=74946,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="The same as RNTuple",
+        title="The same collisions as RNTuple",
         citation=_NANO,
     ),
     Sample(
@@ -279,7 +279,7 @@ SAMPLES = (
         size_bytes=86153,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="The same as RNTuple",
+        title="The same simulation as RNTuple",
         citation=_NANO,
     ),
     Sample(

@@ -44,7 +44,7 @@ def test_a_truncated_file_is_one_clear_line(files, tmp_path, kind, fraction):
     whole = files[kind].read_bytes()
     path = tmp_path / files[kind].name
     path.write_bytes(whole[: int(len(whole) * fraction)])
-    with pytest.raises(DatasetError, match="truncated|empty|cannot be read") as caught:
+    with pytest.raises(DatasetError, match=r"truncated|empty|cannot be read") as caught:
         Dataset(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -72,7 +72,7 @@ def test_the_tree_is_found_or_asked_for(tmp_path):
         file.mktree("signal", {"x": "int32"}).extend({"x": [1, 2]})
         file.mktree("background", {"x": "int32"}).extend({"x": [1]})
         file["title"] = "text"
-    with pytest.raises(DatasetError, match="2 trees.*signal, background"):
+    with pytest.raises(DatasetError, match=r"2 trees.*signal, background"):
         Dataset(path)
     with pytest.raises(DatasetError, match="no tree 'signl': it has signal"):
         Dataset(path, tree="signl")
