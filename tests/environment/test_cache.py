@@ -121,13 +121,14 @@ def test_a_change_in_a_linked_directory_is_noticed(prefix: Any) -> None:
     assert list(describe(prefix.path).distributions) == ["less", "numpy"]
 
 
-def test_another_python_at_the_same_place_is_noticed(prefix: Any) -> None:
+def test_an_update_of_python_is_noticed(prefix: Any) -> None:
     before = describe(prefix.path)
     python = prefix.path / "bin" / "python"
     python.unlink()
     version = f"3.{sys.version_info.minor}.99"
+    machine, libc = os.uname().machine, os.confstr("CS_GNU_LIBC_VERSION")
     python.write_text(
-        f"#!/bin/sh\nprintf '%s\\n' cpython {version} x 'glibc 2.0' /usr\n"
+        f"#!/bin/sh\nprintf '%s\\n' cpython {version} {machine} '{libc}' /usr\n"
     )
     python.chmod(0o755)
     after = describe(prefix.path)

@@ -163,11 +163,13 @@ def test_system_site_packages_count_if_they_are_taken(
 
 
 def test_this_process_and_its_prefix_are_the_same(make_prefix: MakePrefix) -> None:
-    prefix = make_prefix()
+    prefix, layer = make_prefix(), make_prefix("layer")
     prefix.install("numpy", "2.0")
+    layer.install("scipy", "1.0")
+    (prefix.site / "layer.pth").write_text(f"{layer.site}\n")
     own = _ask(prefix.path / "bin" / "python")
     assert own["digest"] == describe(prefix.path).digest
-    assert own["names"] == ["numpy"]
+    assert own["names"] == ["numpy", "scipy"]
 
 
 def test_python_path_counts_for_the_process_itself(
