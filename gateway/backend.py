@@ -29,6 +29,7 @@ from gateway.ceilings import ClusterCeilings
 from gateway.clusters import FacilityClusterConfig, options_for
 from gateway.limits import probe
 from gateway.notebook import Notebook, mismatch
+from gateway.peers import PROXY_UID
 from gateway.preload_worker import EXPECTED
 from gateway.users import UnknownUserError, base_environment, identity_of
 from gateway.warm import MALLOC, Order, Template
@@ -235,6 +236,7 @@ class FacilityBackend(DBBackendBase):
             **base_environment(self.runtime, cluster.username),
             **MALLOC,
             **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")},
+            PROXY_UID: str(os.getuid()),
             **super().get_env(cluster),
         }
 
@@ -252,7 +254,13 @@ class FacilityBackend(DBBackendBase):
         process = await self._start(
             cluster,
             "scheduler",
-            self.get_scheduler_command(cluster)[len(cluster.config.scheduler_cmd) :],
+            [
+                *self.get_scheduler_command(cluster)[
+                    len(cluster.config.scheduler_cmd) :
+                ],
+                "--preload",
+                "gateway.preload_scheduler",
+            ],
             self.get_scheduler_env(cluster),
         )
         yield {"process": process.to_json()}

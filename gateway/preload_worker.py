@@ -18,6 +18,7 @@ from tornado.ioloop import PeriodicCallback
 from facility.environment import Environment, describe
 from facility.spec.units import format_bytes
 from gateway.notebook import mismatch
+from gateway.peers import admit_own_users_only
 
 logger = logging.getLogger("distributed.worker")
 
@@ -39,7 +40,8 @@ def read_environment(path: Path) -> Environment:
 
 
 async def dask_setup(worker: Worker) -> None:
-    """Check the environment, then watch the memory."""
+    """Close the dashboard to others, check the environment, watch the memory."""
+    admit_own_users_only(worker.http_server)
     expected = os.environ.get(EXPECTED)
     if expected:
         notebook = await asyncio.to_thread(read_environment, Path(expected))

@@ -34,6 +34,7 @@ PRELOADED = (
     "distributed.http.scheduler.api",
     "distributed.nanny",
     "dask_gateway.scheduler_preload",
+    "gateway.preload_scheduler",
     "gateway.preload_worker",
     "numpy",
     "awkward",
