@@ -48,6 +48,8 @@ class Document:
     keys: dict[Location, Position] = field(default_factory=dict)
     values: dict[Location, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    unreadable: set[Location] = field(default_factory=set)
+    """Where a value is that a problem was made of: it counts as absent."""
 
     def position(self, location: Location, *, of_key: bool = False) -> Position:
         """Return where a value (or its key) stands, or the nearest thing above it."""
@@ -236,6 +238,7 @@ class _Builder:
         return number
 
     def _report(self, location: Location, message: str) -> None:
+        self._document.unreadable.add(location)
         self._document.problems.append(self._document.problem(location, message))
 
 

@@ -55,7 +55,9 @@ def explain(error: ValidationError, document: Document) -> Iterator[Problem]:
         location = details["loc"]
         context = details.get("ctx", {})
         cause = context.get("error")
-        if isinstance(cause, InconsistentError):
+        if location in document.unreadable:
+            pass  # a problem of its own already
+        elif isinstance(cause, InconsistentError):
             for found in cause.contradictions:
                 yield document.problem((*location, *found.location), found.message)
         elif details["type"] == "extra_forbidden":

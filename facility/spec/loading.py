@@ -60,11 +60,8 @@ def loads(text: str, file: str = FILE_NAME, *, directory: Path) -> Facility:
             context={DIRECTORY: directory},
         )
     except ValidationError as error:
-        unreadable = {(p.line, p.column) for p in document.problems}
-        problems = (
-            p for p in explain(error, document) if (p.line, p.column) not in unreadable
-        )
-        raise SpecError([*document.problems, *problems]) from None
+        problems = [*document.problems, *explain(error, document)]
+        raise SpecError(problems) from None
     if document.problems:
         raise SpecError(document.problems)
     return facility

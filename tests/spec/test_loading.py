@@ -176,6 +176,16 @@ CASES = {
         "profiles:\n- title: x\n",
         ["f:2:3: profiles[0]: missing key; expected key 'name', got none"],
     ),
+    "values that cannot be read, where they are needed": Case(
+        "profiles: [{name: !x a}]\nusers: {allowed: [.nan]}\n",
+        [
+            "f:1:19: profiles[0].name: expected a plain value, got tag '!x'",
+            (
+                "f:2:19: users.allowed[0]: expected a number of a sensible size, "
+                "got '.nan'"
+            ),
+        ],
+    ),
     "no profile": Case(
         "profiles: []\n",
         ["f:1:11: profiles: too few; expected at least 1, got none"],
