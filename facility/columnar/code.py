@@ -58,7 +58,7 @@ def _leaf(value: Any) -> str:
     if isinstance(value, _PLAIN):
         return f"{type(value).__name__}:{value!r}"
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        content = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
+        content = hashlib.sha256(value.tobytes()).hexdigest()
         return f"array:{value.dtype.str}:{value.shape}:{content}"
     # Functions, ufuncs, classes and modules have names; other objects their class's.
     for named in (value, type(value)):
