@@ -7,6 +7,7 @@ import pwd
 import subprocess
 import time
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 import pytest
 from dask_gateway import Gateway, GatewayClusterError, JupyterHubAuth
@@ -41,6 +42,15 @@ def facility(start_facility, people):
     )
 
 
+def can_open(port: int) -> bool:
+    """Whether this process's user is served by a dashboard."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health") as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
 async def test_twenty_people_with_two_workers_each(
     facility, people, eventually
 ) -> None:
@@ -65,10 +75,22 @@ async def test_twenty_people_with_two_workers_each(
                         await attempt
                     except (ValueError, GatewayClusterError) as error:
                         refused.append(str(error))
+                info = await client.scheduler.identity()
+                dashboards[name] = info["services"]["dashboard"]
                 await everybody.wait()  # all of them are up at once
-                return {"uids": set(uids.values()), "refused": refused}
+                own = await client.submit(can_open, dashboards[name])
+                other = await client.submit(
+                    can_open, next(p for n, p in dashboards.items() if n != name)
+                )
+                await everybody.wait()
+                return {
+                    "uids": set(uids.values()),
+                    "refused": refused,
+                    "dashboards": (own, other),
+                }
 
     everybody = asyncio.Barrier(PEOPLE)
+    dashboards: dict[str, int] = {}
     start = time.monotonic()
     done = dict(zip(people, await asyncio.gather(*map(work, people)), strict=True))
     print(
@@ -76,6 +98,7 @@ async def test_twenty_people_with_two_workers_each(
     )
     for name, found in done.items():
         assert found["uids"] == {pwd.getpwnam(name).pw_uid}
+        assert found["dashboards"] == (True, False)
         cluster, workers = found["refused"]
         assert f"user {name} may use 1 clusters, has 1" in cluster
         assert f"user {name} may use 2 workers, has 2" in workers
