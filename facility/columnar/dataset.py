@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from facility.columnar.code import code_digest
 from facility.columnar.computing import Analysis, ChunkReport
@@ -13,7 +14,7 @@ from facility.columnar.errors import MissingBranchError
 from facility.columnar.events import Events
 from facility.columnar.executors import Where, executor_for
 from facility.columnar.files import PathLike, expand
-from facility.columnar.formats import ColumnFile, open_columns
+from facility.columnar.formats import ColumnFile, keep, open_columns, reopen
 from facility.columnar.planning import CHUNK_EVENTS, Chunk, PlannedFile, plan
 from facility.columnar.progress import Progress
 from facility.columnar.provenance import (
@@ -47,9 +48,7 @@ class Dataset:
         chunk_events: int = CHUNK_EVENTS,
     ) -> None:
         self.chunk_events = chunk_events
-        self._files: tuple[ColumnFile, ...] = tuple(
-            open_columns(path, tree) for path in expand(files)
-        )
+        self._files = tuple(_planned(path, tree) for path in expand(files))
 
     def __len__(self) -> int:
         return self.entries
@@ -68,7 +67,11 @@ class Dataset:
     @property
     def columns(self) -> Sequence[str]:
         """Names of the branches (of the first file)."""
-        return self._files[0].columns
+        return self._first.columns
+
+    @property
+    def _first(self) -> ColumnFile:
+        return reopen(self._files[0].identity, self._files[0].tree)
 
     def branches_of(self, analysis: Analysis) -> tuple[str, ...]:
         """Return the branches that the analysis touches, found without reading any.
@@ -79,7 +82,7 @@ class Dataset:
         Raises:
             MissingBranchError: it touches a branch that is not there.
         """
-        nothing = Events(self._files[0], 0, 0)
+        nothing = Events(self._first, 0, 0)
         try:
             analysis(nothing)
         except MissingBranchError:
@@ -88,17 +91,9 @@ class Dataset:
             return ()
         return nothing.touched
 
-    def plan(self, branches: Sequence[str] = ()) -> tuple[Chunk, ...]:
-        """Return the chunks, aligned to the clusters of these branches."""
-        return plan(
-            (
-                PlannedFile(
-                    f.identity, f.tree, f.entries, tuple(f.boundaries(branches))
-                )
-                for f in self._files
-            ),
-            self.chunk_events,
-        )
+    def plan(self) -> tuple[Chunk, ...]:
+        """Return the chunks, aligned to clusters."""
+        return plan(self._files, self.chunk_events)
 
     def run(
         self,
@@ -130,10 +125,10 @@ class Dataset:
         if branches is None:
             branches = self.branches_of(analysis)
         else:
-            known = Events(self._files[0], 0, 0)
+            known = Events(self._first, 0, 0)
             for name in branches:
                 _ = known[name]
-        chunks = self.plan(branches)
+        chunks = self.plan()
         # An analysis of no chunks has a result too: that of no events.
         total = OrderedSum()
         reports: dict[int, ChunkReport] = {}
@@ -146,9 +141,7 @@ class Dataset:
                 reports[partial.report.index] = partial.report
                 bar.finished(partial.report)
         value = (
-            total.total(len(chunks))
-            if chunks
-            else analysis(Events(self._files[0], 0, 0))
+            total.total(len(chunks)) if chunks else analysis(Events(self._first, 0, 0))
         )
         seconds = time.perf_counter() - begin
         return Result(
@@ -164,3 +157,10 @@ class Dataset:
                 seconds=seconds,
             ),
         )
+
+
+def _planned(path: Path, tree: str | None) -> PlannedFile:
+    """Read what planning needs; only the last few files stay open."""
+    file = open_columns(path, tree)
+    keep(file)
+    return PlannedFile(file.identity, file.tree, file.entries, tuple(file.boundaries()))

@@ -68,10 +68,17 @@ class _Picked:
         self._selected = selected
         self._offsets: npt.NDArray[Any] | None = None
         self._starts: Indices = selected
+        self._fields: dict[str, tuple[npt.NDArray[Any], Indices]] = {}
 
     def field(self, name: str) -> tuple[npt.NDArray[Any], Indices]:
         """Return the field of all objects, and the indices of each event's first."""
+        if name not in self._fields:
+            self._fields[name] = self._find(name)
+        return self._fields[name]
+
+    def _find(self, name: str) -> tuple[npt.NDArray[Any], Indices]:
         content, offsets = _flat(getattr(self._collection, name))
+        # Fields of one collection share their offsets unless the file is odd: look.
         if self._offsets is None or not np.array_equal(self._offsets, offsets):
             starts = offsets[self._selected]
             if np.any(offsets[self._selected + 1] - starts < self._count):

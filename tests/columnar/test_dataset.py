@@ -1,5 +1,7 @@
 """A run over files equals a plain loop, on every executor and for every chunk size."""
 
+from pathlib import Path
+
 import hist
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def test_floating_point_sums_are_the_same_bits_everywhere(ttree):
 
 def test_branches_are_found_without_reading_events(ttree, dimuon_analysis):
     dataset = Dataset(ttree)
-    [file] = dataset._files
+    file = dataset._first
     before = file.bytes_read
     found = dataset.branches_of(dimuon_analysis)
     assert set(found) == {"nMuon", "Muon_pt", "Muon_eta", "Muon_phi", "Muon_charge"}
@@ -129,3 +131,20 @@ def test_the_bar_shows_events_and_bytes(ttree, capfd):
     assert "1.05k/1.05k" in shown
     assert "events/s" in shown
     assert "MB/s" in shown
+
+
+def test_more_files_than_may_be_open(tmp_path, ttree):
+    import resource
+    import shutil
+
+    for i in range(40):
+        shutil.copy(ttree, tmp_path / f"{i}.root")
+    _, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 30, hard))
+    try:
+        dataset = Dataset(tmp_path / "*.root")
+        result = dataset.run(lambda e: len(e.nMuon), on="serial", progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert result.value == 40 * 1050

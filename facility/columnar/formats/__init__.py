@@ -1,6 +1,6 @@
 """TTree, RNTuple and Parquet as columns of entries."""
 
 from facility.columnar.formats.base import ColumnFile, FileIdentity
-from facility.columnar.formats.opening import open_columns, reopen
+from facility.columnar.formats.opening import keep, open_columns, reopen
 
-__all__ = ["ColumnFile", "FileIdentity", "open_columns", "reopen"]
+__all__ = ["ColumnFile", "FileIdentity", "keep", "open_columns", "reopen"]

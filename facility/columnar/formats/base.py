@@ -48,7 +48,7 @@ class ColumnFile(Protocol):
     def bytes_read(self) -> int:
         """Compressed bytes read so far, metadata included."""
 
-    def boundaries(self, columns: Sequence[str]) -> list[int]:
+    def boundaries(self) -> list[int]:
         """Return the entries at which clusters begin, from 0 to ``entries``."""
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:

@@ -67,8 +67,14 @@ def reopen(identity: FileIdentity, tree: str) -> ColumnFile:
         raise ChunkError(f"{path} changed while it was analysed: run again")
     files = _open.files
     if key not in files:
-        files[key] = open_columns(path, tree or None)
-        while len(files) > KEPT_OPEN:
-            files.popitem(last=False)
+        keep(open_columns(path, tree or None))
     files.move_to_end(key)
     return files[key]
+
+
+def keep(file: ColumnFile) -> None:
+    """Let :func:`reopen` find this file open, in this thread."""
+    files = _open.files
+    files[file.identity, file.tree] = file
+    while len(files) > KEPT_OPEN:
+        files.popitem(last=False)

@@ -48,7 +48,7 @@ class ParquetColumns:
     def columns(self) -> Sequence[str]:
         return [str(n) for n in self._file.schema_arrow.names]
 
-    def boundaries(self, columns: Sequence[str]) -> list[int]:  # noqa: ARG002
+    def boundaries(self) -> list[int]:
         return sorted({0, *self._starts})
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:

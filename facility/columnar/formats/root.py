@@ -10,6 +10,7 @@ from typing import Any
 
 import awkward as ak
 import uproot
+from uproot.source.file import MemmapSource
 
 from facility.columnar.errors import DatasetError, nearest, one_line
 from facility.columnar.formats.base import FileIdentity
@@ -29,8 +30,9 @@ class RootColumns:
         _refuse_truncated(path)
         try:
             # uproot's array cache would hold 100 MB per process and serve nothing:
-            # every chunk is read once.
-            self._file = uproot.open(path, array_cache=None)
+            # every chunk is read once. Its default source hands each read to another
+            # thread, which a local file does not need: 25 % of the rate.
+            self._file = uproot.open(path, array_cache=None, handler=MemmapSource)
         except Exception as error:  # uproot raises whatever the bytes lead it to
             raise DatasetError(
                 f"{path} cannot be read as a ROOT file ({one_line(error)}): "
@@ -56,16 +58,14 @@ class RootColumns:
     def bytes_read(self) -> int:
         return int(self._file.file.source.num_requested_bytes)
 
-    def boundaries(self, columns: Sequence[str]) -> list[int]:
+    def boundaries(self) -> list[int]:
         if self._is_rntuple:
             first = [int(c.num_first_entry) for c in self._object.cluster_summaries]
             return sorted({0, *first, self.entries})
-        # Those of the wanted branches only: asking all 1,500 of NanoAOD takes seconds.
-        common: set[int] | None = None
-        for name in columns:
-            offsets = {int(o) for o in self._object[name].entry_offsets}
-            common = offsets if common is None else common & offsets
-        return sorted({0, *(common or ()), self.entries})
+        # Where the baskets of all branches begin: ROOT flushes them all at the end of
+        # a cluster, and writers without clusters have such places too.
+        common = (int(o) for o in self._object.common_entry_offsets())
+        return sorted({0, *common, self.entries})
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         if start == stop:
