@@ -1,0 +1,105 @@
+"""How long clusters live, how they grow, and in which environment they work."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dask_gateway import Gateway
+
+from facility.client.gateway_auth import HubAuth, declaration
+from facility.environment import describe
+from facility.spec import Facility
+
+
+@pytest.fixture(scope="module")
+def server(start_server):
+    return start_server(
+        Facility.model_validate(
+            {"gateway": {"idle_timeout": 12, "adaptive_period": 0.2}}
+        )
+    )
+
+
+@pytest.fixture
+def gateway(server) -> Iterator[Gateway]:
+    runtime = server.runtime
+    with Gateway(
+        runtime.gateway_url,
+        proxy_address=runtime.gateway_tls_url,
+        auth=HubAuth(runtime.owner),
+    ) as gateway:
+        yield gateway
+
+
+def test_an_idle_cluster_ends(gateway: Gateway) -> None:
+    name = gateway.submit()
+    deadline = time.monotonic() + 30
+    while name in {report.name for report in gateway.list_clusters()}:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_an_adaptive_cluster_grows_with_its_work(gateway: Gateway) -> None:
+    with gateway.new_cluster() as cluster, cluster.get_client() as client:
+        cluster.adapt(minimum=0, maximum=2)
+        assert client.nthreads() == {}
+        futures = client.map(lambda i: time.sleep(0.2) or i, range(20), pure=False)
+        assert sum(client.gather(futures)) == 190
+        workers = len(client.nthreads())
+        assert 1 <= workers <= 2
+        del futures
+        deadline = time.monotonic() + 30
+        while client.nthreads():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def other_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment of a user's own that sees the same packages."""
+    prefix = tmp_path_factory.mktemp("environment") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    (site,) = prefix.glob("lib/python*/site-packages")
+    (site / "same.pth").write_text(
+        f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    )
+    return prefix
+
+
+def test_workers_run_in_the_environment_that_the_notebook_runs_in(
+    gateway: Gateway, other_environment: Path
+) -> None:
+    """Not in ours, and not warm: executed with that environment's Python."""
+    script = (
+        "from facility.client.gateway_auth import declaration; import json; "
+        "print(json.dumps(declaration()))"
+    )
+    python = other_environment / "bin" / "python"
+    said = subprocess.run(
+        [python, "-W", "ignore", "-c", script], capture_output=True, check=True
+    )
+    notebook = json.loads(said.stdout) | {"process": declaration()["process"]}
+    assert notebook["prefix"] == str(other_environment)
+    with (
+        gateway.new_cluster(notebook=notebook) as cluster,
+        cluster.get_client() as client,
+    ):
+        cluster.scale(1)
+        client.wait_for_workers(1, timeout=60)
+        (prefix,) = client.run(lambda: sys.prefix).values()
+        assert prefix == str(other_environment)
+
+
+def test_an_environment_without_dask_is_refused(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    prefix = tmp_path / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    with pytest.raises(ValueError, match="workers would differ from the notebook"):
+        gateway.new_cluster(environment=str(prefix))
+    assert describe(prefix).digest != describe().digest
