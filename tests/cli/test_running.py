@@ -158,7 +158,7 @@ def test_ctrl_c_is_130(monkeypatch):
 
 
 def test_the_command_line_does_not_import_what_it_does_not_use():
-    heavy = "{'numpy','httpx','pydantic_core','ruamel.yaml','awkward','uproot','jupyterhub','dask'}"
+    heavy = "{'numpy','httpx','facility.spec','ruamel.yaml','awkward','uproot','jupyterhub','dask'}"
     program = (
         "import sys, facility.cli; from facility.cli.running import run; "
         "run(['status']); "

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]
 COMMAND = Path(sys.executable).parent / "facility"
 MOMENTS_S = (0.3, 0.7, 1.2, 1.8, 2.6)
 """After the start of `facility up`, which takes about 3 s on a quiet machine."""
+VICTIMS = ("-m facility.local", "hub_config", "facility.local.proxy", "gateway")
+SAMPLE = list(zip(VICTIMS, MOMENTS_S, strict=False))
+REST = [pair for pair in product(VICTIMS, MOMENTS_S) if pair not in SAMPLE]
 
 
 class Directory:
@@ -85,9 +89,9 @@ def assert_works(directory: Directory) -> None:
         assert sum(module in argv for argv in commands) == 1
 
 
-@pytest.mark.parametrize("moment_s", MOMENTS_S)
 @pytest.mark.parametrize(
-    "victim", ["-m facility.local", "hub_config", "facility.local.proxy", "gateway"]
+    ("victim", "moment_s"),
+    [*SAMPLE, *(pytest.param(*pair, marks=pytest.mark.soak) for pair in REST)],
 )
 def test_killed_while_it_starts(directory, victim, moment_s):
     up = directory.begin("up")
@@ -99,7 +103,7 @@ def test_killed_while_it_starts(directory, victim, moment_s):
     assert_works(directory)
 
 
-@pytest.mark.parametrize("moment_s", MOMENTS_S)
+@pytest.mark.parametrize("moment_s", MOMENTS_S[::2])
 def test_up_itself_killed(directory, moment_s):
     up = directory.begin("up")
     time.sleep(moment_s)
@@ -109,8 +113,9 @@ def test_up_itself_killed(directory, moment_s):
     assert_works(directory)
 
 
-@pytest.mark.parametrize("moment_s", [0.3, 0.5, 0.8])
-@pytest.mark.parametrize("victim", ["command", "supervisor"])
+@pytest.mark.parametrize(
+    ("victim", "moment_s"), [("command", 0.3), ("supervisor", 0.5), ("supervisor", 0.8)]
+)
 def test_killed_while_it_stops(directory, victim, moment_s):
     directory.finish("up")
     supervisor = directory.supervisor_pid()
