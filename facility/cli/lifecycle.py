@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from facility.cli.invocation import Json, directory_of
 from facility.errors import NotRunningError
-
-if TYPE_CHECKING:
-    from facility.local.runtime import Runtime
 
 
 def up(
@@ -25,6 +21,7 @@ def up(
 ) -> None:
     """Start the facility of this directory and print the link to it."""
     from facility.cli.progress import StartProgress
+    from facility.local.login import entrance
     from facility.local.start import start, start_in_foreground
     from facility.spec.loading import load
 
@@ -33,7 +30,7 @@ def up(
     if foreground:
         raise typer.Exit(
             start_in_foreground(
-                directory, spec, lambda runtime: _print_link(runtime, as_json=as_json)
+                directory, spec, lambda runtime: _print(entrance(runtime), as_json)
             )
         )
     try:
@@ -45,7 +42,7 @@ def up(
     if as_json:
         record = {
             "url": started.runtime.public_url,
-            "login": _mint(started.runtime),
+            "login": entrance(started.runtime),
             "id": started.runtime.id,
             "was_running": started.was_running,
             "restart_needed_for": started.changed,
@@ -59,7 +56,7 @@ def up(
             "`facility down` and `facility up` make it so",
             err=True,
         )
-    _print_link(started.runtime, as_json=False)
+    typer.echo(entrance(started.runtime))
 
 
 def down(context: typer.Context, as_json: Json = False) -> None:
@@ -88,22 +85,15 @@ def token(
     as_json: Json = False,
 ) -> None:
     """Print a link that logs in once, within ten minutes."""
+    from facility.local.login import login_link
     from facility.local.paths import Place
     from facility.local.start import running_runtime
 
     runtime = running_runtime(Place.of(directory_of(context)))
     if runtime is None:
         raise NotRunningError("the facility is not running: `facility up` starts it")
-    _print_link(runtime, as_json=as_json, user=user)
+    _print(login_link(runtime, user), as_json)
 
 
-def _print_link(runtime: Runtime, *, as_json: bool, user: str | None = None) -> None:
-    link = _mint(runtime, user)
+def _print(link: str, as_json: bool) -> None:
     typer.echo(json.dumps({"login": link}) if as_json else link)
-
-
-def _mint(runtime: Runtime, user: str | None = None) -> str:
-    from hub_config import tokens
-
-    token = tokens.mint(runtime.secrets_dir, user or runtime.owner, now=time.time())
-    return tokens.login_url(runtime, token)

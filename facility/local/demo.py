@@ -24,13 +24,13 @@ from typing import Any
 from facility.client.hub_session import HubSession
 from facility.client.notebook import CellDone, CellError
 from facility.errors import FacilityError, UsageError
+from facility.local.login import login_link
 from facility.local.marked import marked_processes
 from facility.local.paths import Place
 from facility.local.runtime import Runtime
 from facility.local.start import start
 from facility.local.stop import stop
 from facility.spec import Facility, Storage
-from hub_config import tokens
 
 SAMPLES = ("zmumu",)
 """Fetched beforehand: they are the notebook's input, not what it shows."""
@@ -139,9 +139,8 @@ async def _work(
     samples: subprocess.Popen[bytes],
     stages: Stages,
 ) -> None:
-    token = tokens.mint(runtime.secrets_dir, runtime.owner, now=time.time())
     folder = f"facility-demo-{runtime.id.rpartition('-')[2]}"
-    async with HubSession.login(tokens.login_url(runtime, token)) as session:
+    async with HubSession.login(login_link(runtime)) as session:
         with stages.time("server ready"):
             server = await session.start_server(timeout_s=SERVER_TIMEOUT_S)
         with stages.time("samples, beyond that"):

@@ -87,22 +87,28 @@ def test_a_port_with_a_listener_is_in_use(listener):
             "127.0.0.1",
             443,
             errno.EACCES,
-            ("hub.port: 443 is for root only: choose one above 1023, or set 0 for a "
-            "free one"),
+            (
+                "hub.port: 443 is for root only: choose one above 1023, or set 0 for a "
+                "free one"
+            ),
         ),
         (
             "192.0.2.1",
             0,
             errno.EADDRNOTAVAIL,
-            ("hub.bind: '192.0.2.1' is no address of this machine (Cannot assign "
-            "requested address): `ip address` lists them"),
+            (
+                "hub.bind: '192.0.2.1' is no address of this machine (Cannot assign "
+                "requested address): `ip address` lists them"
+            ),
         ),
         (
             "nowhere.invalid",
             0,
             socket.EAI_NONAME,
-            ("hub.bind: 'nowhere.invalid' is no address of this machine (unknown "
-            "name): `ip address` lists them"),
+            (
+                "hub.bind: 'nowhere.invalid' is no address of this machine (unknown "
+                "name): `ip address` lists them"
+            ),
         ),
     ],
 )
