@@ -38,11 +38,6 @@ def pair_mass(
     return np.sqrt(np.maximum(squared, 0))
 
 
-def px_py_pz(pt: Any, eta: Any, phi: Any) -> tuple[Any, Any, Any]:
-    """Return Cartesian momentum components."""
-    return pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
-
-
 def mass_of_sum(energy: Any, px: Any, py: Any, pz: Any) -> Any:
     """Return the invariant mass of a summed four-momentum; rounding below 0 is 0."""
     return np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from facility.errors import UsageError
 SPARE_BYTES = 64 * 2**20
 """Free space that a fetch leaves on the disk."""
 
+ABANDONED_S = 24 * 3600
+"""A folder of a fetch that is older than this has nobody who writes to it."""
 UNWRITABLE = frozenset(
     {
         errno.ENOSPC,
@@ -54,11 +57,17 @@ def ensure_space(directory: Path, needed_bytes: int) -> None:
 def scratch(directory: Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder below ``directory``; it is gone afterwards.
 
+    Folders that a killed process left are removed after ``ABANDONED_S``.
+
     Raises:
         UsageError: the disk is full or not writable, now or inside the block.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for left in directory.glob(f"{prefix}*"):
+            with contextlib.suppress(FileNotFoundError):  # its owner was quicker
+                if time.time() - left.stat().st_mtime > ABANDONED_S:
+                    shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(
             prefix=prefix, dir=directory, ignore_cleanup_errors=True
         ) as folder:

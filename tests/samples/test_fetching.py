@@ -230,6 +230,18 @@ def test_a_cache_that_cannot_be_made(index, tmp_path, monkeypatch):
         fetch(samples_of("demo-1.0.tar.gz"))
 
 
+def test_what_a_killed_fetch_left_goes_after_a_day(index, home):
+    below = home / "analysis-facility" / "samples"
+    old, new = below / ".fetch-old", below / ".fetch-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "half.whl").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    fetch(samples_of("demo-1.0.tar.gz"))
+    assert not old.exists()
+    assert new.exists()
+
+
 @pytest.mark.engines
 def test_the_real_packages_have_the_registered_files(home):
     for path in fetch():

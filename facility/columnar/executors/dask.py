@@ -43,7 +43,10 @@ class Dask:
             pure=False,
         )
         try:
-            for future in as_completed(futures):  # type: ignore[no-untyped-call]
+            finished = as_completed(  # type: ignore[no-untyped-call]
+                futures, loop=self._client.loop
+            )
+            for future in finished:
                 yield _result(future, by_key[future.key])
                 # The scheduler may forget it now: no worker's death costs it again.
                 future.release()
