@@ -13,11 +13,11 @@ help: ## Show this list
 install: ## Set up .venv (PYTHON=/path chooses the Python, >= 3.11)
 	@.ci/install requirements.lock
 
-install-dev:
+install-dev: ## What the tests and checks need, too
 	@.ci/install requirements.lock requirements-dev.lock
 
-install-root: install-dev
-	@.ci/install requirements.lock requirements-dev.lock requirements-root.lock
+install-root: ## ROOT itself, too
+	@.ci/install requirements.lock requirements-root.lock
 
 demo: install ## Real collisions to a Z peak, on a facility of your own
 	FACILITY_INSTALL_SECONDS=$$(cat .venv/install-seconds) \
@@ -34,10 +34,10 @@ test: install-dev ## Tests that any user can run, without engines or network
 
 test-engines: ## Tests against real engines (installs Debian packages: root)
 	.ci/system-packages
-	@$(MAKE) --no-print-directory install-root
+	@.ci/install requirements.lock requirements-dev.lock requirements-root.lock
 	$(PYTEST) -m "engines and not soak"
 
-soak: install-root ## The full fault and load runs; hours
+soak: install-dev install-root ## The full fault and load runs; hours
 	$(PYTEST) -m soak
 
 bench: install-dev ## Measure, side by side with bare JupyterHub and dask-gateway
