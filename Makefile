@@ -1,6 +1,7 @@
 # Analysis Facility: `make help` lists what there is.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help install install-dev install-root demo up down test test-engines soak \
 	bench lint type lock clean
 
