@@ -72,7 +72,11 @@ class FacilityHub(JupyterHub):
         The stock hub compares them every five minutes, until when nobody reaches his
         server.
         """
-        routes = await self.proxy.get_all_routes()
+        try:
+            routes = await self.proxy.get_all_routes()
+        except TimeoutError:
+            self.log.warning("The proxy is away; its routes wait for it")
+            return
         if self.hub.routespec not in routes:
             await self.proxy.check_routes(self.users, self._service_map, routes)
 

@@ -59,13 +59,7 @@ class HubSession:
         parts = urlsplit(url)
         base_url = f"{parts.scheme}://{parts.netloc}"
         async with httpx.AsyncClient(base_url=base_url, timeout=_QUICK_S) as client:
-            try:
-                answer = await client.get(url)
-            except httpx.TransportError as error:
-                raise NotRunningError(
-                    f"no hub answers at {base_url} ({error}): start it with "
-                    "'facility up'"
-                ) from None
+            answer = await _ask(client, "GET", url)
             if answer.status_code != httpx.codes.FOUND:
                 raise UsageError(
                     f"the hub at {base_url} refused the link (HTTP "
@@ -73,10 +67,10 @@ class HubSession:
                     "new one with 'facility token'"
                 )
             # The page after the login sets the cookie that answers the XSRF check.
-            await client.get("/hub/home")
+            await _ask(client, "GET", "/hub/home")
             client.headers["X-XSRFToken"] = _xsrf(client)
             client.headers["Sec-Fetch-Mode"] = "same-origin"
-            user = _checked(await client.get("/hub/api/user")).json()["name"]
+            user = _checked(await _ask(client, "GET", "/hub/api/user")).json()["name"]
             session = cls(client, base_url, user)
             try:
                 yield session
@@ -101,8 +95,8 @@ class HubSession:
             UsageError: there is no such profile.
         """
         options = {} if profile is None else {"profile": profile}
-        answer = await self._client.post(
-            self._path("server"), json=options, timeout=timeout_s
+        answer = await _ask(
+            self._client, "POST", self._path("server"), json=options, timeout=timeout_s
         )
         match answer.status_code:
             case httpx.codes.ACCEPTED:
@@ -126,7 +120,9 @@ class HubSession:
     async def stop_server(self, timeout_s: float = 60) -> None:
         """Stop the person's server, with its kernels; no error if there is none."""
         await self._disconnect()
-        answer = await self._client.delete(self._path("server"), timeout=timeout_s)
+        answer = await _ask(
+            self._client, "DELETE", self._path("server"), timeout=timeout_s
+        )
         if answer.status_code not in {
             httpx.codes.NO_CONTENT,
             httpx.codes.ACCEPTED,  # it is on its way
@@ -139,7 +135,10 @@ class HubSession:
         self, on_progress: Callable[[Progress], None] | None, timeout_s: float
     ) -> None:
         path = self._path("server/progress")
-        async with self._client.stream("GET", path, timeout=timeout_s) as events:
+        async with (
+            _told_in_one_line(self._base_url),
+            self._client.stream("GET", path, timeout=timeout_s) as events,
+        ):
             async for line in events.aiter_lines():
                 if not line.startswith("data:"):
                     continue
@@ -162,7 +161,9 @@ class HubSession:
     async def _mint_token(self) -> str:
         """Get a token for this person's server and nothing else."""
         await self._disconnect()
-        answer = await self._client.post(
+        answer = await _ask(
+            self._client,
+            "POST",
             self._path("tokens"),
             json={
                 "note": "facility client",
@@ -179,19 +180,38 @@ class HubSession:
             await self._server.close()
             self._server = None
         if self._token_id:
-            await self._client.delete(self._path(f"tokens/{self._token_id}"))
+            token = self._path(f"tokens/{self._token_id}")
+            await _ask(self._client, "DELETE", token)
             self._token_id = ""
 
     async def _logout(self) -> None:
         try:
             await self._disconnect()
-            await self._client.get("/hub/logout")
-        except httpx.TransportError:
+            await _ask(self._client, "GET", "/hub/logout")
+        except NotRunningError:
             # The hub is gone, and the session with it.
             return
 
     def _path(self, what: str) -> str:
         return f"/hub/api/users/{quote(self.user, safe='')}/{what}"
+
+
+@asynccontextmanager
+async def _told_in_one_line(base_url: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise NotRunningError(
+            f"no hub answers at {base_url} ({str(error) or type(error).__name__}): start it "
+            "with 'facility up'"
+        ) from None
+
+
+async def _ask(
+    client: httpx.AsyncClient, method: str, url: str, **options: Any
+) -> httpx.Response:
+    async with _told_in_one_line(str(client.base_url).rstrip("/")):
+        return await client.request(method, url, **options)
 
 
 def _xsrf(client: httpx.AsyncClient) -> str:

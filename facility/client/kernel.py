@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from facility.errors import FacilityError
 
 _LARGEST_MESSAGE_BYTES = 2**30
 _CONNECT_S = 30.0
+_RECONNECT_S = 30.0
+_RETRY_S = 0.5
 
 
 class KernelError(FacilityError):
@@ -52,12 +56,22 @@ class Message:
 
 
 class Kernel:
-    """A connected kernel that executes one piece of code at a time."""
+    """A connected kernel that executes one piece of code at a time.
 
-    def __init__(self, socket: WebSocketClientConnection, kernel_id: str) -> None:
-        self._socket = socket
-        self._id = kernel_id
+    A connection that is lost (a proxy was started again) is made again: meanwhile the
+    server keeps what the kernel says. Only what was inside the proxy is lost with it.
+    """
+
+    def __init__(self, server_url: str, kernel_id: str, token: str) -> None:
         self._session = uuid.uuid4().hex
+        self._id = kernel_id
+        # The server recognises who comes back by this session.
+        self._url = (
+            f"ws{server_url.removeprefix('http')}/api/kernels/{kernel_id}/channels"
+            f"?session_id={self._session}"
+        )
+        self._token = token
+        self._socket: WebSocketClientConnection | None = None
 
     @classmethod
     @asynccontextmanager
@@ -69,21 +83,39 @@ class Kernel:
         Raises:
             KernelError: the server does not let us in, or there is no such kernel.
         """
+        kernel = cls(server_url, kernel_id, token)
+        await kernel._open(patience_s=0)
+        try:
+            yield kernel
+        finally:
+            kernel._close()
+
+    async def _open(self, *, patience_s: float) -> None:
+        self._close()
         request = HTTPRequest(
-            f"ws{server_url.removeprefix('http')}/api/kernels/{kernel_id}/channels",
-            headers={"Authorization": f"token {token}"},
+            self._url,
+            headers={"Authorization": f"token {self._token}"},
             connect_timeout=_CONNECT_S,
         )
-        try:
-            socket = await websocket_connect(
-                request, max_message_size=_LARGEST_MESSAGE_BYTES
-            )
-        except (HTTPClientError, OSError) as error:
-            raise KernelError(f"kernel {kernel_id}: no connection ({error})") from None
-        try:
-            yield cls(socket, kernel_id)
-        finally:
-            socket.close()
+        end = time.monotonic() + patience_s
+        while True:
+            try:
+                self._socket = await websocket_connect(
+                    request, max_message_size=_LARGEST_MESSAGE_BYTES
+                )
+            except (HTTPClientError, OSError, StreamClosedError) as error:
+                if time.monotonic() >= end:
+                    raise KernelError(
+                        f"kernel {self._id}: no connection to its server ({error})"
+                    ) from None
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     async def execute(self, code: str) -> AsyncIterator[Message]:
         """Run code and yield what it says, in order, until the kernel is idle again.
@@ -122,6 +154,7 @@ class Kernel:
             yield message
 
     async def _send(self, id_: str, kind: str, content: dict[str, Any]) -> None:
+        assert self._socket is not None, "used outside of connect()"
         await self._socket.write_message(
             json.dumps(
                 {
@@ -141,14 +174,11 @@ class Kernel:
         )
 
     async def _receive(self) -> Message:
+        assert self._socket is not None, "used outside of connect()"
         while True:
             frame = await self._socket.read_message()
             if frame is None:
-                raise KernelError(
-                    f"kernel {self._id}: the connection was lost (server or proxy "
-                    "ended)"
-                )
+                await self._open(patience_s=_RECONNECT_S)
             # Binary frames carry buffers of widgets, which outputs do not need.
-            if isinstance(frame, str):
+            elif isinstance(frame, str):
                 return Message.parse(frame)
-            await asyncio.sleep(0)

@@ -97,7 +97,8 @@ class NotebookServer:
         Raises:
             NotebookServerError: there is none, or the server does not give it.
         """
-        answer = await self._client.get(
+        answer = await self._ask(
+            "GET",
             self._contents(path),
             params={"type": "file", "format": "base64", "content": "1"},
             timeout=_TRANSFER_S,
@@ -111,7 +112,8 @@ class NotebookServer:
 
     @asynccontextmanager
     async def _kernel(self, path: str, name: str) -> AsyncIterator[Kernel]:
-        answer = await self._client.post(
+        answer = await self._ask(
+            "POST",
             "/api/sessions",
             json={
                 "type": "notebook",
@@ -129,13 +131,22 @@ class NotebookServer:
                 yield kernel
         finally:
             # Deleting a session shuts its kernel down.
-            await self._client.delete(f"/api/sessions/{session['id']}")
+            await self._ask("DELETE", f"/api/sessions/{session['id']}")
 
     async def _put(self, path: str, model: dict[str, Any]) -> None:
-        answer = await self._client.put(
-            self._contents(path), json=model, timeout=_TRANSFER_S
+        answer = await self._ask(
+            "PUT", self._contents(path), json=model, timeout=_TRANSFER_S
         )
         _checked(answer, path)
+
+    async def _ask(self, method: str, url: str, **options: Any) -> httpx.Response:
+        try:
+            return await self._client.request(method, url, **options)
+        except httpx.TransportError as error:
+            raise NotebookServerError(
+                f"no notebook server answers at {self.url} "
+                f"({str(error) or type(error).__name__}): see 'facility status'"
+            ) from None
 
     @staticmethod
     def _contents(path: str) -> str:

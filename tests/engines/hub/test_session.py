@@ -1,4 +1,4 @@
-"""A person's way through a real hub: link, server, notebook, files."""
+"""What may go wrong on a person's way through a real hub, and who comes back."""
 
 import asyncio
 import json
@@ -11,53 +11,9 @@ import pytest
 from facility.client.hub_session import HubSession, ServerStartError
 from facility.client.kernel import KernelError
 from facility.client.notebook import CellError
-from facility.client.notebook_server import NotebookServerError
 from facility.errors import NotRunningError, UsageError
 
 pytestmark = pytest.mark.engines
-
-
-async def test_link_server_notebook_files(hub, folder, notebook, printed):
-    steps = []
-    async with HubSession.login(hub.link()) as session:
-        server = await session.start_server(on_progress=steps.append)
-        assert steps[-1].percent == 100
-        assert len(steps) > 1, "progress came all at once, or not at all"
-        await server.make_directory(f"{folder}/a/b")
-        await server.write_file(f"{folder}/input.txt", b"\x00\xff42")
-        cells = []
-        executed = await server.execute(
-            notebook(
-                "import os, json; print(os.getcwd())",
-                "print(json.dumps(dict(os.environ)))",
-                "data = open('input.txt', 'rb').read()\n"
-                "open('output.bin', 'wb').write(data * 2); data",
-            ),
-            path=f"{folder}/run.ipynb",
-            on_cell=cells.append,
-        )
-        assert [cell.index for cell in cells] == [0, 1, 2]
-        assert printed(executed, 0).strip().endswith(folder)
-        assert await server.read_file(f"{folder}/output.bin") == b"\x00\xff42" * 2
-        stored = json.loads(await server.read_file(f"{folder}/run.ipynb"))
-        assert [c["execution_count"] for c in stored["cells"]] == [1, 2, 3]
-        environment = json.loads(printed(executed, 1))
-        assert environment["FACILITY_ID"] == hub.runtime.id
-        assert environment["FACILITY_PROFILE"] == "default"
-        assert environment["MEM_LIMIT"] == str(2 * 2**30)
-        assert environment["DASK_GATEWAY__ADDRESS"] == hub.runtime.gateway_url
-        assert "FACILITY_RUNTIME" not in environment
-        secrets = {
-            p.read_text().strip()
-            for p in hub.runtime.secrets_dir.iterdir()
-            if p.is_file()
-        }
-        assert not secrets & set(environment.values())
-        with pytest.raises(NotebookServerError, match=r"none\.txt.*404"):
-            await server.read_file(f"{folder}/none.txt")
-        await session.stop_server()
-        await session.stop_server()
-    assert hub.servers() == []
 
 
 async def test_errors_and_deaths_in_a_kernel_are_one_line(hub, folder, notebook):
@@ -154,6 +110,40 @@ async def test_a_proxy_killed_and_started_has_its_routes_within_seconds(
         hub.wait_ready()
         await server.execute(notebook("1"), path=f"{folder}/run.ipynb")
         assert time.monotonic() - begun < 10
+
+
+async def test_a_notebook_outlives_the_proxy_between_it_and_who_reads_it(
+    start_hub, folder, notebook, printed
+):
+    hub = start_hub()
+    async with HubSession.login(hub.link()) as session:
+        server = await session.start_server()
+
+        started = asyncio.Event()
+
+        async def change_proxy() -> None:
+            await started.wait()
+            # The kernel is silent now: what is inside the proxy would be lost.
+            await asyncio.sleep(0.5)
+            hub.kill("proxy")
+            # Long enough for the kernel to speak while nobody listens.
+            await asyncio.sleep(2)
+            hub.start("proxy")
+
+        count = (
+            "import time; time.sleep(1)\n"
+            "for i in range(40): print(i, flush=True); time.sleep(0.1)"
+        )
+        executed, _ = await asyncio.gather(
+            server.execute(
+                notebook("1", count, "print(i)"),
+                path=f"{folder}/run.ipynb",
+                on_cell=lambda _: started.set(),
+            ),
+            change_proxy(),
+        )
+        assert printed(executed, 1).split() == [str(i) for i in range(40)]
+        assert printed(executed, 2).strip() == "39"
 
 
 async def test_a_server_started_by_a_hub_that_was_killed_meanwhile_is_ended(start_hub):
