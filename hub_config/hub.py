@@ -29,6 +29,9 @@ def settings(runtime: Runtime) -> Config:
 
     # A request to start a server is answered at once; progress tells the rest.
     hub.tornado_settings = {"slow_spawn_timeout": 0}
+    if runtime.spec.hub.tls_certificate is not None:
+        # The hub marks the login cookie by itself, others only if told.
+        hub.tornado_settings["cookie_options"] = {"secure": True}
     config.FacilityHub.runtime = runtime
     config.FacilityHub.idle_timeout_s = runtime.spec.hub.idle_timeout
     config.FacilityHub.culler_token = culler_token(runtime)

@@ -9,6 +9,7 @@ import pwd
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ from hub_config.profiles import chosen, options_form, options_from_form
 from hub_config.server_log import log_path, open_log
 
 _POLL_S = 0.05
-_KERNEL_ARGS = ["--KernelManager.transport_encryption=auto"]
-"""Kernels speak over TCP, where other users of the machine could listen in."""
+_SERVER_ARGS = [
+    # Kernels speak over TCP, where other users of the machine could listen in.
+    "--KernelManager.transport_encryption=auto",
+    f"--LabApp.app_settings_dir={Path(__file__).parent / 'lab_settings'}",
+]
 
 
 class ServerRefusedError(HTTPError):
@@ -53,7 +57,7 @@ class FacilitySpawner(LocalProcessSpawner):
     async def start(self) -> tuple[str, int]:
         """Start the server and return its address once it listens there."""
         if self._account().pw_uid == 0:
-            self.args = [*_KERNEL_ARGS, "--allow-root"]
+            self.args = [*_SERVER_ARGS, "--allow-root"]
         with open_log(self.runtime, self.user.name) as log:
             self.popen_kwargs = {
                 "stdin": subprocess.DEVNULL,
@@ -168,7 +172,7 @@ def settings(runtime: Runtime) -> Config:
     )
     config.Spawner.options_from_form = options_from_form
     config.Spawner.apply_user_options = apply_profile
-    config.Spawner.args = _KERNEL_ARGS
+    config.Spawner.args = _SERVER_ARGS
     # A server's death is noticed within this time (the stock hub asks every 30 s).
     config.Spawner.poll_interval = 5
     config.LocalProcessSpawner.interrupt_timeout = 5
@@ -176,12 +180,20 @@ def settings(runtime: Runtime) -> Config:
     return config
 
 
-def environment(runtime: Runtime) -> dict[str, str]:
+def environment(runtime: Runtime) -> dict[str, str | Callable[[Any], str]]:
     """Return what every notebook server finds in its environment. Nothing secret."""
+
+    def dashboards(spawner: FacilitySpawner) -> str:
+        # Through the person's own server, which asks who he is; Dask's pages do not.
+        return (
+            f"{spawner.server.base_url}proxy/{runtime.ports.gateway}"
+            f"{runtime.gateway_prefix}"
+        )
+
     return {
         MARK: runtime.id,
         "DASK_GATEWAY__ADDRESS": runtime.gateway_url,
-        "DASK_GATEWAY__PUBLIC_ADDRESS": runtime.gateway_prefix,
+        "DASK_GATEWAY__PUBLIC_ADDRESS": dashboards,
         "DASK_GATEWAY__PROXY_ADDRESS": runtime.gateway_tls_url,
         "DASK_GATEWAY__AUTH__TYPE": "facility.client.gateway_auth.HubAuth",
         "DASK_LABEXTENSION__FACTORY__MODULE": "dask_gateway",

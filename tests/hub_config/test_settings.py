@@ -31,6 +31,14 @@ def test_the_hub_leaves_servers_and_proxy_alone_when_it_ends(runtime):
     assert config.ConfigurableHTTPProxy.should_start is False
 
 
+def test_over_tls_every_cookie_is_for_tls_only(make_runtime):
+    plain = hub.settings(make_runtime()).JupyterHub.tornado_settings
+    assert "cookie_options" not in plain
+    tls = {"tls_certificate": "/etc/cert.pem", "tls_key": "/etc/key.pem"}
+    settings = hub.settings(make_runtime(hub=tls)).JupyterHub.tornado_settings
+    assert settings["cookie_options"] == {"secure": True}
+
+
 def test_keys_are_32_bytes_from_the_facilitys_secrets(runtime):
     config = hub.settings(runtime)
     assert config.JupyterHub.cookie_secret.hex() == runtime.secret("hub-cookie")

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -71,11 +72,19 @@ class RunningHub:
         while time.monotonic() < end:
             with contextlib.suppress(httpx.TransportError):
                 url = f"{self.runtime.public_url}/hub/api/"
-                if httpx.get(url).status_code == httpx.codes.OK:
+                if httpx.get(url, verify=self.trust()).status_code == httpx.codes.OK:
                     return
             assert self.processes["hub"].poll() is None, self.log("hub")
             time.sleep(0.1)
         raise AssertionError(self.log("hub"))
+
+    def trust(self) -> ssl.SSLContext:
+        """Return what a client needs to believe the proxy's certificate."""
+        context = ssl.create_default_context(
+            cafile=self.runtime.spec.hub.tls_certificate
+        )
+        context.check_hostname = False
+        return context
 
     def log(self, name: str) -> str:
         return (self.runtime.log_dir / f"{name}.log").read_text()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+from dask_gateway_server.tls import new_keypair
 
 from facility.client.hub_session import HubSession
 from facility.local.marked import marked_processes
@@ -30,7 +31,9 @@ def _closed_afterwards():
 
 
 def _browser(hub, **options) -> httpx.Client:
-    browser = httpx.Client(base_url=hub.runtime.public_url, timeout=20, **options)
+    browser = httpx.Client(
+        base_url=hub.runtime.public_url, timeout=20, verify=hub.trust(), **options
+    )
     _OPEN.append(browser)
     return browser
 
@@ -153,6 +156,23 @@ def test_cookies_are_for_this_path_and_not_for_scripts(hub):
     ]
     assert "HttpOnly" in login
     assert "Path=/hub/" in login
+
+
+def test_over_tls_cookies_are_for_tls_only(start_hub, tmp_path):
+    paths = {}
+    for name, pem in zip(
+        ("tls_certificate", "tls_key"), new_keypair("facility"), strict=True
+    ):
+        paths[name] = str(tmp_path / name)
+        (tmp_path / name).write_bytes(pem)
+    hub = start_hub(hub=paths)
+    assert hub.runtime.public_url.startswith("https://")
+    browser = _browser(hub)
+    answer = browser.get(hub.link())
+    assert answer.status_code == 302
+    for cookie in answer.headers.get_list("set-cookie"):
+        assert "Secure" in cookie
+    assert browser.get("/hub/home").status_code == 200
 
 
 def test_the_token_does_not_travel_on_with_the_redirect(hub):
