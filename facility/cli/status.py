@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from facility.errors import ExitCode
 
 if TYPE_CHECKING:
     from facility.local.report import Report
+
+WIDE = 200
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -56,8 +59,16 @@ def _print(report: Report) -> None:
             "-" if row.cpu_percent is None else f"{row.cpu_percent:.0f} %",
             row.url,
         )
-    console = Console(soft_wrap=True)
+    # A pipe or a file is as wide as it must be; rich would take it for 80 columns.
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
     console.print(table)
+    for row in report.processes:
+        if row.error:
+            console.print(
+                f"{row.name} ended: {row.error} (`facility logs {row.name}`)",
+                style="yellow",
+                highlight=False,
+            )
     servers = "?" if report.servers is None else report.servers
     clusters = "?" if report.clusters is None else report.clusters
     console.print(

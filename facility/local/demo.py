@@ -111,9 +111,13 @@ def run_demo(
         started = start(directory, spec)
         stages.add("hub, gateway and proxy ready", started.seconds)
         asyncio.run(_work(started.runtime, document, out, samples, stages))
+    except FacilityError as error:
+        failed = FacilityError(f"{error} (logs: {directory})")
+        failed.exit_code = error.exit_code
+        raise failed from error
     finally:
         samples.kill()
-        samples.wait()
+        samples.communicate()
         with stages.time("down"):
             stop(directory)
     _check_nothing_left(directory)
@@ -123,27 +127,33 @@ def run_demo(
     return stages
 
 
-def _prepare_samples() -> subprocess.Popen[bytes]:
+def _prepare_samples() -> subprocess.Popen[str]:
     """Fetch and generate the notebook's data while the facility starts."""
     program = (
-        "import sys; from facility import samples; from facility.samples import dimuon;"
-        "[samples.path(name) for name in sys.argv[1:]]; dimuon.generate()"
+        "import sys; from facility.cli.running import run; "
+        "sys.exit(run(['samples', 'fetch', *sys.argv[1:]]) or "
+        "run(['samples', 'generate', 'dimuon']))"
     )
-    return subprocess.Popen((sys.executable, "-c", program, *SAMPLES))
+    return subprocess.Popen(
+        (sys.executable, "-c", program, *SAMPLES),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 async def _work(
     runtime: Runtime,
     document: dict[str, Any],
     out: Path,
-    samples: subprocess.Popen[bytes],
+    samples: subprocess.Popen[str],
     stages: Stages,
 ) -> None:
     folder = f"facility-demo-{runtime.id.rpartition('-')[2]}"
     async with HubSession.login(login_link(runtime)) as session:
         with stages.time("server ready"):
             server = await session.start_server(timeout_s=SERVER_TIMEOUT_S)
-        with stages.time("samples, beyond that"):
+        with stages.time("waiting for samples"):
             await _wait_for(samples)
         begin = time.monotonic()
         try:
@@ -187,13 +197,10 @@ def _take_measurements(
     )
 
 
-async def _wait_for(samples: subprocess.Popen[bytes]) -> None:
-    status = await asyncio.to_thread(samples.wait, SAMPLES_TIMEOUT_S)
-    if status:
-        raise FacilityError(
-            "the samples could not be prepared: `facility samples fetch` and "
-            "`facility samples generate dimuon` say why"
-        )
+async def _wait_for(samples: subprocess.Popen[str]) -> None:
+    _, said = await asyncio.to_thread(samples.communicate, timeout=SAMPLES_TIMEOUT_S)
+    if samples.returncode:
+        raise FacilityError(said.strip().removeprefix("facility: "))
 
 
 def _read(notebook: Path) -> dict[str, Any]:
@@ -219,9 +226,13 @@ def _ignore(_: CellDone) -> None:
 
 
 def _remove_from_home(folder: str) -> None:
-    """Leave nothing in the person's home; the server works below it."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(Path(f"~{getpass.getuser()}").expanduser() / folder)
+    """Leave nothing in the person's home; the server works below it.
+
+    As root it is the one of the password file, otherwise $HOME.
+    """
+    for home in {Path.home(), Path(f"~{getpass.getuser()}").expanduser()}:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(home / folder)
 
 
 def _check_nothing_left(directory: Path) -> None:

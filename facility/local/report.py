@@ -37,6 +37,8 @@ class Row:
     cpu_percent: float | None
     """Of one core."""
     url: str
+    error: str
+    """Why it ended the last time; empty if it never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,22 @@ def make_report(place: Place) -> Report | None:
             memory_bytes=use[entry.name][0] if entry.name in use else None,
             cpu_percent=use[entry.name][1] if entry.name in use else None,
             url=entry.url,
+            error=entry.error,
         )
         for entry in ledger.processes
     ]
     memory, cpu = use.get("supervisor", (None, None))
     rows.append(
         Row(
-            "supervisor",
-            ledger.phase,
-            ledger.supervisor.pid,
-            ledger.started,
-            0,
-            memory,
-            cpu,
-            "",
+            name="supervisor",
+            state=ledger.phase,
+            pid=ledger.supervisor.pid,
+            since=ledger.started,
+            restarts=0,
+            memory_bytes=memory,
+            cpu_percent=cpu,
+            url="",
+            error=ledger.error,
         )
     )
     return Report(

@@ -200,6 +200,8 @@ def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> None:
 
 def _failure(runtime: Runtime) -> FacilityError:
     """Say why the supervisor left: its ledger knows, or the last line of its log."""
+    if not runtime.run_dir.exists():
+        return FacilityError("`facility down` has stopped it while it started")
     ledger = Ledger.load(runtime.run_dir / "processes.json")
     if ledger is None or not ledger.error:
         path = log_file(runtime.log_dir, "supervisor")
