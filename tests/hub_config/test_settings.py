@@ -2,6 +2,7 @@ import re
 import stat
 from pathlib import Path
 
+import dask.config
 import pytest
 from traitlets.config import Config
 
@@ -179,6 +180,21 @@ def test_servers_find_gateway_and_mark_and_no_secret(runtime):
     assert "FACILITY_RUNTIME" not in environment
     secrets = {p.read_text() for p in runtime.secrets_dir.iterdir()}
     assert not secrets & set(environment.values())
+
+
+def test_dask_in_a_server_reads_where_the_gateway_is(runtime):
+    fixed = {
+        name: value
+        for name, value in spawner.environment(runtime).items()
+        if isinstance(value, str)
+    }
+    config = dask.config.collect_env(fixed)
+    assert config["gateway"]["address"] == runtime.gateway_url
+    assert config["gateway"]["proxy-address"] == runtime.gateway_tls_url
+    assert config["labextension"]["factory"] == {
+        "module": "dask_gateway",
+        "class": "GatewayCluster",
+    }
 
 
 def test_a_server_log_is_private_and_put_aside_when_it_is_large(make_runtime):
