@@ -33,24 +33,30 @@ def create_file(path: Path, content: str) -> None:
     Raises:
         FileExistsError: it is there already; it was left as it was.
     """
-    draft = _draft(path, content)
+    draft = _draft(path, content, durable=True)
     try:
         os.link(draft, path)
     finally:
         draft.unlink()
 
 
-def replace_file(path: Path, content: str) -> None:
-    """Put a file of mode 0600 in place; readers see the old or the new one."""
-    _draft(path, content).replace(path)
+def replace_file(path: Path, content: str, *, durable: bool = True) -> None:
+    """Put a file of mode 0600 in place; readers see the old or the new one.
+
+    ``durable`` files are whole after a power failure too; others may be empty then.
+    """
+    _draft(path, content, durable=durable).replace(path)
 
 
-def _draft(path: Path, content: str) -> Path:
+def _draft(path: Path, content: str, *, durable: bool) -> Path:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
         with os.fdopen(handle, "w") as stream:
             stream.write(content)
+            if durable:
+                stream.flush()
+                os.fsync(handle)
     except OSError:  # a full disk must not keep the draft
         draft.unlink()
         raise

@@ -56,24 +56,28 @@ class Ledger:
             "started": self.started,
             "processes": [_entry_to_json(entry) for entry in self.processes],
         }
-        replace_file(path, json.dumps(data, indent=1))
+        # A power failure ends the processes that it tells of.
+        replace_file(path, json.dumps(data, indent=1), durable=False)
 
     @classmethod
     def load(cls, path: Path) -> Ledger | None:
-        """Read what :meth:`save` wrote; ``None`` if there is none."""
+        """Read what :meth:`save` wrote; ``None`` if there is none.
+
+        One of another version, or cut short by a power failure, counts as none.
+        """
         try:
             data = json.loads(path.read_text())
-        except FileNotFoundError:
+            return cls(
+                id=data["id"],
+                url=data["url"],
+                supervisor=ProcessIdentity.from_json(data["supervisor"]),
+                phase=Phase(data["phase"]),
+                error=data["error"],
+                started=data["started"],
+                processes=tuple(_entry_from_json(entry) for entry in data["processes"]),
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return cls(
-            id=data["id"],
-            url=data["url"],
-            supervisor=ProcessIdentity.from_json(data["supervisor"]),
-            phase=Phase(data["phase"]),
-            error=data["error"],
-            started=data["started"],
-            processes=tuple(_entry_from_json(entry) for entry in data["processes"]),
-        )
 
 
 def _entry_to_json(entry: ProcessEntry) -> dict[str, Any]:

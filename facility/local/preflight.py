@@ -18,8 +18,6 @@ DISK = 100 * MIB
 """Databases and logs of a first day."""
 INODES = 100
 OPEN_FILES = 1024
-SOCKET_PATH = 107
-"""Bytes of a unix socket's path that Linux takes (unix(7))."""
 
 
 @dataclass(frozen=True, slots=True)

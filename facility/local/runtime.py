@@ -86,7 +86,9 @@ class Runtime(BaseModel):
     def public_url(self) -> str:
         """Where people go, without a trailing slash."""
         scheme = "https" if self.spec.hub.tls_certificate else "http"
-        return f"{scheme}://{self.spec.hub.bind}:{self.ports.hub}"
+        bind = self.spec.hub.bind
+        host = f"[{bind}]" if ":" in bind else bind
+        return f"{scheme}://{host}:{self.ports.hub}"
 
     @property
     def hub_api_url(self) -> str:
