@@ -43,20 +43,28 @@ class Objects:
         self._picked = picked
         self._position = position
         self._only = only
+        self._at: tuple[Indices, Indices] | None = None
 
     def __getattr__(self, field: str) -> npt.NDArray[Any]:
         if field.startswith("_"):
             raise AttributeError(field)
         content, starts = self._picked.field(field)
-        at = starts if self._only is None else starts[self._only]
         # mode="clip" skips numpy's bounds check: _Picked has checked all of them.
-        return content.take(at + self._position, mode="clip")
+        return content[self._position :].take(self._indices(starts), mode="clip")
 
     def __getitem__(self, mask: npt.NDArray[np.bool_]) -> Objects:
         chosen = np.flatnonzero(mask)
         if self._only is not None:
             chosen = self._only[chosen]
         return Objects(self._picked, self._position, chosen)
+
+    def _indices(self, starts: Indices) -> Indices:
+        """Return where the chosen events' objects begin, computed once."""
+        if self._only is None:
+            return starts
+        if self._at is None or self._at[0] is not starts:
+            self._at = (starts, starts[self._only])
+        return self._at[1]
 
 
 class _Picked:
