@@ -189,12 +189,13 @@ def test_dask_in_a_server_reads_where_the_gateway_is(runtime):
         if isinstance(value, str)
     }
     config = dask.config.collect_env(fixed)
-    assert config["gateway"]["address"] == runtime.gateway_url
-    assert config["gateway"]["proxy-address"] == runtime.gateway_tls_url
-    assert config["labextension"]["factory"] == {
-        "module": "dask_gateway",
-        "class": "GatewayCluster",
-    }
+    for key, value in {
+        "gateway.address": runtime.gateway_url,
+        "gateway.proxy-address": runtime.gateway_tls_url,
+        "labextension.factory.module": "dask_gateway",
+        "labextension.factory.class": "GatewayCluster",
+    }.items():
+        assert dask.config.get(key, config=config) == value
 
 
 def test_a_server_log_is_private_and_put_aside_when_it_is_large(make_runtime):

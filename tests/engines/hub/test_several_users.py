@@ -4,6 +4,7 @@ import os
 import pwd
 import secrets
 import subprocess
+import time
 
 import httpx
 import psutil
@@ -17,19 +18,27 @@ pytestmark = [
 ]
 
 
+def _change_accounts(*command: str) -> None:
+    """Run it; again for a while if somebody else is changing accounts (exit 1)."""
+    end = time.monotonic() + 15
+    while True:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        assert done.returncode == 1, done.stderr
+        assert time.monotonic() < end, done.stderr
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
 def users():
     """Make two system users and remove them afterwards."""
     names = [f"facility-{secrets.token_hex(4)}" for _ in range(2)]
     for name in names:
-        subprocess.run(
-            ["useradd", "--create-home", "--shell", "/bin/bash", name], check=True
-        )
+        _change_accounts("useradd", "--create-home", "--shell", "/bin/bash", name)
     yield names
     for name in names:
-        subprocess.run(
-            ["userdel", "--remove", name], check=True, stderr=subprocess.DEVNULL
-        )
+        _change_accounts("userdel", "--remove", name)
 
 
 def _port(server: psutil.Process) -> int:
