@@ -68,6 +68,8 @@ class StreamingProxyHandler(ProxyHandler):
         if response.code == 599:
             await self._failed(response.error)
             return
+        # Flushed first: otherwise Tornado would count and tag the missing body.
+        await self._flush_quietly()
         self.finish()
 
     async def _failed(self, error: BaseException | None) -> None:

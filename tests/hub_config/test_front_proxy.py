@@ -30,6 +30,9 @@ class Echo(RequestHandler):
         self.add_header("Set-Cookie", "two=2")
         self.write({"headers": dict(self.request.headers.get_all())})
 
+    def head(self):
+        self.set_header("Content-Length", "1234")
+
     def post(self):
         self.write(self.request.body)
 
@@ -124,6 +127,13 @@ async def test_headers_and_bodies_pass(client):
     assert answer.headers["content-type"].startswith("application/json")
     assert (await client.post("/echo", content=b"\0body")).content == b"\0body"
     assert (await client.delete("/echo")).status_code == 204
+
+
+async def test_answers_without_a_body_keep_their_headers(client):
+    assert (await client.head("/echo")).headers["content-length"] == "1234"
+    tag = (await client.get("/gate/1")).headers["etag"]
+    again = await client.get("/gate/1", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_who_asks_is_appended_to_what_he_claims(client):
