@@ -6,6 +6,7 @@ import hist
 import pytest
 
 from facility.columnar import AnalysisError, Dataset, DatasetError, load
+from facility.columnar.provenance import environment_digest
 from facility.environment import describe
 
 
@@ -26,10 +27,15 @@ def test_the_file_is_what_hist_itself_reads(result, tmp_path):
     assert hist.Hist(document) == result.hist
 
 
-def test_the_file_says_where_the_histogram_came_from(result, tmp_path, ttree):
+def test_the_file_says_where_the_histogram_came_from(ttree, dimuon_analysis, tmp_path):
+    # Somebody may be editing this editable installation: before or after, then.
+    environment_digest.cache_clear()
+    digests = {describe().digest}
+    result = Dataset(ttree, chunk_events=300).run(dimuon_analysis, progress=False)
+    digests.add(describe().digest)
     document = json.loads(result.save(tmp_path / "mass.json").read_text())
     made = document["metadata"]["provenance"]
-    assert made["environment_digest"] == describe().digest
+    assert made["environment_digest"] in digests
     assert made["executor"] == "threads"
     assert [f["path"] for f in made["files"]] == [str(ttree)]
     assert made["files"][0]["size_bytes"] == ttree.stat().st_size
