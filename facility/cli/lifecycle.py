@@ -50,6 +50,8 @@ def up(
         }
         typer.echo(json.dumps(record))
         return
+    if started.was_running:
+        typer.echo("it was running already", err=True)
     if started.changed:
         typer.echo(
             f"facility.yaml has changed ({', '.join(started.changed)}): "

@@ -51,5 +51,5 @@ class StartProgress:
                     and entry.first_ready > self._begin
                 ):
                     seconds = entry.first_ready - self._begin
-                    self._console.print(f"{entry.name:8} ready after {seconds:4.1f} s")
+                    self._console.print(f"{entry.name:13} ready after {seconds:4.1f} s")
         self._status.update(f"waiting for {', '.join(waiting)}" if waiting else "ready")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from facility.local.report import Report
 
 WIDE = 200
+MIB = 2**20
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -40,8 +41,6 @@ def _print(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from facility.spec.units import format_bytes
-
     table = Table(box=None, pad_edge=False)
     for name in ("name", "state"):
         table.add_column(name)
@@ -55,7 +54,7 @@ def _print(report: Report) -> None:
             "-" if row.pid is None else str(row.pid),
             _duration(time.time() - row.since),
             str(row.restarts),
-            "-" if row.memory_bytes is None else format_bytes(row.memory_bytes),
+            "-" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f} MiB",
             "-" if row.cpu_percent is None else f"{row.cpu_percent:.0f} %",
             row.url,
         )

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from facility.local.paths import Place, Storage
 from facility.process import ProcessIdentity
 
 SAMPLE_S = 0.1
-"""How long CPU use is measured."""
+"""How long CPU use is measured at least."""
 RUNNING = 3
 """``JobStatus.RUNNING`` in dask-gateway's table of clusters."""
 
@@ -67,7 +67,11 @@ def make_report(place: Place) -> Report | None:
     if ledger is None:
         return None
     watched = [(e.name, e.identity) for e in ledger.processes]
-    use = _measure([("supervisor", ledger.supervisor), *watched])
+    alive = _begin([("supervisor", ledger.supervisor), *watched])
+    begin = time.monotonic()
+    servers, clusters = count_servers(storage), count_clusters(storage)
+    time.sleep(max(0.0, begin + SAMPLE_S - time.monotonic()))
+    use = _finish(alive)
     rows = [
         Row(
             name=entry.name,
@@ -101,28 +105,30 @@ def make_report(place: Place) -> Report | None:
         url=ledger.url,
         phase=ledger.phase,
         processes=tuple(rows),
-        servers=count_servers(storage),
-        clusters=count_clusters(storage),
+        servers=servers,
+        clusters=clusters,
     )
 
 
-def _measure(
+def _begin(
     watched: list[tuple[str, ProcessIdentity | None]],
-) -> dict[str, tuple[int, float]]:
-    """Return resident bytes and CPU percent by name, of those that run."""
+) -> dict[str, psutil.Process]:
+    """Start measuring those that run."""
     alive = {}
     for name, identity in watched:
         if identity is not None and identity.is_alive():
-            alive[name] = psutil.Process(identity.pid)
+            with suppress(psutil.NoSuchProcess):
+                alive[name] = psutil.Process(identity.pid)
+                alive[name].cpu_percent()
+    return alive
+
+
+def _finish(alive: dict[str, psutil.Process]) -> dict[str, tuple[int, float]]:
+    """Return resident bytes, and CPU percent since the beginning, by name."""
     used = {}
-    for process in alive.values():
-        process.cpu_percent()
-    time.sleep(SAMPLE_S)
     for name, process in alive.items():
-        try:
+        with suppress(psutil.NoSuchProcess):
             used[name] = (process.memory_info().rss, process.cpu_percent())
-        except psutil.NoSuchProcess:
-            continue
     return used
 
 
@@ -138,7 +144,7 @@ def count_servers(storage: Storage) -> int | None:
         )
         with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310
             users = json.load(response)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return sum(len(user.get("servers", {})) for user in users)
 

@@ -68,12 +68,17 @@ def start(
     begin = time.monotonic()
     place = Place.of(directory)
     place.ensure()
-    with locked(place.command_lock):
-        running = running_runtime(place)
-        runtime = running or _prepare(place, spec)
+    while True:
+        with locked(place.command_lock):
+            running = running_runtime(place)
+            runtime = running or _prepare(place, spec)
+            if running is None:
+                _launch(runtime, supervisor)
+        if _wait_ready(place, runtime, progress):
+            break
         if running is None:
-            _launch(runtime, supervisor)
-    _wait_ready(place, runtime, progress)
+            raise _failure(runtime)
+        # The supervisor that we found was about to end: start another one.
     return Started(
         runtime=runtime,
         was_running=running is not None,
@@ -179,7 +184,8 @@ def _launch(runtime: Runtime, command: tuple[str, ...]) -> None:
         raise _failure(runtime)
 
 
-def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> None:
+def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> bool:
+    """Wait until all answer; ``False`` if the supervisor ends before."""
     path = runtime.run_dir / "processes.json"
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
@@ -189,9 +195,9 @@ def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> None:
         if ledger is not None and ledger.supervisor.is_alive():
             progress(ledger)
             if ledger.phase is Phase.READY:
-                return
+                return True
         if not is_served:
-            raise _failure(runtime)
+            return False
         time.sleep(POLL_S)
     raise FacilityError(
         f"not ready after {TIMEOUT_S:.0f} s: see `facility status` and `facility logs`"

@@ -215,3 +215,14 @@ def test_files_are_private(standins):
     for path in [storage.state_dir, *storage.state_dir.rglob("*")]:
         mode = path.stat().st_mode & 0o777
         assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_up_during_down_starts_it_again(standins, eventually):
+    """The supervisor that the second `up` finds is already on its way out."""
+    standins.up(table="stubborn")
+    former = standins.ledger.supervisor
+    os.kill(former.pid, signal.SIGTERM)
+    eventually(lambda: standins.ledger.phase is Phase.STOPPING)
+    standins.up(table="two")
+    assert standins.ledger.supervisor != former
+    assert standins.ledger.phase is Phase.READY
