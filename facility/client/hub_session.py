@@ -7,6 +7,7 @@ here knows the hub's secrets; it can do what the person can do.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from facility.errors import FacilityError, NotRunningError, UsageError
 
 _TOKEN_LIFETIME_S = 24 * 3600
 _QUICK_S = 30.0
+_PATIENCE_S = 30.0
+_RETRY_S = 0.5
 
 
 class ServerStartError(FacilityError):
@@ -85,15 +88,41 @@ class HubSession:
     ) -> NotebookServer:
         """Start the person's server, or find it running, and connect to it.
 
+        A hub that is killed meanwhile is asked again when it is back, for up to 30 s.
+
         Args:
             profile: name of a profile of ``facility.yaml``; the default if empty.
             on_progress: is called with each step that the hub reports.
             timeout_s: longest time between two signs of life of the hub.
 
         Raises:
+            NotRunningError: the hub went away and did not come back.
             ServerStartError: it did not come up.
             UsageError: there is no such profile.
         """
+        loop = asyncio.get_running_loop()
+        give_up: float | None = None
+        while True:
+            try:
+                await self._start(profile, on_progress, timeout_s)
+                token = await self._mint_token()
+            except NotRunningError:
+                give_up = give_up or loop.time() + _PATIENCE_S
+                if loop.time() > give_up:
+                    raise
+                await asyncio.sleep(_RETRY_S)
+            else:
+                break
+        url = f"{self._base_url}/user/{quote(self.user)}"
+        self._server = NotebookServer(url, token)
+        return self._server
+
+    async def _start(
+        self,
+        profile: str | None,
+        on_progress: Callable[[Progress], None] | None,
+        timeout_s: float,
+    ) -> None:
         options = {} if profile is None else {"profile": profile}
         answer = await _ask(
             self._client, "POST", self._path("server"), json=options, timeout=timeout_s
@@ -112,10 +141,6 @@ class HubSession:
                 raise ServerStartError(
                     f"the server of {self.user} did not start: {_reason(answer)}"
                 )
-        self._server = NotebookServer(
-            f"{self._base_url}/user/{quote(self.user)}", await self._mint_token()
-        )
-        return self._server
 
     async def stop_server(self, timeout_s: float = 60) -> None:
         """Stop the person's server, with its kernels; no error if there is none."""
@@ -154,8 +179,9 @@ class HubSession:
                     )
                 if event.get("ready"):
                     return
-        raise ServerStartError(
-            f"the hub stopped reporting on the server of {self.user}"
+        raise NotRunningError(
+            f"the hub at {self._base_url} stopped reporting on the server of "
+            f"{self.user}: see 'facility logs hub'"
         )
 
     async def _mint_token(self) -> str:
@@ -211,7 +237,13 @@ async def _ask(
     client: httpx.AsyncClient, method: str, url: str, **options: Any
 ) -> httpx.Response:
     async with _told_in_one_line(str(client.base_url).rstrip("/")):
-        return await client.request(method, url, **options)
+        answer = await client.request(method, url, **options)
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise NotRunningError(
+            f"the hub behind {answer.url.host}:{answer.url.port} is away: it is being "
+            "started, or see 'facility status'"
+        )
+    return answer
 
 
 def _xsrf(client: httpx.AsyncClient) -> str:

@@ -162,6 +162,29 @@ async def test_a_server_started_by_a_hub_that_was_killed_meanwhile_is_ended(star
         assert len(hub.servers()) == 1
 
 
+async def test_who_waits_for_his_server_gets_it_from_the_next_hub(
+    start_hub, folder, notebook
+):
+    hub = start_hub()
+    async with HubSession.login(hub.link()) as session:
+        killed = False
+
+        def kill_once(progress) -> None:
+            nonlocal killed
+            if not killed:
+                killed = True
+                hub.kill("hub")
+                hub.start("hub")
+
+        server = await session.start_server(on_progress=kill_once)
+        assert killed
+        await server.execute(notebook("1"), path=f"{folder}/run.ipynb")
+        end = time.monotonic() + 15
+        while len(hub.servers()) != 1:
+            assert time.monotonic() < end, "the first hub's server is still there"
+            await asyncio.sleep(0.2)
+
+
 async def test_a_server_killed_is_noticed_and_can_be_started_again(start_hub):
     hub = start_hub()
     async with HubSession.login(hub.link()) as session:
