@@ -24,6 +24,7 @@ from traitlets import Instance, default
 from facility.broker import LeaseStore
 from facility.environment import describe
 from facility.local.runtime import Runtime
+from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, end, session_members, wait_gone
 from gateway.ceilings import ClusterCeilings
 from gateway.clusters import FacilityClusterConfig, options_for
@@ -32,7 +33,7 @@ from gateway.notebook import Notebook, mismatch
 from gateway.peers import PROXY_UID
 from gateway.preload_worker import EXPECTED
 from gateway.users import UnknownUserError, base_environment, identity_of
-from gateway.warm import MALLOC, Order, Template
+from gateway.warm import Order, Template
 from gateway.workdir import Workdir, make_passable, remove_old
 
 STOP_GRACE_S = 5

@@ -16,16 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facility.environment import describe
+from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, boot_id
 
 READY_TIMEOUT_S = 60
-
-MALLOC = {
-    "MALLOC_TRIM_THRESHOLD_": "1000000000",
-    "MALLOC_MMAP_THRESHOLD_": "1000000000",
-}
-"""Keep freed memory in the process: arrays of tens of megabytes come and go with
-every chunk, and to get them anew from the kernel costs more than to fill them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from traitlets.config import Config
 
 from facility.errors import UsageError
 from facility.local.runtime import MARK, Runtime
+from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, identify, send_signal
 from hub_config.lost_servers import SERVER_MODULE
 from hub_config.profiles import chosen, options_form, options_from_form
@@ -192,6 +193,7 @@ def environment(runtime: Runtime) -> dict[str, str | Callable[[Any], str]]:
 
     return {
         MARK: runtime.id,
+        **MALLOC,
         "DASK_GATEWAY__ADDRESS": runtime.gateway_url,
         "DASK_GATEWAY__PUBLIC_ADDRESS": dashboards,
         "DASK_GATEWAY__PROXY_ADDRESS": runtime.gateway_tls_url,

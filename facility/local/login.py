@@ -24,8 +24,8 @@ def login_link(runtime: Runtime, user: str | None = None) -> str:
             f"at {runtime.public_url}"
         )
     user = user or runtime.owner
-    allowed = runtime.spec.users.allowed or (runtime.owner,)
-    if user not in {*allowed, *runtime.spec.users.admins}:
+    if not _may_log_in(runtime, user):
+        allowed = runtime.spec.users.allowed or (runtime.owner,)
         raise UsageError(
             f"--user: {user!r} may not log in, users.allowed of facility.yaml has "
             f"{', '.join(allowed)}"
@@ -35,7 +35,16 @@ def login_link(runtime: Runtime, user: str | None = None) -> str:
 
 
 def entrance(runtime: Runtime) -> str:
-    """Return what its owner opens: a one-time link, or the page to log in at."""
-    if runtime.spec.hub.authenticator is AuthenticatorKind.ONE_PERSON:
+    """Return what its owner opens: a one-time link, or the page to log in at.
+
+    Root may run a facility for others (``users.allowed``) without being one of them.
+    """
+    kind = runtime.spec.hub.authenticator
+    if kind is AuthenticatorKind.ONE_PERSON and _may_log_in(runtime, runtime.owner):
         return login_link(runtime)
     return runtime.public_url
+
+
+def _may_log_in(runtime: Runtime, user: str) -> bool:
+    users = runtime.spec.users
+    return user in {*(users.allowed or (runtime.owner,)), *users.admins}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -23,6 +23,7 @@ from facility.local.lock import is_locked, locked
 from facility.local.logs import last_lines, log_file, open_log
 from facility.local.marked import end_marked, marked_processes
 from facility.local.paths import Place, Storage
+from facility.local.people import check_people
 from facility.local.ports import choose_ports, load_ports, save_ports
 from facility.local.preflight import check_machine
 from facility.local.runtime import Runtime
@@ -123,6 +124,7 @@ def _prepare(place: Place, spec: Facility) -> Runtime:
         asyncio.run(end_marked(former.id))
         shutil.rmtree(former.run_dir, ignore_errors=True)
     storage = place.storage(spec.name, spec.storage.state)
+    check_people(spec, _owner(), is_root=os.geteuid() == 0)
     check_machine(storage.state_dir)
     storage.ensure()
     ensure_secrets(storage.secrets_dir)
@@ -157,11 +159,16 @@ def _new_runtime(place: Place, storage: Storage, spec: Facility) -> Runtime:
         directory=place.directory,
         state_dir=storage.state_dir,
         run_dir=storage.run_dir,
-        owner=getpass.getuser(),
+        owner=_owner(),
         multi_user=os.geteuid() == 0,
         ports=ports,
         spec=spec,
     )
+
+
+def _owner() -> str:
+    """Return our name by our uid, not by variables that ``su`` may have left."""
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def _launch(runtime: Runtime, command: tuple[str, ...]) -> None:

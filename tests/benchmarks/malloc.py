@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from facility.columnar import Dataset, leading, massless_pair_mass
+from facility.malloc import MALLOC
 from facility.samples.dimuon import DimuonParameters, generate
-from gateway.warm import MALLOC
 
 SETTINGS = {
     "glibc": {},

@@ -28,7 +28,6 @@ class RunningFacility:
         self.directory = directory
         (directory / "facility.yaml").write_text(yaml.safe_dump(keys))
         self.environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
-        self.up()
 
     def command(self, *arguments: str, expect: int = 0) -> str:
         done = subprocess.run(
@@ -87,7 +86,8 @@ class RunningFacility:
 
     def close(self) -> None:
         self.command("down")
-        assert marked_processes(self.runtime.id) == []
+        for path in (self.directory / "state").glob("analysis-facility/*/log"):
+            assert marked_processes(path.parent.name) == []
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
@@ -108,6 +108,7 @@ def start_facility(
             directory.chmod(0o755)
             facility = RunningFacility(directory, **keys)
             stack.callback(facility.close)
+            facility.up()
             return facility
 
         yield start

@@ -4,14 +4,18 @@ import json
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import uproot
 from dask_gateway import Gateway
 
 from facility.client.gateway_auth import HubAuth, declaration
+from facility.columnar import Dataset, Events
 from facility.environment import describe
 from facility.spec import Facility
 
@@ -103,3 +107,38 @@ def test_an_environment_without_dask_is_refused(
     with pytest.raises(ValueError, match="workers would differ from the notebook"):
         gateway.new_cluster(environment=str(prefix))
     assert describe(prefix).digest != describe().digest
+
+
+def test_a_run_goes_on_when_the_connection_was_lost(
+    gateway: Gateway, server, tmp_path: Path
+) -> None:
+    """The proxy between client and scheduler dies in the middle of an analysis."""
+    path = tmp_path / "events.root"
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {"x": "float64"})
+        for _ in range(20):
+            file["Events"].extend({"x": np.ones(10)})
+    seen = tmp_path / "seen"
+
+    def count(events: Events) -> int:
+        if len(events):
+            with seen.open("a") as file:
+                file.write(".")
+            time.sleep(0.2)
+        return len(events)
+
+    def crash() -> None:
+        server.kill("proxy")
+        server.run("proxy", "-m", "gateway", "proxy")
+
+    with gateway.new_cluster() as cluster, cluster.get_client() as client:
+        cluster.scale(1)
+        client.wait_for_workers(1, timeout=30)
+        timer = threading.Timer(2, crash)
+        timer.start()
+        dataset = Dataset(path, chunk_events=10)
+        assert len(dataset.plan()) == 20
+        assert dataset.run(count, on=client, progress=False).value == 200
+        timer.join()
+        computed = len(seen.read_text())
+        assert 20 < computed < 40, "not lost, or begun again from the start"
