@@ -1,6 +1,8 @@
 """A run over files equals a plain loop, on every executor and for every chunk size."""
 
-from pathlib import Path
+import shutil
+import subprocess
+import sys
 
 import hist
 import numpy as np
@@ -133,18 +135,29 @@ def test_the_bar_shows_events_and_bytes(ttree, capfd):
     assert "MB/s" in shown
 
 
-def test_more_files_than_may_be_open(tmp_path, ttree):
-    import resource
-    import shutil
+MANY_FILES = """
+import resource, sys
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from facility.columnar import Dataset
 
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+in_use = len(list(Path("/proc/self/fd").iterdir()))
+resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 30, hard))
+dataset = Dataset(sys.argv[1])
+print(dataset.run(lambda e: len(e.nMuon), on="serial", progress=False).value)
+"""
+
+
+def test_more_files_than_may_be_open(tmp_path, ttree):
     for i in range(40):
         shutil.copy(ttree, tmp_path / f"{i}.root")
-    _, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    in_use = len(list(Path("/proc/self/fd").iterdir()))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 30, hard))
-    try:
-        dataset = Dataset(tmp_path / "*.root")
-        result = dataset.run(lambda e: len(e.nMuon), on="serial", progress=False)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert result.value == 40 * 1050
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_FILES, tmp_path / "*.root"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{40 * 1050}\n", done.stderr
