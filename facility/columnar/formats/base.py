@@ -48,6 +48,9 @@ class ColumnFile(Protocol):
     def bytes_read(self) -> int:
         """Compressed bytes read so far, metadata included."""
 
+    def close(self) -> None:
+        """Give the file back; nothing can be read any more."""
+
     def boundaries(self) -> list[int]:
         """Return the entries at which clusters begin, from 0 to ``entries``."""
 

@@ -77,4 +77,5 @@ def keep(file: ColumnFile) -> None:
     files = _open.files
     files[file.identity, file.tree] = file
     while len(files) > KEPT_OPEN:
-        files.popitem(last=False)
+        _, oldest = files.popitem(last=False)
+        oldest.close()

@@ -48,6 +48,9 @@ class ParquetColumns:
     def columns(self) -> Sequence[str]:
         return [str(n) for n in self._file.schema_arrow.names]
 
+    def close(self) -> None:
+        self._file.close()
+
     def boundaries(self) -> list[int]:
         return sorted({0, *self._starts})
 

@@ -58,6 +58,11 @@ class RootColumns:
     def bytes_read(self) -> int:
         return int(self._file.file.source.num_requested_bytes)
 
+    def close(self) -> None:
+        # Explicitly: uproot's objects refer to each other, so they would keep the
+        # file open until the garbage collector comes by.
+        self._file.close()
+
     def boundaries(self) -> list[int]:
         if self._is_rntuple:
             first = [int(c.num_first_entry) for c in self._object.cluster_summaries]
