@@ -115,6 +115,8 @@ def test_after_kill_of_everything_up_starts_afresh(standins, eventually):
     for process in standins.marked():
         os.kill(process.identity.pid, signal.SIGKILL)
     eventually(lambda: standins.marked() == [])
+    # A process that is being ended has no environment any more, but its locks still.
+    eventually(lambda: not is_locked(standins.place.supervisor_lock))
     started = standins.up()
     assert not started.was_running
     assert standins.ledger.phase is Phase.READY
