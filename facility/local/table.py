@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facility import __version__
+from facility.local.direct import direct
 from facility.local.runtime import MARK, VARIABLE, Runtime
 from gateway.proxy import command as gateway_proxy_command
 
@@ -46,7 +47,9 @@ def environment_of(runtime: Runtime) -> dict[str, str]:
     bin_dir = str(Path(sys.executable).parent)
     others = inherited.get("PATH", os.defpath).split(os.pathsep)
     path = [bin_dir, *(p for p in others if p != bin_dir)]
+    no_proxy = direct(inherited, runtime.spec.hub.bind)
     return inherited | {
+        **no_proxy,
         "PATH": os.pathsep.join(path),
         VARIABLE: str(runtime.run_dir / "facility.json"),
         MARK: runtime.id,
