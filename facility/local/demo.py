@@ -23,7 +23,7 @@ from typing import Any
 
 from facility.client.hub_session import HubSession
 from facility.client.notebook import CellDone, CellError
-from facility.errors import FacilityError, UsageError
+from facility.errors import ExitCode, FacilityError, UsageError
 from facility.local.login import login_link
 from facility.local.marked import marked_processes
 from facility.local.paths import Place
@@ -200,7 +200,8 @@ def _take_measurements(
 async def _wait_for(samples: subprocess.Popen[str]) -> None:
     _, said = await asyncio.to_thread(samples.communicate, timeout=SAMPLES_TIMEOUT_S)
     if samples.returncode:
-        raise FacilityError(said.strip().removeprefix("facility: "))
+        kind = UsageError if samples.returncode == ExitCode.USAGE else FacilityError
+        raise kind(said.strip().removeprefix("facility: "))
 
 
 def _read(notebook: Path) -> dict[str, Any]:

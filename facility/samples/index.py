@@ -27,6 +27,9 @@ from facility.samples.registry import Package
 INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 """Environment variables that name an index, the first that is set decides."""
 
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Whom this machine trusts: behind an institute's proxy more than `requests` does."""
+
 TIMEOUT_S = 30.0
 """Longest silence of the index before the download has failed."""
 
@@ -69,10 +72,15 @@ def file_sha256(path: Path) -> str:
 
 
 def _client(environment: Mapping[str, str]) -> PyPISimple:
+    session = requests.Session()
+    # $REQUESTS_CA_BUNDLE, if set, still decides: `requests` asks it first.
+    authorities = Path(environment.get("SSL_CERT_FILE") or SYSTEM_AUTHORITIES)
+    if authorities.is_file():
+        session.verify = str(authorities)
     for name in INDEX_VARIABLES:
         if url := environment.get(name):
-            return PyPISimple(url)
-    return PyPISimple()
+            return PyPISimple(url, session=session)
+    return PyPISimple(session=session)
 
 
 def _find(client: PyPISimple, package: Package) -> DistributionPackage:

@@ -3,19 +3,27 @@
 import hashlib
 import http.server
 import io
+import ipaddress
 import os
+import ssl
 import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from facility.errors import FacilityError, UsageError
 from facility.samples import Experiment, Kind, Package, Sample, cache, ensure, fetch
+from facility.samples import index as samples_index
 from facility.samples.fetching import is_cached, location
 
 CONTENT = {"a.root": b"root" + b"a" * 5000, "b.root": b"root" + b"b" * 300}
@@ -182,6 +190,64 @@ def test_a_release_that_is_not_on_the_index(index, home, changes, message):
     elsewhere = replace(one, package=replace(one.package, **changes))
     with pytest.raises(UsageError, match=message):
         fetch([elsewhere])
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate for 127.0.0.1 that vouches for itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("authority") / "both.pem"
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(signed.public_bytes(pem) + private)
+    return path
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_whom_the_machine_trusts_may_be_the_index(
+    index, home, monkeypatch, authority, trusted
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    handler = partial(Quiet, directory=str(index.parents[1]))
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    url = f"https://127.0.0.1:{server.server_port}/simple/"
+    monkeypatch.setenv("PIP_INDEX_URL", url)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    if trusted:
+        monkeypatch.setattr(samples_index, "SYSTEM_AUTHORITIES", authority)
+    try:
+        if trusted:
+            assert len(fetch(samples_of("demo-1.0.tar.gz"))) == 2
+        else:
+            with pytest.raises(UsageError, match="certificate is not trusted"):
+                fetch(samples_of("demo-1.0.tar.gz"))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_no_network(home, monkeypatch):
