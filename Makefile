@@ -21,14 +21,14 @@ install-root: ## ROOT itself, too
 	@.ci/install requirements.lock requirements-root.lock
 
 demo: install ## Real collisions to a Z peak, on a facility of your own
-	FACILITY_INSTALL_SECONDS=$$(cat .venv/install-seconds) \
+	@FACILITY_INSTALL_SECONDS=$$(cat .venv/install-seconds) \
 		$(BIN)/facility demo --out demo-output
 
 up: install ## Start the facility and print the link to it
-	$(BIN)/facility up
+	@$(BIN)/facility up
 
 down: ## Stop the facility
-	$(BIN)/facility down
+	@$(BIN)/facility down
 
 test: install-dev ## Tests that any user can run, without engines or network
 	$(PYTEST) -m "not engines and not soak"

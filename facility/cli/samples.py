@@ -35,15 +35,19 @@ def list_samples(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([_record(s) for s in SAMPLES], indent=1))
         return
-    table = Table("name", "what", "experiment", "size", "here", "from")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    for name in ("whose", "what"):
+        table.add_column(name)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("here", no_wrap=True)
     for one in SAMPLES:
         table.add_row(
             one.name,
-            f"{one.kind.value}: {one.title}",
             one.experiment.value,
+            one.title,
             f"{one.size_bytes / 1e6:.1f} MB",
             "yes" if is_cached(one) else "no",
-            f"{one.package.project} {one.package.version}",
         )
     Console().print(table)
 

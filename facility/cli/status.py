@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import typer
 
@@ -44,9 +45,8 @@ def _print(report: Report) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("name", "state"):
         table.add_column(name)
-    for name in ("pid", "uptime", "restarts", "memory", "CPU"):
+    for name in ("pid", "uptime", "restarts", "memory", "CPU", "port"):
         table.add_column(name, justify="right")
-    table.add_column("URL")
     for row in report.processes:
         table.add_row(
             row.name,
@@ -56,7 +56,7 @@ def _print(report: Report) -> None:
             str(row.restarts),
             "-" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f} MiB",
             "-" if row.cpu_percent is None else f"{row.cpu_percent:.0f} %",
-            row.url,
+            str(urlsplit(row.url).port or "-"),
         )
     # A pipe or a file is as wide as it must be; rich would take it for 80 columns.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)

@@ -68,7 +68,8 @@ class Events:
         return tuple(self._read)
 
     def _missing(self, name: str) -> MissingBranchError:
-        near = nearest(name, self._file.columns)
+        collections = (c.partition("_")[0] for c in self._file.columns if "_" in c)
+        near = nearest(name, [*self._file.columns, *collections])
         hint = f"did you mean {', '.join(near)}?" if near else "events.columns has all"
         return MissingBranchError(
             f"{self._file.identity.path}: {self._file.tree or 'the table'} has no "

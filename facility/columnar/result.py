@@ -89,8 +89,8 @@ class Result:
         return (
             f"{made.events:,} events in {made.seconds:.2f} s "
             f"({self.events_per_s / 1e6:.2f} million/s, "
-            f"{made.bytes_read / 1e6:.0f} MB read) in {len(made.chunks)} chunks on "
-            f"{len(made.workers)} {made.executor} workers"
+            f"{made.bytes_read / 1e6:.1f} MB read); chunks: {len(made.chunks)}, "
+            f"workers ({made.executor}): {len(made.workers)}"
         )
 
 

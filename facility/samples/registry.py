@@ -114,7 +114,7 @@ SAMPLES = (
         size_bytes=178971,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="Z to two muons, collisions, 500 events",
+        title="Z to two muons, data, 500 events",
         citation=_ZMUMU,
     ),
     Sample(
@@ -125,7 +125,7 @@ SAMPLES = (
         size_bytes=174905,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="Z to two muons, collisions, 500 events (zstd)",
+        title="Z to two muons, data (zstd)",
         citation=_ZMUMU,
     ),
     Sample(
@@ -136,7 +136,7 @@ SAMPLES = (
         size_bytes=212813,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="Z to two muons, collisions, 500 events (lz4)",
+        title="Z to two muons, data (lz4)",
         citation=_ZMUMU,
     ),
     Sample(
@@ -147,7 +147,7 @@ SAMPLES = (
         size_bytes=179005,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="Z to two muons, collisions, 500 events (zlib)",
+        title="Z to two muons, data (zlib)",
         citation=_ZMUMU,
     ),
     Sample(
@@ -158,7 +158,7 @@ SAMPLES = (
         size_bytes=168916,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="Z to two muons, collisions, 500 events (lzma)",
+        title="Z to two muons, data (lzma)",
         citation=_ZMUMU,
     ),
     Sample(
@@ -169,7 +169,7 @@ SAMPLES = (
         size_bytes=345874,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="Z to two muons, collisions, 500 events (uncompressed)",
+        title="Z to two muons, data (uncompressed)",
         citation=_ZMUMU,
     ),
     Sample(
@@ -180,7 +180,7 @@ SAMPLES = (
         size_bytes=217945,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="H to ZZ, simulation with weights",
+        title="H to ZZ, weighted simulation",
         citation=_HZZ,
     ),
     Sample(
@@ -191,7 +191,7 @@ SAMPLES = (
         size_bytes=225552,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="H to ZZ, simulation with weights (zstd)",
+        title="H to ZZ, simulation (zstd)",
         citation=_HZZ,
     ),
     Sample(
@@ -202,7 +202,7 @@ SAMPLES = (
         size_bytes=286260,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="H to ZZ, simulation with weights (lz4)",
+        title="H to ZZ, simulation (lz4)",
         citation=_HZZ,
     ),
     Sample(
@@ -213,7 +213,7 @@ SAMPLES = (
         size_bytes=222324,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="H to ZZ, simulation with weights (zlib)",
+        title="H to ZZ, simulation (zlib)",
         citation=_HZZ,
     ),
     Sample(
@@ -224,7 +224,7 @@ SAMPLES = (
         size_bytes=184196,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="H to ZZ, simulation with weights (lzma)",
+        title="H to ZZ, simulation (lzma)",
         citation=_HZZ,
     ),
     Sample(
@@ -235,7 +235,7 @@ SAMPLES = (
         size_bytes=681925,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
-        title="H to ZZ, simulation with weights (uncompressed)",
+        title="H to ZZ, simulation (uncompressed)",
         citation=_HZZ,
     ),
     Sample(
@@ -246,7 +246,7 @@ SAMPLES = (
         size_bytes=350812,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="NanoAOD of 2018 collisions",
+        title="NanoAOD of 2018 data",
         citation=_NANO,
     ),
     Sample(
@@ -257,7 +257,7 @@ SAMPLES = (
         size_bytes=74946,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
-        title="The same collisions as RNTuple",
+        title="The same data as RNTuple",
         citation=_NANO,
     ),
     Sample(
@@ -338,8 +338,8 @@ def sample(name: str) -> Sample:
     by_name = {s.name: s for s in SAMPLES}
     if name in by_name:
         return by_name[name]
-    near = difflib.get_close_matches(name.lower(), by_name, n=3) or sorted(by_name)
+    near = difflib.get_close_matches(name.lower(), by_name, n=3)
+    hint = f"did you mean {', '.join(near)}? " if near else ""
     raise UsageError(
-        f"sample {name!r} is not known: did you mean {', '.join(near)}? "
-        "`facility samples list` shows all"
+        f"sample {name!r} is not known: {hint}`facility samples list` shows all"
     )
