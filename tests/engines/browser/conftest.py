@@ -81,6 +81,15 @@ class Page:
                 clickCount=1,
             )
 
+    async def click_until(self, element: str, condition: str) -> None:
+        """Click, and again if the page took no notice: it may have been loading."""
+        for _ in range(5):
+            await self.click(element)
+            with contextlib.suppress(AssertionError):
+                await self.wait_for(condition, timeout_s=5)
+                return
+        await self.wait_for(condition, timeout_s=5)
+
     async def picture(self) -> bytes:
         shot = await self.call("Page.captureScreenshot")
         return base64.b64decode(shot["data"])

@@ -30,9 +30,9 @@ async def test_a_link_leads_to_a_notebook_and_its_dask_panel(
     await page.wait_for("document.querySelector('#jupyterlab-splash') === null")
     assert "token" not in str(await page.evaluate("location.href"))
     await page.wait_for("document.body.innerText.includes('/ 2048.00 MB')")
-    await page.click("document.querySelector('[data-id=\"dask-dashboard-launcher\"]')")
-    await page.wait_for(
-        "document.querySelector('.dask-DaskClusterManager').offsetHeight > 0"
+    await page.click_until(
+        "document.querySelector('[data-id=\"dask-dashboard-launcher\"]')",
+        "document.querySelector('.dask-DaskClusterManager').offsetHeight > 0",
     )
     await page.click(
         "[...document.querySelectorAll('.dask-DaskClusterManager *')]"

@@ -79,8 +79,15 @@ def directory(tmp_path, monkeypatch):
 
 
 def assert_works(directory: Directory) -> None:
-    status = directory.finish("status")
-    assert {row["state"] for row in status["processes"]} == {"ready"}
+    # What was killed when `up` had just seen it ready is started again in a moment.
+    deadline = time.monotonic() + 60
+    while True:
+        status = directory.finish("status")
+        states = {row["state"] for row in status["processes"]}
+        if states == {"ready"}:
+            break
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
     pids = [row["pid"] for row in status["processes"]]
     # Nobody runs twice: each supervised command is there once.
     commands = [p.argv for p in directory.processes() if p.is_session_leader]
