@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
         _report(str(error), error.exit_code, as_json=as_json)
         return error.exit_code
     except TyperException as error:
-        _report(error.format_message(), ExitCode.USAGE, as_json=as_json)
+        _report(_with_help(error), ExitCode.USAGE, as_json=as_json)
         return ExitCode.USAGE
     except OSError as error:  # a full disk, a missing right: says what and where
         _report(_describe(error), ExitCode.USAGE, as_json=as_json)
@@ -59,6 +59,14 @@ def _report(message: str, code: int, *, as_json: bool) -> None:
         return
     for line in message.splitlines():
         sys.stderr.write(f"facility: {line}\n")
+
+
+def _with_help(error: TyperException) -> str:
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if context is None or message.endswith("?"):
+        return message
+    return f"{message} (`{context.command_path} --help` says what there is)"
 
 
 def _describe(error: OSError) -> str:

@@ -14,6 +14,7 @@ from facility.cli.invocation import Json, directory_of
 from facility.errors import ExitCode
 
 if TYPE_CHECKING:
+    from facility.local.paths import Place
     from facility.local.report import Report
 
 WIDE = 200
@@ -31,11 +32,23 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         record = {"running": False} if report is None else report.to_json()
         typer.echo(json.dumps(record, indent=1))
     elif report is None:
-        typer.echo(f"no facility runs in {place.directory}: `facility up` starts it")
+        typer.echo(_absence(place))
     else:
         _print(report)
     if report is None:
         raise typer.Exit(ExitCode.NOT_RUNNING)
+
+
+def _absence(place: Place) -> str:
+    if (storage := place.last_storage()) is not None:
+        from facility.local.marked import marked_processes
+
+        if left := marked_processes(storage.id):
+            return (
+                f"the supervisor of {place.directory} is gone, {len(left)} processes "
+                "are left: `facility up` takes them over, `facility down` ends them"
+            )
+    return f"no facility runs in {place.directory}: `facility up` starts it"
 
 
 def _print(report: Report) -> None:

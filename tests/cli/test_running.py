@@ -11,7 +11,9 @@ import pytest
 from facility import __version__
 from facility.cli import application
 from facility.cli.running import run
+from facility.local.paths import Place, Storage
 from facility.local.preflight import Machine
+from facility.local.runtime import MARK
 
 MIB = 2**20
 
@@ -37,7 +39,7 @@ def test_help_names_every_command(type_command):
         (("stats",), "No such command 'stats'. Did you mean 'status'?"),
         (("up", "--frob"), "No such option: --frob"),
         (("-C", "/no/such/place", "up"), "Invalid value for '--directory' / '-C'"),
-        (("logs",), "Missing argument 'name'"),
+        (("logs",), "Missing argument 'name'. (`facility logs --help` says"),
     ],
 )
 def test_a_mistyped_command_is_one_line(type_command, arguments, line):
@@ -106,6 +108,22 @@ def test_a_full_disk_later_on_is_a_line_too(type_command, monkeypatch):
     )
 
 
+def test_a_full_disk_behind_stdout_is_one_line():
+    program = "from facility.cli import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, "version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "facility: No space left on device\n",
+    )
+
+
 def test_down_when_not_running(type_command):
     assert type_command("down") == type_command("down")
     answer = type_command("down", "--json")
@@ -119,6 +137,20 @@ def test_status_when_not_running(type_command):
     assert answer.out.startswith("no facility runs in ")
     answer = type_command("status", "--json")
     assert (answer.code, answer.json) == (3, {"running": False})
+
+
+def test_status_names_what_a_killed_supervisor_left(type_command, tmp_path):
+    place = Place.of(Path())
+    place.ensure()
+    place.remember(Storage("left-0", tmp_path))
+    sleeper = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: "left-0"})
+    try:
+        answer = type_command("status")
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert answer.code == 3
+    assert "1 processes are left: `facility up` takes them over" in answer.out
 
 
 def test_token_when_not_running(type_command):
