@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ class Result:
         """Draw the histogram with mplhep; keywords go to ``mplhep.histplot``."""
         import mplhep  # matplotlib takes a second that headless runs do not need
 
-        return mplhep.histplot(self.hist, **style)
+        with warnings.catch_warnings():
+            # Without scipy it draws sqrt(n), as it says for every histogram.
+            warnings.filterwarnings("ignore", "Integer weights indicate")
+            return mplhep.histplot(self.hist, **style)
 
     def save(self, path: str | Path) -> Path:
         """Write the histogram(s) as UHI JSON, with the provenance in ``metadata``.

@@ -13,6 +13,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from facility.columnar import ChunkError, Dataset, MissingBranchError
+from facility.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,13 @@ def test_a_cluster_serves_as_well_and_no_client_is_left(
     result = Dataset(ttree).run(dimuon_analysis, on=cluster, progress=False)
     assert result.hist.values().tolist() == true_counts
     assert set(cluster.scheduler.clients) == before
+
+
+def test_a_closed_client_is_refused(cluster, ttree):
+    with Client(cluster) as client:
+        pass
+    with pytest.raises(UsageError, match="is closed: make a new one"):
+        Dataset(ttree).run(len, on=client, progress=False)
 
 
 def test_a_function_of_main_runs_on_workers(ttree, cluster):

@@ -30,8 +30,11 @@ def executor_for(on: Where) -> Iterator[Executor]:
     """Yield the executor; a client made here is closed afterwards.
 
     Raises:
-        UsageError: ``on`` is none of those.
+        UsageError: ``on`` is none of those, or closed.
     """
+    status = getattr(on, "status", None)
+    if getattr(status, "name", status) in ("closing", "closed"):
+        raise UsageError("on=...: this cluster or client is closed: make a new one")
     if on is None or on == "threads":
         yield Threads()
     elif on == "serial":
