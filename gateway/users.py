@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from pathlib import Path
 
 from facility.local.runtime import Runtime
 from gateway.warm import Identity
@@ -17,7 +18,8 @@ def identity_of(runtime: Runtime, user: str) -> Identity | None:
     """Return whom to become for this user; ``None`` to stay who we are.
 
     Raises:
-        UnknownUserError: the user has no account, is root, or is not the one person
+        UnknownUserError: the user is not of the facility's people (an administrator
+            of the hub can make users of any name), has no account, is root, or is not the one person
             that a facility without root can serve.
     """
     if not runtime.multi_user:
@@ -27,6 +29,8 @@ def identity_of(runtime: Runtime, user: str) -> Identity | None:
                 "nobody else; run it as root to serve several users"
             )
         return None
+    if user not in runtime.people:
+        raise UnknownUserError(f"user {user!r}: not in users of facility.yaml")
     try:
         account = pwd.getpwnam(user)
     except KeyError:
@@ -49,5 +53,5 @@ def base_environment(runtime: Runtime, user: str) -> dict[str, str]:
         **{key: os.environ[key] for key in keep if key in os.environ},
         "USER": user,
         "LOGNAME": user,
-        "HOME": os.environ["HOME"] if not runtime.multi_user else account.pw_dir,
+        "HOME": account.pw_dir if runtime.multi_user else str(Path.home()),
     }

@@ -119,6 +119,11 @@ class FacilitySpawner(LocalProcessSpawner):
         """Return the system user whose uid the server gets."""
         if os.getuid() != 0:
             return pwd.getpwuid(os.getuid())
+        if self.user.name not in self.runtime.people:
+            # An administrator of the hub can make users of any name, root's too.
+            raise ServerRefusedError(
+                403, f"{self.user.name!r} is not in users of facility.yaml"
+            )
         try:
             return pwd.getpwnam(self.user.name)
         except KeyError:

@@ -24,7 +24,7 @@ def login_link(runtime: Runtime, user: str | None = None) -> str:
             f"at {runtime.public_url}"
         )
     user = user or runtime.owner
-    if not _may_log_in(runtime, user):
+    if user not in runtime.people:
         allowed = runtime.spec.users.allowed or (runtime.owner,)
         raise UsageError(
             f"--user: {user!r} may not log in, users.allowed of facility.yaml has "
@@ -40,11 +40,6 @@ def entrance(runtime: Runtime) -> str:
     Root may run a facility for others (``users.allowed``) without being one of them.
     """
     kind = runtime.spec.hub.authenticator
-    if kind is AuthenticatorKind.ONE_PERSON and _may_log_in(runtime, runtime.owner):
+    if kind is AuthenticatorKind.ONE_PERSON and runtime.owner in runtime.people:
         return login_link(runtime)
     return runtime.public_url
-
-
-def _may_log_in(runtime: Runtime, user: str) -> bool:
-    users = runtime.spec.users
-    return user in {*(users.allowed or (runtime.owner,)), *users.admins}

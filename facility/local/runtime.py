@@ -83,6 +83,12 @@ class Runtime(BaseModel):
         return self.state_dir / "clusters"
 
     @property
+    def people(self) -> frozenset[str]:
+        """Who may log in and have processes here."""
+        users = self.spec.users
+        return frozenset([*(users.allowed or [self.owner]), *users.admins])
+
+    @property
     def public_url(self) -> str:
         """Where people go, without a trailing slash."""
         scheme = "https" if self.spec.hub.tls_certificate else "http"

@@ -1,6 +1,7 @@
 import re
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask.config
 import pytest
@@ -215,3 +216,15 @@ def test_a_server_log_is_never_written_through_a_link(runtime, tmp_path):
     with pytest.raises(OSError, match="symbolic links"):
         open_log(runtime, "anna")
     assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize("name", ["root", "daemon"])
+def test_a_user_made_by_an_administrator_of_the_hub_has_no_server(
+    make_runtime, monkeypatch, name
+):
+    """He could be root: the file says whose processes run here, not the hub."""
+    runtime = make_runtime(multi_user=True, users={"allowed": ["anna"]})
+    monkeypatch.setattr(spawner.os, "getuid", lambda: 0)
+    asked = SimpleNamespace(runtime=runtime, user=SimpleNamespace(name=name))
+    with pytest.raises(spawner.ServerRefusedError, match="not in users of facility"):
+        spawner.FacilitySpawner._account(asked)
