@@ -113,17 +113,35 @@ async def end(process: ProcessIdentity, *, grace_s: float) -> bool:
     return await wait_gone(process, 5)
 
 
-def session_members(session: int) -> list[ProcessIdentity]:
-    """Return the living processes of a session (proc(5), field 6 of ``stat``)."""
-    members = []
+def leads_another(leader: ProcessIdentity) -> bool:
+    """Whether the session of that number is not, or not any more, this process's.
+
+    After a restart of the machine, or when the pid was used again, it is somebody
+    else's. A pid is not used again before the last of its session has ended.
+    """
+    if leader.boot != boot_id():
+        return True
+    now = identify(leader.pid)
+    return now is not None and now != leader
+
+
+def session_members(leader: ProcessIdentity, *, uid: int) -> list[ProcessIdentity]:
+    """Return a user's living processes in the session that this process began.
+
+    The process itself may have ended (proc(5), field 6 of ``stat``).
+    """
+    members: list[ProcessIdentity] = []
+    if leads_another(leader):
+        return members
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            is_theirs = int(fields[3]) == leader.pid and entry.stat().st_uid == uid
         except OSError:
             continue
-        process = identify(int(entry.name)) if int(fields[3]) == session else None
+        process = identify(int(entry.name)) if is_theirs else None
         if process is not None:
             members.append(process)
     return members

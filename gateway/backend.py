@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sys
 import time
@@ -26,21 +27,29 @@ from facility.environment import describe
 from facility.local.runtime import Runtime
 from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, end, session_members, wait_gone
+from gateway import heartbeat, peers
 from gateway.ceilings import ClusterCeilings
 from gateway.clusters import FacilityClusterConfig, options_for
 from gateway.limits import probe
 from gateway.notebook import Notebook, mismatch
-from gateway.peers import PROXY_UID
 from gateway.preload_worker import EXPECTED
 from gateway.users import UnknownUserError, base_environment, identity_of
 from gateway.warm import Order, Template
-from gateway.workdir import Workdir, make_passable, remove_old
+from gateway.workdir import SPILL, Workdir, make_passable, remove_old
 
 STOP_GRACE_S = 5
 SWEEP_PERIOD_S = 1
 KEEP_LOGS_S = 24 * 3600
 LOST_SCHEDULER_S = 60
 """A worker that hears nothing of its scheduler for so long ends by itself."""
+
+
+def _limit_name(cluster: Cluster, name: str) -> str:
+    """Name a process to the kernel, where everybody reads it (``/proc/PID/cgroup``).
+
+    A cluster's own name opens its dashboard to whoever knows it.
+    """
+    return hashlib.sha256(f"{cluster.name}-{name}".encode()).hexdigest()[:32]
 
 
 class FacilityBackend(DBBackendBase):
@@ -131,6 +140,16 @@ class FacilityBackend(DBBackendBase):
                 raise PublicException(f"not scaled to {msg['count']} workers: {why}")
         await super().forward_message_to_scheduler(cluster, msg)
 
+    async def on_cluster_heartbeat(self, cluster_name: str, msg: Any) -> None:
+        """Believe a scheduler what its user could prove, refuse the rest."""
+        cluster = self.db.get_cluster(cluster_name)
+        if cluster is not None:
+            uid = self._uid_of(cluster)
+            why = heartbeat.check(msg, uid=uid, table=peers.TABLE.read_text())
+            if why is not None:
+                raise PublicException(why)
+        await super().on_cluster_heartbeat(cluster_name, msg)
+
     async def _check_cluster_scale(self, cluster: Cluster) -> None:
         """Create the workers that are missing, as far as the ceilings allow now."""
         if cluster.worker_start_failure_count >= self.worker_start_failure_limit:
@@ -196,18 +215,23 @@ class FacilityBackend(DBBackendBase):
         active = list(self.db.active_clusters())
         held = {c.name for c in active}
         for cluster in active:
-            workers = [
-                w for w in cluster.workers.values() if w.status < JobStatus.STOPPED
-            ]
-            held.update(w.name for w in workers)
-            if self._orphaned_for_s(cluster) > self._allowed_alone_s(cluster):
-                self.log.info("Cluster %s: its notebook is gone", cluster.name)
-                await self.stop_cluster(cluster.name)
-            elif cluster.status == JobStatus.RUNNING and cluster.count > len(
-                cluster.active_workers()
-            ):
-                self.queue.put(cluster)
+            workers = cluster.workers.values()
+            held.update(w.name for w in workers if w.status < JobStatus.STOPPED)
         self._ceilings.keep_only(held)
+        for cluster in active:
+            try:
+                await self._look_after(cluster)
+            except Exception:  # one cluster's fault is not the others'
+                self.log.warning("Sweeping cluster %s", cluster.name, exc_info=True)
+
+    async def _look_after(self, cluster: Cluster) -> None:
+        if self._orphaned_for_s(cluster) > self._allowed_alone_s(cluster):
+            self.log.info("Cluster %s: its notebook is gone", cluster.name)
+            await self.stop_cluster(cluster.name)
+        elif cluster.status == JobStatus.RUNNING and cluster.count > len(
+            cluster.active_workers()
+        ):
+            self.queue.put(cluster)
 
     def _orphaned_for_s(self, cluster: Cluster) -> float:
         """For how long its notebook has been gone, as far as we have seen."""
@@ -237,7 +261,9 @@ class FacilityBackend(DBBackendBase):
             **base_environment(self.runtime, cluster.username),
             **MALLOC,
             **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")},
-            PROXY_UID: str(os.getuid()),
+            # Else schedulers share a folder in /tmp, which another user may have made.
+            "DASK_TEMPORARY_DIRECTORY": str(self._workdir(cluster).path / SPILL),
+            peers.PROXY_UID: str(os.getuid()),
             **super().get_env(cluster),
         }
 
@@ -284,7 +310,10 @@ class FacilityBackend(DBBackendBase):
                 "--death-timeout",
                 str(LOST_SCHEDULER_S),
                 "--local-directory",
-                str(workdir.spill),
+                SPILL,
+                # Dask's default is every address of the machine.
+                "--host",
+                self.default_host,
                 "--preload",
                 "gateway.preload_worker",
             ],
@@ -293,19 +322,23 @@ class FacilityBackend(DBBackendBase):
         yield {"process": process.to_json()}
         self._watch(worker, process)
 
+    def _uid_of(self, cluster: Cluster) -> int:
+        user = identity_of(self.runtime, cluster.username)
+        return os.getuid() if user is None else user.uid
+
     async def _start(
         self, cluster: Cluster, name: str, arguments: list[str], env: dict[str, str]
     ) -> ProcessIdentity:
         """Start a process of the cluster, or find the one that has this name."""
         workdir = self._workdir(cluster)
         user = identity_of(self.runtime, cluster.username)
-        found = workdir.claimed(name, uid=os.getuid() if user is None else user.uid)
+        found = workdir.claimed(name, uid=self._uid_of(cluster))
         if found is not None:
             return found
         config = cluster.config
         is_worker = name != "scheduler"
         limits = self._limiter.limit(
-            f"{cluster.name}-{name}",
+            _limit_name(cluster, name),
             cores=config.worker_cores if is_worker else config.scheduler_cores,
             memory=config.worker_memory if is_worker else config.scheduler_memory,
         )
@@ -355,16 +388,17 @@ class FacilityBackend(DBBackendBase):
 
     async def _end(self, cluster: Cluster, name: str, item: Cluster | Worker) -> None:
         """End a process with all its descendants."""
-        user = identity_of(self.runtime, cluster.username)
-        uid = os.getuid() if user is None else user.uid
-        process = self._process_of(item) or self._workdir(cluster).claimed(
-            name, uid=uid
-        )
+        process = self._process_of(item)
+        try:
+            uid = self._uid_of(cluster)
+        except UnknownUserError:  # his account was closed meanwhile
+            uid = -1
+        process = process or self._workdir(cluster).claimed(name, uid=uid)
         if process is not None:
             await end(process, grace_s=STOP_GRACE_S)
-            for member in session_members(process.pid):
+            for member in session_members(process, uid=uid):
                 await end(member, grace_s=0)
-        self._limiter.release(f"{cluster.name}-{name}")
+        self._limiter.release(_limit_name(cluster, name))
 
     async def do_stop_worker(self, worker: Worker) -> None:
         await self._end(worker.cluster, worker.name, worker)
@@ -372,8 +406,10 @@ class FacilityBackend(DBBackendBase):
 
     async def do_stop_cluster(self, cluster: Cluster) -> None:
         await self._end(cluster, "scheduler", cluster)
-        self._workdir(cluster).remove_private()
-        remove_old(
+        # What people leave behind can take long to remove.
+        await asyncio.to_thread(self._workdir(cluster).remove_private)
+        await asyncio.to_thread(
+            remove_old,
             self.runtime.clusters_dir,
             before=time.time() - KEEP_LOGS_S,
             keep=set(self.db.name_to_cluster),

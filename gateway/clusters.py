@@ -52,6 +52,9 @@ def configuration(
     asked = options["worker_memory"]
     memory = int(str(parse_bytes(asked))) if asked else profile.worker.memory
     largest = spec.gateway.ceilings.worker
+    if not memory:
+        # To Dask it would mean that there is no limit.
+        raise ValueError(f"worker_memory: a worker needs some, got {asked!r}")
     if cores > largest.cores:
         raise ValueError(
             f"worker_cores: a worker may have {largest.cores} cores, got {cores}"

@@ -7,7 +7,8 @@ what a child needs comes with the request, over a socket that only the gateway h
 (file descriptor 0). When the gateway ends, the socket closes and the template ends;
 its children live on.
 
-One request is a JSON object on one line (:class:`gateway.warm.Order`), answered by
+One request is a number on a line, with a file descriptor: a file that holds a JSON
+object (:class:`gateway.warm.Order`) and is read by the child alone. It is answered by
 ``{"id", "pid", "start_ticks"}`` or ``{"id", "error"}``.
 """
 
@@ -82,32 +83,31 @@ def _serve(control: socket.socket) -> None:
     selector.register(control, selectors.EVENT_READ)
     selector.register(wake_read, selectors.EVENT_READ)
     inherited = (control.fileno(), wake_read, wake_write, selector.fileno())
-    pending = b""
     while True:
         for key, _ in selector.select():
             if key.fd == wake_read:
                 os.read(wake_read, 4096)
                 _reap()
                 continue
-            data = control.recv(1 << 16)
-            if not data:
+            # unix(7): one call returns the data of one descriptor at most.
+            line, orders, _, _ = socket.recv_fds(control, 64, 1)
+            if not line:
                 return
-            pending += data
-            *lines, pending = pending.split(b"\n")
-            for line in lines:
-                order = json.loads(line)
-                try:
-                    pid = os.fork()
-                except OSError as error:
-                    _send(control, {"id": order["id"], "error": str(error)})
-                    continue
-                if pid == 0:
-                    signal.set_wakeup_fd(-1)
-                    for end in inherited:
-                        os.close(end)
-                    _become(order)
-                ticks = _start_ticks(pid)
-                _send(control, {"id": order["id"], "pid": pid, "start_ticks": ticks})
+            number = int(line)
+            try:
+                pid = os.fork()
+            except OSError as error:
+                os.close(orders[0])
+                _send(control, {"id": number, "error": str(error)})
+                continue
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                for end in inherited:
+                    os.close(end)
+                _become(orders[0])
+            os.close(orders[0])
+            ticks = _start_ticks(pid)
+            _send(control, {"id": number, "pid": pid, "start_ticks": ticks})
 
 
 def _send(control: socket.socket, message: dict[str, Any]) -> None:
@@ -125,9 +125,10 @@ def _start_ticks(pid: int) -> int:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def _become(order: dict[str, Any]) -> NoReturn:
+def _become(file: int) -> NoReturn:
     """Turn this forked child into the process that was ordered. Never returns."""
     try:
+        order = _read(file)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         prepare(order)
@@ -140,6 +141,13 @@ def _become(order: dict[str, Any]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _read(file: int) -> dict[str, Any]:
+    with os.fdopen(file, "rb") as stream:
+        stream.seek(0)
+        order: dict[str, Any] = json.load(stream)
+    return order
 
 
 def prepare(order: dict[str, Any]) -> None:

@@ -20,6 +20,11 @@ from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, boot_id
 
 READY_TIMEOUT_S = 60
+KEPT = (
+    "PATH", "HOME", "USER", "LANG", "LC_", "TZ", "TMPDIR", "XDG_", "PYTHON",
+    "VIRTUAL_ENV", "LD_LIBRARY_PATH", "COVERAGE_", "FACILITY_ID",
+)  # fmt: skip
+"""Beginnings of the variables that importing may need, and our mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Template:
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._socket: socket.socket | None = None
         self._reading: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._digest = ""
@@ -97,8 +103,7 @@ class Template:
         answer = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         try:
-            line = json.dumps({"id": number, **asdict(order)}, default=str)
-            self._writer.write(line.encode() + b"\n")
+            self._send(number, order)
             reply = await answer
         except ConnectionError as error:
             raise TemplateError("the template process ended") from error
@@ -107,6 +112,20 @@ class Template:
         if "error" in reply:
             raise TemplateError(reply["error"])
         return ProcessIdentity(reply["pid"], reply["start_ticks"], boot_id())
+
+    def _send(self, number: int, order: Order) -> None:
+        """Hand over an order in a file that only the forked child will read.
+
+        What the template itself had read, the tokens of one user's cluster among it,
+        would be in the memory of every process forked after.
+        """
+        assert self._socket is not None
+        file = os.memfd_create("order")
+        try:
+            os.write(file, json.dumps(asdict(order), default=str).encode())
+            socket.send_fds(self._socket, [b"%d\n" % number], [file])
+        finally:
+            os.close(file)
 
     async def close(self) -> None:
         """End the template. Its children live on."""
@@ -120,7 +139,9 @@ class Template:
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
         environment = {
-            **os.environ,
+            # All else that root's shell had would be in the memory of everybody's
+            # processes, too.
+            **{k: v for k, v in os.environ.items() if k.startswith(KEPT)},
             **MALLOC,
             # Threads do not survive a fork, and locks that they hold stay locked.
             "OPENBLAS_NUM_THREADS": "1",
@@ -137,6 +158,7 @@ class Template:
                 env=environment,
                 start_new_session=True,
             )
+        self._socket = ours
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         line = await asyncio.wait_for(reader.readline(), READY_TIMEOUT_S)
         if not line:

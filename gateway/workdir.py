@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,10 @@ from pathlib import Path
 
 from facility.process import ProcessIdentity, boot_id
 from gateway.warm import Identity
+
+SPILL = "spill"
+"""Where a process that works in the folder spills to. Relative: arguments are public,
+the name of a cluster is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,6 @@ class Workdir:
     @property
     def key(self) -> Path:
         return self.path / "tls" / "dask.pem"
-
-    @property
-    def spill(self) -> Path:
-        return self.path / "spill"
 
     def log(self, name: str) -> Path:
         return self.path / "logs" / f"{name}.log"
@@ -56,7 +57,7 @@ class Workdir:
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         shutil.rmtree(draft, ignore_errors=True)
         made = Workdir(draft)
-        for name in ("", "tls", "logs", "claims", "spill"):
+        for name in ("", "tls", "logs", "claims", SPILL):
             (draft / name).mkdir(mode=0o700)
         files = [(made.certificate, certificate), (made.key, key)]
         if environment is not None:
@@ -91,23 +92,36 @@ class Workdir:
 
     def remove_private(self) -> None:
         """Remove everything but the logs."""
-        for name in ("tls", "claims", "spill"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        self.expected_environment.unlink(missing_ok=True)
+        for path in (
+            *(self.path / name for name in ("tls", "claims", SPILL)),
+            self.expected_environment,
+        ):
+            _remove(path)
 
 
 def remove_old(base: Path, *, before: float, keep: set[str]) -> None:
     """Remove the folders of ended clusters last touched before that time."""
     for path in base.iterdir():
         if path.name not in keep and path.lstat().st_mtime < before:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove what a user may have put there, as far as it lets itself be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        return
+    # Folders that are nested too deep (Python 3.11 to 3.12) stay where they are.
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def make_passable(base: Path) -> None:
     """Make a folder that others may pass through but not list; so its parents, too."""
-    for path in (*reversed(base.parents), base):
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        path.chmod(0o711)
+    # Made with its mode, not given it later: who is killed between leaves it closed.
+    before = os.umask(0o066)
+    try:
+        for path in (*reversed(base.parents), base):
+            path.mkdir(mode=0o711, exist_ok=True)
+    finally:
+        os.umask(before)

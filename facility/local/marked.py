@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facility.local.runtime import MARK
-from facility.process import ProcessIdentity, end, identify
+from facility.process import ProcessIdentity, end, identify, leads_another
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class MarkedProcess:
     @property
     def is_session_leader(self) -> bool:
         return self.session == self.identity.pid
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether all its user ids are ours: a mark and arguments can be forged."""
+        try:
+            status = Path(f"/proc/{self.identity.pid}/status").read_text()
+        except OSError:
+            return False
+        ids = next(line for line in status.splitlines() if line.startswith("Uid:"))
+        return {int(uid) for uid in ids.split()[1:]} == {os.geteuid()}
 
     def __str__(self) -> str:
         return f"{self.identity.pid} ({' '.join(self.argv[:4])})"
@@ -66,9 +76,11 @@ async def end_marked(facility_id: str, *, grace_s: float = 3.0) -> list[MarkedPr
     return marked_processes(facility_id)
 
 
-async def end_session(leader: int) -> None:
+async def end_session(leader: ProcessIdentity) -> None:
     """End what is left in the session of a process that is gone already."""
-    left = [p for p in _processes() if p.session == leader]
+    if leads_another(leader):
+        return
+    left = [p for p in _processes() if p.session == leader.pid]
     await asyncio.gather(*(end(p.identity, grace_s=1.0) for p in left))
 
 

@@ -148,7 +148,7 @@ class Supervisor:
         await wait_gone(identity)
         self._watches.pop(name).cancel()
         # Its own helpers hold its ports; a successor could not bind them.
-        await end_session(identity.pid)
+        await end_session(identity)
         del self._identities[name]
         reason = self._reap(name)
         self._events.put_nowait(core.Exited(time.monotonic(), name, reason))
@@ -185,6 +185,8 @@ class Supervisor:
                 await self._end(entry.identity)
         # Killed between starting a process and recording it: the mark tells.
         for process in marked_processes(self._runtime.id):
+            if not process.is_ours:
+                continue
             for name, spec in self._table.items():
                 if not process.is_session_leader or process.argv != spec.argv:
                     continue

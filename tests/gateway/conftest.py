@@ -74,6 +74,7 @@ class Server:
         )
         self.environment = {
             **os.environ,
+            "SECRET_OF_THE_SHELL": "in which it was started",
             VARIABLE: str(self.runtime.save()),
             MARK: self.runtime.id,
         }

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from dask_gateway import Gateway, GatewayCluster, GatewayClusterError
 
@@ -123,6 +124,7 @@ def test_a_worker_of_another_environment_refuses_itself(gateway: Gateway, server
         ({"worker_cores": 99}, "worker_cores: a worker may have 4 cores, got 99"),
         ({"worker_memory": "99 GiB"}, "a worker may have 8 GiB, got 99 GiB"),
         ({"worker_memory": "much"}, "expected a size such as '2 GiB', got 'much'"),
+        ({"worker_memory": "0"}, "worker_memory: a worker needs some, got '0'"),
         ({"detached": "9 d"}, "may outlive its notebook for 86400 s, got 777600 s"),
         ({"profile": "huge"}, "huge"),
         ({"notebook": {"process": 1}}, "option 'notebook' is malformed"),
@@ -240,6 +242,55 @@ def template_of(server) -> int:
     stats = [Path(f"/proc/{pid}/stat").read_text() for pid in forked]
     parents = {int(stat.rpartition(")")[2].split()[1]) for stat in stats}
     return next(pid for pid in forked if pid in parents)
+
+
+def test_what_others_can_see_does_not_name_a_cluster(gateway, server) -> None:
+    """Who knows the name may look at the dashboard, and every process is listed."""
+    with gateway.new_cluster() as cluster:
+        cluster.scale(2)
+        assert finished(cluster)
+        marked = server.marked()
+        public = "\n".join(marked.values())
+        for pid in marked:
+            public += Path(f"/proc/{pid}/cgroup").read_text()
+        assert cluster.name not in public
+        listening = [
+            c.laddr.ip
+            for pid in marked
+            for c in psutil.Process(pid).net_connections("tcp")
+            if c.status == psutil.CONN_LISTEN
+        ]
+        assert len(listening) >= 10
+        assert set(listening) == {"127.0.0.1"}
+
+
+def memory_of(pid: int) -> Iterator[bytes]:
+    """Yield what the process could read of itself."""
+    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in maps:
+            fields = line.split()
+            if "rw" not in fields[1]:
+                continue
+            begin, end = (int(number, 16) for number in fields[0].split("-"))
+            memory.seek(begin)
+            yield memory.read(end - begin)
+
+
+def test_what_is_copied_into_everybodys_processes_knows_nobody(gateway, server) -> None:
+    """A fork has the template's memory, and the user of the fork may read it."""
+    with gateway.new_cluster() as cluster:
+        cluster.scale(2)
+        assert finished(cluster)
+        name = cluster.name.encode()
+        template = template_of(server)
+        try:
+            known = any(name in part for part in memory_of(template))
+        except PermissionError:
+            pytest.skip("another process's memory is closed to us here")
+        assert not known
+        environment = Path(f"/proc/{template}/environ").read_bytes()
+        assert b"SECRET_OF_THE_SHELL" not in environment
 
 
 @pytest.mark.parametrize("victim", ["worker", "template", "proxy", "server"])

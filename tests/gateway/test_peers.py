@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.peers import TABLE, uid_of_client
+from gateway.peers import TABLE, uid_of_client, uid_of_listener
 
 
 def test_the_kernel_knows_who_connected() -> None:
@@ -14,9 +14,23 @@ def test_the_kernel_knows_who_connected() -> None:
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as client,
     ):
-        host, port = client.getsockname()
-        assert uid_of_client(TABLE.read_text(), host, port) == os.getuid()
-        assert uid_of_client(TABLE.read_text(), "127.0.0.2", port) is None
+        table = TABLE.read_text()
+        ends = client.getsockname(), server.getsockname()
+        assert uid_of_client(table, *ends) == os.getuid()
+        assert uid_of_client(table, ("127.0.0.2", ends[0][1]), ends[1]) is None
+        assert uid_of_listener(table, ends[1]) == os.getuid()
+        assert uid_of_listener(table, ends[0]) is None
+
+
+def test_a_closed_socket_with_the_same_port_says_nothing() -> None:
+    """What is closed counts as root's; anybody can leave such a socket behind."""
+    heading = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when uid"
+    line = "{}: 0100007F:9C40 0100007F:{} {} 0:0 0:0 0 {} 0 0"
+    closed = [line.format(0, "1111", "06", 0), line.format(1, "1F90", "06", 0)]
+    table = "\n".join([heading, *closed, line.format(2, "1F90", "01", 1000)])
+    client, server = ("127.0.0.1", 0x9C40), ("127.0.0.1", 0x1F90)
+    assert uid_of_client(table, client, server) == 1000
+    assert uid_of_client("\n".join([heading, *closed]), client, server) is None
 
 
 @pytest.mark.engines
@@ -28,8 +42,9 @@ def test_the_kernel_knows_other_users_too() -> None:
         with subprocess.Popen(
             ["/usr/bin/python3", "-c", script, port], stdin=subprocess.PIPE, user=65534
         ) as process:
-            connection, (host, port) = server.accept()
-            assert uid_of_client(TABLE.read_text(), host, port) == 65534
+            connection, client = server.accept()
+            us = server.getsockname()
+            assert uid_of_client(TABLE.read_text(), client, us) == 65534
             connection.close()
             process.kill()
 

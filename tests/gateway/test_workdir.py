@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.warm import Identity
-from gateway.workdir import Workdir, remove_old
+from gateway.workdir import Workdir, make_passable, remove_old
 
 
 def create(workdir: Workdir, owner: Identity | None = None) -> None:
@@ -98,3 +98,41 @@ def test_logs_stay_and_old_folders_go(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (1000, 1000))
     remove_old(tmp_path, before=2000, keep={"running"})
     assert {p.name for p in tmp_path.iterdir()} == {"running", "new"}
+
+
+def test_what_a_user_left_behind_does_not_hold_us(tmp_path: Path) -> None:
+    workdir = Workdir(tmp_path / "cluster")
+    create(workdir)
+    workdir.expected_environment.unlink()
+    workdir.expected_environment.mkdir()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    (workdir.path / "claims").rmdir()
+    (workdir.path / "claims").symlink_to(outside)
+    before = Path.cwd()
+    os.chdir(workdir.path / "spill")
+    for _ in range(3000):  # deeper than Python calls
+        Path("d").mkdir()
+        os.chdir("d")
+    os.chdir(before)
+    workdir.remove_private()
+    assert not workdir.expected_environment.exists()
+    assert not workdir.certificate.exists()
+    assert [p.name for p in outside.iterdir()] == ["kept"]
+    os.utime(workdir.path, (1000, 1000))
+    remove_old(tmp_path, before=2000, keep={"outside"})
+    subprocess.run(["/bin/rm", "-rf", str(workdir.path)], check=True)
+
+
+def test_a_passable_folder_is_made_with_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    before = os.umask(0o077)
+    try:
+        make_passable(tmp_path / "id" / "clusters")
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("id", "id/clusters")]
+    assert modes == [0o711, 0o711]
+    assert tmp_path.stat().st_mode & 0o777 == 0o700

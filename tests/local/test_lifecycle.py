@@ -1,5 +1,6 @@
 """Up, down and crashes with real (small) processes."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 from facility.errors import FacilityError
 from facility.local.core import Phase, ProcessState
 from facility.local.lock import is_locked
+from facility.local.supervisor import Supervisor
+from facility.local.table import ProcessSpec
 from facility.process import identify
 from facility.spec import Facility
 
@@ -147,6 +150,25 @@ def test_a_process_started_but_not_recorded_is_adopted(standins, eventually):
     assert standins.pid("hub") == hub
     standins.down()
     assert standins.marked() == []
+
+
+def test_a_process_of_another_user_is_not_adopted(standins, eventually, monkeypatch):
+    """Mark and arguments are public: who forges them would be taken for the hub."""
+    runtime = standins.up().runtime
+    hub = standins.pid("hub")
+    (argv,) = [p.argv for p in standins.marked() if p.identity.pid == hub]
+    os.kill(standins.ledger.supervisor.pid, signal.SIGKILL)
+    eventually(lambda: not is_locked(standins.place.supervisor_lock))
+    standins.storage.ledger_file.unlink()
+
+    def adopted() -> set[str]:
+        supervisor = Supervisor(runtime, (ProcessSpec("hub", argv),))
+        return asyncio.run(supervisor._take_over())
+
+    assert adopted() == {"hub"}
+    uid = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    assert adopted() == set()
 
 
 def test_another_configuration_is_not_adopted(standins, eventually):
