@@ -189,14 +189,16 @@ def test_ctrl_c_is_130(monkeypatch):
     assert run(["status"]) == 130
 
 
-def test_the_command_line_does_not_import_what_it_does_not_use():
+def test_the_command_line_does_not_import_what_it_does_not_use(tmp_path):
     heavy = "{'numpy','httpx','facility.spec','ruamel.yaml','awkward','uproot','jupyterhub','dask'}"
     program = (
         "import sys, facility.cli; from facility.cli.running import run; "
         "run(['status']); "
         f"print(sorted({heavy} & set(sys.modules)))"
     )
-    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+    output = subprocess.check_output(
+        [sys.executable, "-c", program], text=True, cwd=tmp_path
+    )
     assert output.splitlines()[-1] == "[]"
 
 
