@@ -82,7 +82,13 @@ def _ports(storage: Storage, spec: Facility, *, is_running: bool) -> Finding:
     if is_running and kept is not None:
         return Finding("ports", Verdict.OK, f"in use by this facility: {kept.hub}")
     try:
-        ports = choose_ports(storage.id, spec.hub.bind, spec.hub.port, kept)
+        ports = choose_ports(
+            storage.id,
+            spec.hub.bind,
+            spec.hub.port,
+            kept,
+            reserved=os.geteuid() == 0,
+        )
     except UsageError as error:
         return Finding("ports", Verdict.MISSING, "not free", str(error))
     return Finding("ports", Verdict.OK, f"free, the hub's would be {ports.hub}")

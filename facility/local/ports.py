@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,11 @@ from facility.local.runtime import Ports
 FIRST, LAST = 20000, 31999
 """Where free ports are sought: below the range from which the kernel takes ports for
 outgoing connections (32768 and up), so that none is lost while a process restarts."""
+
+RESERVED = range(640, 980)
+"""Where root seeks them: nobody else can listen there. Otherwise who takes the hub's
+port while it restarts is sent everybody's cookies and passwords. Browsers refuse some
+ports below and above."""
 
 Probe = Callable[[str, int], int]
 """Tries to listen: 0, or the error number (see :func:`probe`)."""
@@ -44,8 +50,12 @@ def choose_ports(
     fixed_hub: int,
     kept: Ports | None,
     probe: Probe = probe,
+    *,
+    reserved: bool = False,
 ) -> Ports:
     """Return six different free ports; those of ``kept`` that are free stay.
+
+    ``reserved`` ones, for root, are all where only root can listen.
 
     New ones are sought from a place that depends on ``identity`` alone, so that
     facilities of different directories rarely meet.
@@ -56,10 +66,9 @@ def choose_ports(
     """
     _check_bind(bind, fixed_hub, probe)
     digest = hashlib.sha256(identity.encode()).digest()
-    offset = int.from_bytes(digest[:8]) % (LAST - FIRST + 1)
-    candidates = (
-        FIRST + (offset + step) % (LAST - FIRST + 1) for step in range(LAST - FIRST + 1)
-    )
+    span = RESERVED if reserved else range(FIRST, LAST + 1)
+    offset = int.from_bytes(digest[:8]) % len(span)
+    candidates = (span[(offset + step) % len(span)] for step in range(len(span)))
     taken = {fixed_hub}
     chosen: dict[str, int] = {}
     for name in Ports.model_fields:
@@ -68,7 +77,14 @@ def choose_ports(
             continue
         address = bind if name == "hub" else "127.0.0.1"
         before = [] if kept is None else [getattr(kept, name)]
-        chosen[name] = _first_free(address, before, candidates, taken, probe)
+        if reserved:
+            before = [port for port in before if port in RESERVED]
+        port = _first_free(address, chain(before, candidates), taken, probe)
+        if port is None:
+            raise UsageError(
+                f"no free TCP port between {span[0]} and {span[-1]} on {address}"
+            )
+        chosen[name] = port
         taken.add(chosen[name])
     return Ports(**chosen)
 
@@ -98,16 +114,14 @@ def _check_bind(bind: str, fixed_hub: int, probe: Probe) -> None:
 
 def _first_free(
     address: str,
-    before: Iterable[int],
     candidates: Iterable[int],
     taken: set[int],
     probe: Probe,
-) -> int:
-    for source in (before, candidates):
-        for port in source:
-            if port not in taken and probe(address, port) == 0:
-                return port
-    raise UsageError(f"no free TCP port between {FIRST} and {LAST} on {address}")
+) -> int | None:
+    for port in candidates:
+        if port not in taken and probe(address, port) == 0:
+            return port
+    return None
 
 
 def holder(port: int) -> str:

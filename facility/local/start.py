@@ -151,7 +151,11 @@ def _former_runtime(place: Place) -> Runtime | None:
 def _new_runtime(place: Place, storage: Storage, spec: Facility) -> Runtime:
     ports_file = storage.state_dir / "ports.json"
     ports = choose_ports(
-        storage.id, spec.hub.bind, spec.hub.port, load_ports(ports_file)
+        storage.id,
+        spec.hub.bind,
+        spec.hub.port,
+        load_ports(ports_file),
+        reserved=os.geteuid() == 0,
     )
     save_ports(ports_file, ports)
     return Runtime(

@@ -8,6 +8,7 @@ from facility.errors import UsageError
 from facility.local.ports import (
     FIRST,
     LAST,
+    RESERVED,
     choose_ports,
     load_ports,
     probe,
@@ -127,3 +128,14 @@ def test_saved_ports_are_loaded(tmp_path):
     assert load_ports(path) == KEPT
     path.write_text("{")
     assert load_ports(path) is None
+
+
+def test_root_listens_where_nobody_else_can():
+    """Who takes the hub's port while it restarts would be sent everybody's cookies."""
+    before = choose_ports("a-1", "127.0.0.1", 0, None, free_but())
+    ports = choose_ports("a-1", "127.0.0.1", 0, before, free_but(), reserved=True)
+    numbers = ports.model_dump().values()
+    assert set(numbers) <= set(RESERVED)
+    assert len(set(numbers)) == 6
+    again = choose_ports("a-1", "127.0.0.1", 0, ports, free_but(), reserved=True)
+    assert again == ports
