@@ -40,6 +40,8 @@ from gateway.workdir import SPILL, Workdir, make_passable, remove_old
 STOP_GRACE_S = 5
 SWEEP_PERIOD_S = 1
 KEEP_LOGS_S = 24 * 3600
+OUR_OWN_PAUSE_S = 10
+"""Longer between two checks of the heartbeats means that we were held up ourselves."""
 LOST_SCHEDULER_S = 60
 """A worker that hears nothing of its scheduler for so long ends by itself."""
 
@@ -74,6 +76,7 @@ class FacilityBackend(DBBackendBase):
         self._template = Template(self.log)
         self._limiter = probe(self.runtime.id)
         self._watchers: set[asyncio.Task[None]] = set()
+        self._checked_at = timestamp()
         make_passable(self.runtime.clusters_dir)
         await super().setup(app)
 
@@ -245,6 +248,19 @@ class FacilityBackend(DBBackendBase):
     def _allowed_alone_s(self, cluster: Cluster) -> float:
         timeout_s = self.runtime.spec.gateway.orphan_timeout
         return float(max(timeout_s, cluster.config.detached_s))
+
+    async def _check_timeouts(self) -> None:
+        """Blame nobody for silence while we ourselves did not listen.
+
+        A suspended laptop, a stopped process or a clock that was set make every
+        heartbeat look old; those that wait in our sockets have not been read yet.
+        """
+        now = timestamp()
+        before, self._checked_at = self._checked_at, now
+        if now - before > 1000 * (self.check_timeouts_period + OUR_OWN_PAUSE_S):
+            for cluster in self.db.active_clusters():
+                cluster.last_heartbeat = now
+        await super()._check_timeouts()
 
     # -- processes -----------------------------------------------------------------
 
