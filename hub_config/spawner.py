@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
 from tornado.web import HTTPError
-from traitlets import Instance
+from traitlets import Instance, default
 from traitlets.config import Config
 
 from facility.errors import UsageError
@@ -32,6 +32,16 @@ _SERVER_ARGS = [
     "--KernelManager.transport_encryption=auto",
     f"--LabApp.app_settings_dir={Path(__file__).parent / 'lab_settings'}",
 ]
+
+
+_OWNERS_VARIABLES = [
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("PIP_INDEX_URL", "PIP_CERT", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+]
+"""How the one person who runs a facility reaches networks and finds his files: so it is
+in his notebooks, too. Not with several users: such addresses may hold passwords."""
 
 
 class ServerRefusedError(HTTPError):
@@ -54,6 +64,11 @@ class FacilitySpawner(LocalProcessSpawner):
 
     runtime = Instance(Runtime, help="The facility.").tag(config=True)
     identity: ProcessIdentity | None = None
+
+    @default("env_keep")
+    def _kept_variables(self) -> list[str]:
+        kept: list[str] = super()._env_keep_default()
+        return kept if self.runtime.multi_user else [*kept, *_OWNERS_VARIABLES]
 
     async def start(self) -> tuple[str, int]:
         """Start the server and return its address once it listens there."""

@@ -21,7 +21,7 @@ def logs(
     name: Annotated[
         str,
         typer.Argument(
-            help=f"One of {', '.join(NAMES)}.",
+            help=f"One of {', '.join(NAMES)}, or server-USER.",
             autocompletion=lambda: list(NAMES),
         ),
     ],
@@ -40,8 +40,9 @@ def logs(
     if storage is None:
         raise NotRunningError(f"no facility was ever started in {place.directory}")
     path = log_file(storage.log_dir, name)
-    if name not in NAMES or not path.exists():
-        raise UsageError(f"no log {name!r}: expected one of {', '.join(NAMES)}")
+    known = sorted(p.stem for p in storage.log_dir.glob("*.log"))
+    if name not in known:
+        raise UsageError(f"no log {name!r}: expected one of {', '.join(known)}")
     found = last_lines(path, lines)
     if as_json:
         typer.echo(json.dumps({"name": name, "path": str(path), "lines": found}))

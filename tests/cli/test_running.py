@@ -224,3 +224,19 @@ def test_every_command_has_json():
         if not hasattr(command, "commands"):
             options = {o for p in command.params for o in p.opts}
             assert "--json" in options, name
+
+
+def test_logs_of_ones_own_server_and_of_nobody(tmp_path, monkeypatch, type_command):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    place = Place.of(tmp_path)
+    place.ensure()
+    storage = place.storage("test")
+    storage.ensure()
+    place.remember(storage)
+    (storage.log_dir / "server-anna.log").write_text("ready\n")
+    (storage.state_dir / "secret.log").write_text("hidden\n")
+    assert type_command("-C", str(tmp_path), "logs", "server-anna").out == "ready\n"
+    for name in ("../secret", "server-bob", "/etc/passwd"):
+        done = type_command("-C", str(tmp_path), "logs", name)
+        assert done.code == 2
+        assert "expected one of server-anna" in done.err

@@ -228,3 +228,17 @@ def test_a_user_made_by_an_administrator_of_the_hub_has_no_server(
     asked = SimpleNamespace(runtime=runtime, user=SimpleNamespace(name=name))
     with pytest.raises(spawner.ServerRefusedError, match="not in users of facility"):
         spawner.FacilitySpawner._account(asked)
+
+
+def test_the_one_person_reaches_networks_from_his_notebooks_as_he_does(
+    runtime, monkeypatch
+):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    kept = {
+        multi: spawner.FacilitySpawner(
+            runtime=runtime.model_copy(update={"multi_user": multi})
+        ).env_keep
+        for multi in (False, True)
+    }
+    assert {"HTTPS_PROXY", "PIP_INDEX_URL", "PATH"} <= set(kept[False])
+    assert "HTTPS_PROXY" not in kept[True]
