@@ -57,7 +57,8 @@ type: install-dev ## Static types
 lock: ## Write the lock files again (UPGRADE=1 takes newer versions)
 	@.ci/lock
 
-clean: ## Remove what make and the tools have made, .venv too
+clean: ## Stop the facility and remove what make and the tools have made, .venv too
+	@! test -x $(BIN)/facility || $(BIN)/facility down
 	rm -rf .venv demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
