@@ -158,19 +158,25 @@ class FacilityBackend(DBBackendBase):
         if cluster.worker_start_failure_count >= self.worker_start_failure_limit:
             await super()._check_cluster_scale(cluster)
             return
+        why = None
         for _ in range(cluster.count - len(cluster.active_workers())):
+            why = self._ceilings.would_refuse_one_more(cluster)
+            if why is not None:
+                break
             worker = self.db.create_worker(cluster)
             why = self._ceilings.admit_worker(cluster, worker.name)
-            if why is not None:
+            if why is not None:  # somebody was quicker
                 self.db.update_worker(
                     worker,
                     status=JobStatus.STOPPED,
                     target=JobStatus.STOPPED,
                     stop_time=timestamp(),
                 )
-                self.log.info("Cluster %s waits for a worker: %s", cluster.name, why)
-                return
+                break
             self.queue.put(worker)
+        if why is not None and getattr(cluster, "waits_for", None) != why:
+            self.log.info("Cluster %s waits for a worker: %s", cluster.name, why)
+        cluster.waits_for = why
 
     # -- life ----------------------------------------------------------------------
 
@@ -228,7 +234,9 @@ class FacilityBackend(DBBackendBase):
                 self.log.warning("Sweeping cluster %s", cluster.name, exc_info=True)
 
     async def _look_after(self, cluster: Cluster) -> None:
-        if self._orphaned_for_s(cluster) > self._allowed_alone_s(cluster):
+        timeout_s = self.runtime.spec.gateway.orphan_timeout
+        detached_until = cluster.start_time / 1000 + cluster.config.detached_s
+        if time.time() > detached_until and self._orphaned_for_s(cluster) > timeout_s:
             self.log.info("Cluster %s: its notebook is gone", cluster.name)
             await self.stop_cluster(cluster.name)
         elif cluster.status == JobStatus.RUNNING and cluster.count > len(
@@ -244,10 +252,6 @@ class FacilityBackend(DBBackendBase):
         if getattr(cluster, "orphaned_since", None) is None:
             cluster.orphaned_since = time.monotonic()
         return float(time.monotonic() - cluster.orphaned_since)
-
-    def _allowed_alone_s(self, cluster: Cluster) -> float:
-        timeout_s = self.runtime.spec.gateway.orphan_timeout
-        return float(max(timeout_s, cluster.config.detached_s))
 
     async def _check_timeouts(self) -> None:
         """Blame nobody for silence while we ourselves did not listen.

@@ -42,7 +42,15 @@ class ClusterCeilings:
 
     def would_refuse(self, cluster: Cluster, count: int) -> Refusal | None:
         """Say why the cluster could not have ``count`` workers altogether now."""
-        more = count - self._store.used(cluster=cluster.name).workers
+        return self._would_refuse(
+            cluster, count - self._store.used(cluster=cluster.name).workers
+        )
+
+    def would_refuse_one_more(self, cluster: Cluster) -> Refusal | None:
+        """Say why the cluster could not have another worker now."""
+        return self._would_refuse(cluster, 1)
+
+    def _would_refuse(self, cluster: Cluster, more: int) -> Refusal | None:
         return self._store.would_refuse(
             more,
             cluster.username,

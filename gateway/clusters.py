@@ -14,7 +14,9 @@ from facility.spec.units import format_bytes, parse_bytes, parse_seconds
 class FacilityClusterConfig(ClusterConfig):
     """Configuration of one cluster, kept in the gateway's database."""
 
-    detached_s = Float(0, help="How long the cluster may outlive its notebook.")
+    detached_s = Float(
+        0, help="For so long from its start it may outlive its notebook."
+    )
     prefix = Unicode("", help="Environment that was asked for; empty leaves it open.")
     notebook = Dict(help="What the notebook declared (facility.client.gateway_auth).")
 

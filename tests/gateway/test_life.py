@@ -1,12 +1,14 @@
 """How long clusters live, how they grow, and in which environment they work."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +144,33 @@ def test_a_run_goes_on_when_the_connection_was_lost(
         timer.join()
         computed = len(seen.read_text())
         assert 20 < computed < 40, "not lost, or begun again from the start"
+
+
+def test_who_waits_below_a_ceiling_waits_quietly(start_server, tmp_path) -> None:
+    """No record and no line a second; and the worker comes when there is room."""
+    keys = {"gateway": {"ceilings": {"user": {"workers": 1}}, "adaptive_period": 0.2}}
+    server = start_server(Facility.model_validate(keys))
+    runtime = server.runtime
+    with (
+        Gateway(
+            runtime.gateway_url,
+            proxy_address=runtime.gateway_tls_url,
+            auth=HubAuth(runtime.owner),
+        ) as gateway,
+        gateway.new_cluster() as first,
+        gateway.new_cluster() as second,
+        second.get_client() as client,
+    ):
+        first.scale(1)
+        with first.get_client() as other:
+            other.wait_for_workers(1, timeout=30)
+        second.adapt(minimum=1, maximum=1)
+        time.sleep(4)
+        assert client.nthreads() == {}
+        log = server.log.read_text()
+        assert log.count("waits for a worker: user") == 1
+        with closing(sqlite3.connect(runtime.state_dir / "gateway.sqlite")) as records:
+            query = "select count(*) from workers"
+            assert records.execute(query).fetchone() == (1,)
+        first.scale(0)
+        client.wait_for_workers(1, timeout=30)
