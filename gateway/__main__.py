@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 
 def main(role: str = "server") -> None:

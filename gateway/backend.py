@@ -24,9 +24,9 @@ from traitlets import Instance, default
 
 from facility.broker import LeaseStore
 from facility.environment import describe
-from facility.local.runtime import Runtime
 from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, end, session_members, wait_gone
+from facility.runtime import Runtime
 from gateway import heartbeat, peers
 from gateway.ceilings import ClusterCeilings
 from gateway.clusters import FacilityClusterConfig, options_for

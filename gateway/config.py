@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from traitlets.config import Config
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 CLUSTER_START_TIMEOUT_S = 60
 HEARTBEAT_PERIOD_S = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 
 def executable() -> Path:

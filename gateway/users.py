@@ -6,7 +6,7 @@ import os
 import pwd
 from pathlib import Path
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 from gateway.warm import Identity
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hub_config.quick_imports  # noqa: F401 - must come before jupyterhub
 from facility.errors import UsageError
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 
 def main() -> int:

@@ -10,8 +10,8 @@ from jupyterhub_idle_culler import cull_idle
 from tornado.ioloop import PeriodicCallback
 from traitlets import Float, Instance, Unicode
 
-from facility.local.runtime import Runtime
 from facility.process import end
+from facility.runtime import Runtime
 from hub_config.log_scrubbing import scrub_record
 from hub_config.lost_servers import lost_servers
 

@@ -15,7 +15,7 @@ from traitlets import Unicode
 from traitlets.config import Config
 
 from facility.errors import UsageError
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 from facility.spec import AuthenticatorKind
 from hub_config.loopback import came_from_here
 from hub_config.tokens import redeem

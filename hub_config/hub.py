@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from traitlets.config import Config
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 from hub_config.services import culler_token
 
 

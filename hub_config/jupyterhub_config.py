@@ -1,6 +1,6 @@
 """JupyterHub's configuration: all of it follows from the running facility."""
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 from hub_config import authentication, hub, services, spawner
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub provides it

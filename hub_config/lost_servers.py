@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from facility.local.marked import marked_processes
+from facility.marked import marked_processes
 from facility.process import ProcessIdentity
 
 SERVER_MODULE = "hub_config.singleuser"

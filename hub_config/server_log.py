@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 
 def log_path(runtime: Runtime, user: str) -> Path:

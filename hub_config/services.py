@@ -7,7 +7,7 @@ import hmac
 
 from traitlets.config import Config
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 GATEWAY = "dask-gateway"
 ADMIN = "facility"

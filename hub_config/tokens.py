@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 LIFETIME_S = 600.0
 """How long a link works unless its maker says otherwise."""

@@ -41,7 +41,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def _absence(place: Place) -> str:
     if (storage := place.last_storage()) is not None:
-        from facility.local.marked import marked_processes
+        from facility.marked import marked_processes
 
         if left := marked_processes(storage.id):
             return (

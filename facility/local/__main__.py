@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 
 from facility.local.paths import Place
-from facility.local.runtime import Runtime
 from facility.local.serve import lock_supervision, serve
 from facility.local.table import ProcessSpec, process_table
+from facility.runtime import Runtime
 
 
 def main(

@@ -25,11 +25,11 @@ from facility.client.hub_session import HubSession
 from facility.client.notebook import CellDone, CellError
 from facility.errors import ExitCode, FacilityError, UsageError
 from facility.local.login import login_link
-from facility.local.marked import marked_processes
 from facility.local.paths import Place
-from facility.local.runtime import Runtime
 from facility.local.start import start
 from facility.local.stop import stop
+from facility.marked import marked_processes
+from facility.runtime import Runtime
 from facility.spec import Facility, Storage
 
 SAMPLES = ("zmumu",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from facility.errors import UsageError
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 from facility.spec import AuthenticatorKind
 from hub_config import tokens
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from facility.errors import UsageError
 from facility.local.files import replace_file
-from facility.local.runtime import Ports
+from facility.runtime import Ports
 
 FIRST, LAST = 20000, 31999
 """Where free ports are sought: below the range from which the kernel takes ports for

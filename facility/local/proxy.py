@@ -12,7 +12,7 @@ import ssl
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 from hub_config.front_proxy import FrontProxy
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from facility.errors import FacilityError
 from facility.local.lock import try_lock
 from facility.local.paths import Place
-from facility.local.runtime import Runtime
 from facility.local.supervisor import Supervisor
 from facility.local.table import ProcessSpec, process_table
+from facility.runtime import Runtime
 
 OPEN_FILES = 65536
 """Every browser tab holds connections of the proxy; the usual 1024 are few."""

@@ -21,15 +21,15 @@ from facility.local.core import Phase
 from facility.local.ledger import Ledger
 from facility.local.lock import is_locked, locked
 from facility.local.logs import last_lines, log_file, open_log
-from facility.local.marked import end_marked, marked_processes
 from facility.local.paths import Place, Storage
 from facility.local.people import check_people
 from facility.local.ports import choose_ports, load_ports, save_ports
 from facility.local.preflight import check_machine
-from facility.local.runtime import Runtime
 from facility.local.secrets import ensure_secrets
 from facility.local.serve import lock_supervision, serve
 from facility.local.table import environment_of
+from facility.marked import end_marked, marked_processes
+from facility.runtime import Runtime
 from facility.spec import Facility
 
 TIMEOUT_S = 180.0

@@ -12,8 +12,8 @@ from pathlib import Path
 from facility.errors import FacilityError
 from facility.local.ledger import Ledger
 from facility.local.lock import is_locked, locked
-from facility.local.marked import MarkedProcess, end_marked, marked_processes
 from facility.local.paths import Place, Storage
+from facility.marked import MarkedProcess, end_marked, marked_processes
 from facility.process import send_signal
 
 TIMEOUT_S = 60.0

@@ -15,10 +15,10 @@ from typing import Any, assert_never
 from facility.local import core, readiness
 from facility.local.ledger import Ledger, ProcessEntry
 from facility.local.logs import log_file, open_log, rotate
-from facility.local.marked import end_marked, end_session, marked_processes
-from facility.local.runtime import Runtime
 from facility.local.table import ProcessSpec, environment_of
+from facility.marked import end_marked, end_session, marked_processes
 from facility.process import ProcessIdentity, end, identify, wait_gone
+from facility.runtime import Runtime
 
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL of a supervised process."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facility import __version__
 from facility.local.direct import direct
-from facility.local.runtime import MARK, VARIABLE, Runtime
+from facility.runtime import MARK, VARIABLE, Runtime
 from gateway.proxy import command as gateway_proxy_command
 
 # What a notebook server or a Dask worker has in its environment would be taken for

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from running import DidNotStartError, Running, free_ports, wait_until_answers
 
-from facility.local.runtime import Runtime
+from facility.runtime import Runtime
 
 COMMAND = Path(sys.executable).parent / "facility"
 

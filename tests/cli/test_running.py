@@ -13,7 +13,7 @@ from facility.cli import application
 from facility.cli.running import run
 from facility.local.paths import Place, Storage
 from facility.local.preflight import Machine
-from facility.local.runtime import MARK
+from facility.runtime import MARK
 
 MIB = 2**20
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from facility.client.hub_session import HubSession
-from facility.local.marked import marked_processes
-from facility.local.runtime import Runtime
+from facility.marked import marked_processes
+from facility.runtime import Runtime
 
 COMMAND = Path(sys.executable).parent / "facility"
 

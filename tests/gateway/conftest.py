@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facility.local.runtime import MARK, VARIABLE, Ports, Runtime
+from facility.runtime import MARK, VARIABLE, Ports, Runtime
 from facility.spec import Facility
 
 HUB = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from facility.local.runtime import Ports, Runtime
+from facility.runtime import Ports, Runtime
 from facility.spec import Facility
 from gateway.users import UnknownUserError, base_environment, identity_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facility.local.runtime import Ports, Runtime
+from facility.runtime import Ports, Runtime
 from facility.spec import Facility
 
 SECRETS = (

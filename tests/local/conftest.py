@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from facility.local.ledger import Ledger
-from facility.local.marked import end_marked, marked_processes
 from facility.local.paths import Place
 from facility.local.start import start
 from facility.local.stop import stop
+from facility.marked import end_marked, marked_processes
 from facility.spec import Facility
 
 SUPERVISOR = Path(__file__).with_name("standin_supervisor.py")

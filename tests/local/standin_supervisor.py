@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from facility.local.__main__ import main
-from facility.local.runtime import Runtime
 from facility.local.table import ProcessSpec
+from facility.runtime import Runtime
 
 STANDIN = str(Path(__file__).with_name("standin.py"))
 

@@ -4,7 +4,7 @@ import pytest
 
 from facility.errors import UsageError
 from facility.local.login import entrance, login_link
-from facility.local.runtime import Ports, Runtime
+from facility.runtime import Ports, Runtime
 from facility.spec import Facility
 
 PORTS = Ports(hub=1, hub_api=2, proxy_api=3, gateway=4, gateway_tls=5, gateway_api=6)

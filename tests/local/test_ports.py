@@ -14,7 +14,7 @@ from facility.local.ports import (
     probe,
     save_ports,
 )
-from facility.local.runtime import Ports
+from facility.runtime import Ports
 
 KEPT = Ports(hub=1, hub_api=2, proxy_api=3, gateway=4, gateway_tls=5, gateway_api=6)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from facility.local.marked import end_session
+from facility.marked import end_session
 from facility.process import ProcessIdentity, identify, session_members
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from facility.local.marked import marked_processes
+from facility.marked import marked_processes
 from facility.samples.dimuon import DimuonParameters, generate
 
 VICTIMS = (

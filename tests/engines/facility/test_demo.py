@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from facility.columnar import load
-from facility.local.marked import marked_processes
 from facility.local.paths import Place
+from facility.marked import marked_processes
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from facility.local.ledger import Ledger
-from facility.local.marked import marked_processes
 from facility.local.paths import Place
+from facility.marked import marked_processes
 from facility.process import identify
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]

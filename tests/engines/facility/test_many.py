@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from dask_gateway import Gateway, GatewayClusterError, JupyterHubAuth
 
-from facility.local.marked import marked_processes
+from facility.marked import marked_processes
 
 PEOPLE = 20
 PREFIX = "aftest"

@@ -11,11 +11,11 @@ import pytest
 
 from facility.client.hub_session import HubSession
 from facility.local.login import login_link
-from facility.local.marked import marked_processes
 from facility.local.paths import Place
 from facility.local.report import make_report
 from facility.local.start import start
 from facility.local.stop import stop
+from facility.marked import marked_processes
 from facility.process import identify, wait_gone
 from facility.spec import Facility
 

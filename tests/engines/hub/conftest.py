@@ -20,9 +20,9 @@ import httpx
 import psutil
 import pytest
 
-from facility.local.marked import end_marked
-from facility.local.runtime import Ports, Runtime
 from facility.local.secrets import ensure_secrets
+from facility.marked import end_marked
+from facility.runtime import Ports, Runtime
 from facility.spec import Facility
 from hub_config.tokens import login_url, mint
 

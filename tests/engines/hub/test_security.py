@@ -13,7 +13,7 @@ import pytest
 from dask_gateway_server.tls import new_keypair
 
 from facility.client.hub_session import HubSession
-from facility.local.marked import marked_processes
+from facility.marked import marked_processes
 
 pytestmark = pytest.mark.engines
 

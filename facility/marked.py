@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from facility.local.runtime import MARK
 from facility.process import ProcessIdentity, end, identify, leads_another
+from facility.runtime import MARK
 
 
 @dataclass(frozen=True, slots=True)
