@@ -244,9 +244,16 @@ class FacilityBackend(DBBackendBase):
         ):
             self.queue.put(cluster)
 
+    def _notebook_of(self, cluster: Cluster) -> Notebook:
+        """What the notebook declared; parsed once, for the sweep asks every second."""
+        if getattr(cluster, "notebook", None) is None:
+            cluster.notebook = Notebook.parse(cluster.config.notebook)
+        notebook: Notebook = cluster.notebook
+        return notebook
+
     def _orphaned_for_s(self, cluster: Cluster) -> float:
         """For how long its notebook has been gone, as far as we have seen."""
-        if not Notebook.parse(cluster.config.notebook).is_gone():
+        if not self._notebook_of(cluster).is_gone():
             cluster.orphaned_since = None
             return 0
         if getattr(cluster, "orphaned_since", None) is None:
@@ -288,8 +295,7 @@ class FacilityBackend(DBBackendBase):
         }
 
     async def do_start_cluster(self, cluster: Cluster) -> AsyncIterator[dict[str, Any]]:
-        notebook = Notebook.parse(cluster.config.notebook)
-        known = notebook.environment
+        known = self._notebook_of(cluster).environment
         self._workdir(cluster).create(
             certificate=cluster.tls_cert,
             key=cluster.tls_key,

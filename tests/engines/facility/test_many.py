@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 import pwd
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.request import urlopen
 
 import pytest
@@ -110,3 +112,9 @@ async def test_twenty_people_with_two_workers_each(
         60,
         "no process is left over",
     )
+    leases = facility.runtime.state_dir / "broker.sqlite"
+    with closing(sqlite3.connect(leases)) as connection:
+        count = "select count(*) from leases"
+        eventually(
+            lambda: connection.execute(count).fetchone() == (0,), 20, "leases end"
+        )
