@@ -8,9 +8,11 @@ a caller that was killed may simply do it again.
 
 from __future__ import annotations
 
+import fcntl
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +52,17 @@ def _own_transactions(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
     # lock before we count, so it shall not begin any: _begin does.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
     cursor.close()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    # SQLite does not wait, whatever its timeout, for the lock that the change to a
+    # write-ahead log needs: two processes that make the file at once take turns here.
+    with path.with_name(f"{path.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -72,7 +82,10 @@ class LeaseStore:
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _own_transactions)
         sa.event.listen(self._engine, "begin", _begin)
-        upgrade(self._engine)
+        with _alone(path):
+            with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")  # the file remembers it
+            upgrade(self._engine)
 
     def close(self) -> None:
         """Close every connection."""
