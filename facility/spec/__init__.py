@@ -13,13 +13,12 @@ from facility.spec.models import (
     OAuth,
     Profile,
     Resources,
-    Site,
-    SiteKind,
     Slice,
     Storage,
     Users,
 )
 from facility.spec.schema import schema
+from facility.spec.sites import DialIn, Offload, Site, SiteKey, SiteKind
 from facility.spec.writing import dumps
 
 __all__ = [
@@ -27,15 +26,18 @@ __all__ = [
     "AuthenticatorKind",
     "Ceiling",
     "Ceilings",
+    "DialIn",
     "Facility",
     "Gateway",
     "Group",
     "Hub",
     "OAuth",
+    "Offload",
     "Problem",
     "Profile",
     "Resources",
     "Site",
+    "SiteKey",
     "SiteKind",
     "Slice",
     "SpecError",

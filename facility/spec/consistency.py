@@ -10,9 +10,13 @@ from facility.spec.units import write_bytes
 
 if TYPE_CHECKING:  # the models use this module
     from facility.spec.models import Facility, Hub, Profile, Resources
+    from facility.spec.sites import Site
 
 Location = tuple[str | int, ...]
 """Keys and indexes from a model down to a value."""
+
+HERE = "here"
+"""Name of the site that is this machine; it is there without being declared."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -90,6 +94,27 @@ def contradictions_of_facility(facility: Facility) -> Iterator[Contradiction]:
                 )
         limit = facility.gateway.ceilings.worker
         yield from _above_ceiling((*where, "worker"), profile, limit)
+
+
+def contradictions_of_site(site: Site) -> Iterator[Contradiction]:
+    """Yield what does not fit together in one of ``sites``."""
+    if site.host is not None and site.keys:
+        yield Contradiction(
+            ("keys",),
+            "keys are for a site that dials in; expected none with host "
+            f"{site.host!r}, got {len(site.keys)}",
+        )
+    if site.name == HERE and site.is_remote:
+        yield Contradiction(
+            ("name",),
+            f"{HERE!r} is this machine; expected another name with host or keys, "
+            f"got {site.name!r}",
+        )
+    for key in ("user", "port", "identity", "known_hosts"):
+        if site.host is None and getattr(site, key) is not None:
+            yield Contradiction(
+                (key,), "is for a site reached by SSH; expected host too, got none"
+            )
 
 
 def _duplicates(section: str, names: list[str]) -> Iterator[Contradiction]:

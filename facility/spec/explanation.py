@@ -11,18 +11,29 @@ from pydantic_core import ErrorDetails
 from facility.spec.consistency import InconsistentError, Location
 from facility.spec.diagnostics import Problem, nearest, shown
 from facility.spec.document import Document
-from facility.spec.models import (
-    ADDRESS_PATTERN,
-    NAME_PATTERN,
-    USER_NAME_PATTERN,
-    Facility,
+from facility.spec.model import ADDRESS_PATTERN, NAME_PATTERN, USER_NAME_PATTERN
+from facility.spec.models import Facility
+from facility.spec.sites import (
+    FOLDER_PATTERN,
+    HOME_PATH_PATTERN,
+    HOST_PATTERN,
+    PUBLIC_KEY_PATTERN,
+    RESOURCE_PATTERN,
+    STORE_PATTERN,
 )
 
 _PATTERNS = {
     ADDRESS_PATTERN: "an address such as 127.0.0.1",
     NAME_PATTERN: "lower-case letters, digits, dots and dashes (at most 63)",
     USER_NAME_PATTERN: "a login name (lower-case letters, digits, '_', '.', '-')",
+    HOST_PATTERN: "a host name or an address",
+    PUBLIC_KEY_PATTERN: "a public key such as 'ssh-ed25519 AAAA...'",
+    RESOURCE_PATTERN: "a slice such as 1g.5gb",
+    STORE_PATTERN: "a registry such as https://registry.example.org/group/snapshots",
+    HOME_PATH_PATTERN: "an absolute path, or one that begins with ~/",
+    FOLDER_PATTERN: "a folder below the home directory such as jobs",
 }
+_DATE = "a date such as 2026-12-31"
 _KINDS = {
     "string_type": "text",
     "path_type": "a path",
@@ -33,6 +44,10 @@ _KINDS = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "model_type": "a mapping",

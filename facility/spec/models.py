@@ -5,43 +5,25 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from facility.spec.consistency import (
     contradictions_of_facility,
     contradictions_of_hub,
     refuse,
 )
+from facility.spec.model import (
+    ADDRESS_PATTERN,
+    GIB,
+    Count,
+    Model,
+    Name,
+    PositiveCount,
+    UserName,
+)
 from facility.spec.paths import FilePath
+from facility.spec.sites import Offload, Site
 from facility.spec.units import ByteSize, Seconds
-
-GIB = 2**30
-NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-"""A label: lower-case letters, digits, dots and dashes, at most 63 characters."""
-
-USER_NAME_PATTERN = r"^[a-z_][a-z0-9_.-]{0,31}$"
-UserName = Annotated[str, Field(pattern=USER_NAME_PATTERN)]
-"""A login name as Linux accepts it."""
-
-ADDRESS_PATTERN = r"^[A-Za-z0-9.:-]{1,253}$"
-
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
-"""How many there may be."""
-
-PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
-"""How many there are."""
-
-
-class Model(BaseModel):
-    """Base of every model: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        validate_default=True,
-    )
 
 
 class Resources(Model):
@@ -205,26 +187,6 @@ class Gateway(Model):
     """Refuse workers whose environment is not the notebook's."""
 
 
-class SiteKind(StrEnum):
-    """How jobs run at a site."""
-
-    PROCESS = "process"
-    SLURM = "slurm"
-
-
-class Site(Model):
-    """A place beyond this machine where jobs can run."""
-
-    name: Name
-    """How people name it."""
-    kind: SiteKind = SiteKind.PROCESS
-    """``process`` or ``slurm``."""
-    host: str | None = None
-    """Login node reached by SSH; none means this machine."""
-    description: str = ""
-    """One sentence for people who choose."""
-
-
 class Storage(Model):
     """Where things are kept. Empty means the XDG directory of the purpose."""
 
@@ -247,7 +209,7 @@ class Facility(Model):
     """What people call it."""
     users: Users = Users()
     """Who may log in."""
-    groups: dict[Name, Group] = {}
+    groups: dict[Name, Group] = {}  # noqa: RUF012 - pydantic copies it
     """Groups by name."""
     slices: tuple[Slice, ...] = ()
     """Shares of GPUs, real or virtual."""
@@ -260,7 +222,9 @@ class Facility(Model):
     gateway: Gateway = Gateway()
     """dask-gateway."""
     sites: tuple[Site, ...] = ()
-    """Places beyond this machine."""
+    """Where else jobs can run; this machine is the site ``here`` in any case."""
+    offload: Offload = Offload()
+    """What leaves this machine, and what comes back."""
     storage: Storage = Storage()
     """Where things are kept."""
 

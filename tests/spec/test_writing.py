@@ -16,9 +16,11 @@ from facility.spec import (
     Group,
     Hub,
     OAuth,
+    Offload,
     Profile,
     Resources,
     Site,
+    SiteKey,
     SiteKind,
     Slice,
     Storage,
@@ -63,6 +65,13 @@ HUBS = st.builds(
     tls_key=PATHS.map(Path),
     idle_timeout=DURATIONS,
     start_timeout=DURATIONS,
+)
+
+KEYS = st.builds(
+    SiteKey,
+    key=st.just("ssh-ed25519 AAAAC3Nz anna@work"),
+    person=st.none() | LOGINS,
+    expires=st.none() | st.dates(),
 )
 
 
@@ -123,12 +132,20 @@ def facilities(draw: st.DrawFn) -> Facility:
         sites=tuple(
             draw(
                 st.lists(
-                    st.builds(Site, name=NAMES, kind=st.sampled_from(SiteKind)),
+                    st.builds(
+                        Site,
+                        name=NAMES.filter(lambda name: name != "here"),
+                        kind=st.sampled_from(SiteKind),
+                        keys=st.lists(KEYS, max_size=2).map(tuple),
+                        partition=st.none() | LINES,
+                        slices=st.dictionaries(st.just("1g.5gb"), LINES),
+                    ),
                     max_size=2,
                     unique_by=lambda s: s.name,
                 )
             )
         ),
+        offload=draw(st.builds(Offload, retention=DURATIONS)),
         storage=draw(st.builds(Storage, state=OPTIONAL_PATHS, log_size=SIZES)),
     )
 
