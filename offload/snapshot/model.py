@@ -1,0 +1,125 @@
+"""What a snapshot is, and what is asked to be frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from offload.snapshot.base import Base
+from offload.snapshot.errors import DamagedError
+
+CODE = "code"
+ENVIRONMENT = "env"
+INTERPRETER = "interpreter"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes in a store, named by what they are."""
+
+    digest: str
+    """``sha256:`` and 64 hex digits."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One tree of a snapshot."""
+
+    role: str
+    """``code``, ``env``, ``interpreter``, ``inputs/0``, ``local/0``...: where it lies
+    in the image."""
+    mount: str
+    """Absolute path it had, and has again in the job."""
+    tree: str
+    """Digest of its tree manifest."""
+    files: int
+    size: int
+    """Bytes of its files."""
+    layers: tuple[str, ...]
+    """Digests of the image's layers that make it, the lowest first."""
+    is_file: bool = False
+    """Whether it is one single file, mounted at ``mount`` itself."""
+
+    @property
+    def path_in_image(self) -> str:
+        """What of the image is to be mounted at ``mount``."""
+        name = self.mount.rpartition("/")[2]
+        return f"{self.role}/{name}" if self.is_file else self.role
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A frozen working folder with its environment and inputs."""
+
+    id: str
+    """The identity: the same for the same trees, however they are transported."""
+    image: str
+    """Digest of the OCI image manifest that carries it in a store."""
+    parts: tuple[Part, ...]
+    base: Base
+    environment: str | None
+    """Digest of the environment (``facility.environment``), if it could be told."""
+    created: str
+    """When it was frozen, ISO 8601 in UTC."""
+    warnings: tuple[str, ...] = ()
+    """One line each: what was left out, and what may surprise."""
+
+    def part(self, role: str) -> Part | None:
+        """Return the part of that role."""
+        return next((part for part in self.parts if part.role == role), None)
+
+    def to_json(self) -> str:
+        """Return it as a JSON object, for :meth:`from_json`."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Snapshot:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DamagedError: it is something else.
+        """
+        try:
+            data = json.loads(text)
+            parts = tuple(
+                Part(**{**part, "layers": tuple(part["layers"])})
+                for part in data.pop("parts")
+            )
+            base = Base.from_json(data.pop("base"))
+            warnings = tuple(data.pop("warnings"))
+            return cls(parts=parts, base=base, warnings=warnings, **data)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DamagedError(f"not the record of a snapshot: {error}") from None
+
+    def carried_by(self, image: str) -> Snapshot:
+        """Return the same snapshot as another image carries it."""
+        return replace(self, image=image)
+
+
+def identity(parts: Iterable[Part], base: Base) -> str:
+    """Return the identity of parts on a base: SHA-256 of roles and tree digests.
+
+    Of the base only the version of Python counts: the rest is checked against sites.
+    """
+    lines = sorted(f"{part.role}\0{part.tree}\0" for part in parts)
+    text = f"analysis-facility snapshot 1\0{base.python_version or ''}\0"
+    return f"sha256:{hashlib.sha256((text + ''.join(lines)).encode()).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to freeze."""
+
+    root: Path
+    """Working folder: its code root is what counts as code. Absolute."""
+    prefix: Path | None = None
+    """``sys.prefix`` of the environment to take along; None takes none."""
+    inputs: tuple[Path, ...] = ()
+    """Files and folders taken whole. Absolute."""
+    allow: tuple[str, ...] = ()
+    """Paths and globs of files that may hold what looks like secrets."""
