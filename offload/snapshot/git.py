@@ -80,6 +80,15 @@ def read_repository(folder: Path) -> Repository:
     )
 
 
+def is_ignored(folder: Path, path: Path) -> bool:
+    """Tell whether git leaves a path out of the work tree that a folder lies in."""
+    try:
+        relative = os.fsencode(path.relative_to(folder))
+        return is_installed() and bool(_ignored(folder, [relative]))
+    except _RefusedError:  # no work tree
+        return False
+
+
 class _RefusedError(Exception):
     """Git did not answer."""
 

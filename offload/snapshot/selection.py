@@ -70,8 +70,8 @@ def code_root(folder: Path, home: Path) -> Path:
         raise SelectionError(f"{folder}: expected a folder to work in, got none")
     top = git.top_level(folder)
     # A home kept in git, for its dot files, makes not everything in it one project.
-    root = folder if top is None or _is_far_too_much(top, home) else top
-    if _is_far_too_much(root, home):
+    root = folder if top is None or is_far_too_much(top, home) else top
+    if is_far_too_much(root, home):
         raise SelectionError(
             f"{root}: a job takes its working folder along, and this is "
             f"{'the whole machine' if root == Path('/') else 'your home folder'}; "
@@ -129,7 +129,7 @@ class _Walk:
 
     def run(self) -> None:
         top = git.top_level(self.root)
-        inside = top is not None and not _is_far_too_much(top, Path.home())
+        inside = top is not None and not is_far_too_much(top, Path.home())
         scope = _Scope(b"", git.read_repository(self.root) if inside else None)
         pending = [(b"", scope)]
         while pending:
@@ -259,5 +259,6 @@ def _parents(path: bytes) -> Iterator[bytes]:
         parent = parent.rpartition(b"/")[0]
 
 
-def _is_far_too_much(folder: Path, home: Path) -> bool:
+def is_far_too_much(folder: Path, home: Path) -> bool:
+    """Tell whether a folder is the person's home or the whole machine."""
     return folder == Path("/") or (home.exists() and folder.samefile(home))
