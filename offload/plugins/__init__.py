@@ -1,0 +1,1 @@
+"""The site side: takes pods as interLink sends them and runs each exactly once."""

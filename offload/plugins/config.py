@@ -1,0 +1,189 @@
+"""``site.yaml``: what a site's administrator tells the plugin. All of it has defaults."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.alias_generators import to_snake
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from facility.spec.diagnostics import key_path, nearest
+from facility.spec.units import ByteSize, Seconds
+from offload.plugins.errors import ConfigError
+
+DAY_S = 86400.0
+_LARGEST_BYTES = 256 * 1024
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExecutorKind(StrEnum):
+    """What runs pods."""
+
+    PROCESS = "process"
+    SLURM = "slurm"
+
+
+class RuntimeKind(StrEnum):
+    """How containers are made; ``auto`` takes the first that works."""
+
+    AUTO = "auto"
+    APPTAINER = "apptainer"
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+class SlurmConfig(_Section):
+    """How Slurm is asked."""
+
+    partition: str | None = None
+    """Partition for jobs that name none."""
+    flags: tuple[str, ...] = ()
+    """Further flags of ``sbatch`` for each job, such as ``--account=physics``."""
+    commands: Path | None = None
+    """Folder of ``sbatch`` and others; ``PATH`` if empty."""
+    tick: Seconds = 5.0
+    """How often the queue is asked, once for all jobs."""
+    timeout: Seconds = 60.0
+    """How long one call of a client may take."""
+    time_margin: Seconds = 120.0
+    """Added to a pod's deadline for its Slurm job: to put files in place and to pack."""
+    requeue: bool = True
+    """Whether Slurm may put a job back into its queue (preemption, node failure)."""
+
+
+class ProcessConfig(_Section):
+    """How much of this machine pods may use; what does not fit waits."""
+
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    """All of them if empty."""
+    memory: ByteSize | None = None
+    """All of it if empty."""
+    devices: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - pydantic copies it
+    """Slices by name, each with the devices for ``CUDA_VISIBLE_DEVICES``."""
+
+
+class LimitsConfig(_Section):
+    """What the plugin never exceeds; what is empty is asked of the scheduler."""
+
+    max_array_size: Annotated[int, Field(ge=1)] | None = None
+    """Slurm's ``MaxArraySize``."""
+    max_submit_jobs: Annotated[int, Field(ge=1)] | None = None
+    """Jobs in the queue at once; found out by trying if empty."""
+    cpus: Annotated[int, Field(ge=1)] | None = None
+    """CPUs of one pod."""
+    memory: ByteSize | None = None
+    """Memory of one pod."""
+    time: Seconds | None = None
+    """Deadline of one pod; pods that ask for more are refused."""
+
+
+class RetentionConfig(_Section):
+    """How long things outlive their pod."""
+
+    logs: Seconds = 30 * DAY_S
+    """Logs and the record, after the pod's end."""
+    outputs: Seconds = 30 * DAY_S
+    """Outputs that nobody has fetched; those that are safe at home go at once."""
+
+
+class PluginConfig(_Section):
+    """A site, as its plugin sees it."""
+
+    site: str = "here"
+    """Name, for messages."""
+    executor: ExecutorKind = ExecutorKind.PROCESS
+    work: Path = Field(default_factory=lambda: _default_work())
+    """Folder for what jobs need and leave; on a cluster, shared with its nodes."""
+    socket: Path | None = None
+    """Where the plugin listens, mode 0600; ``plugin.sock`` in ``work`` if empty."""
+    python: Path | None = None
+    """Python of the compute nodes, with this package; the plugin's own if empty."""
+    runtime: RuntimeKind = RuntimeKind.AUTO
+    binds: tuple[str, ...] = ()
+    """Folders of the site that pods see, read-only, such as ``/cvmfs``."""
+    scratch: str = ""
+    """Disk of a compute node for ``/tmp`` of pods; its ``TMPDIR`` if empty."""
+    slices: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
+    """Slices (``1g.5gb`` or ``nvidia.com/...``), each with its Slurm gres."""
+    slurm: SlurmConfig = SlurmConfig()
+    process: ProcessConfig = ProcessConfig()
+    limits: LimitsConfig = LimitsConfig()
+    retention: RetentionConfig = RetentionConfig()
+
+    @field_validator("work", "socket", "python")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        path = path.expanduser()
+        if not path.is_absolute():
+            raise ValueError(f"expected an absolute path, got '{path}'")
+        return path
+
+    @property
+    def socket_path(self) -> Path:
+        return self.socket or self.work / "plugin.sock"
+
+
+def _default_work() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    return Path(base) / "analysis-facility/site"
+
+
+def load_config(path: Path) -> PluginConfig:
+    """Read ``site.yaml``.
+
+    Raises:
+        ConfigError: all that is wrong with it, one line each.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(f"{path}: expected a readable file, got: {why}") from None
+    if len(text) > _LARGEST_BYTES:
+        raise ConfigError(f"{path}: expected at most {_LARGEST_BYTES} bytes, got more")
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{path}: expected YAML, got an error: {why}") from None
+    try:
+        return PluginConfig.model_validate(document if document is not None else {})
+    except ValidationError as error:
+        lines = (f"{path}: {line}" for line in _explain(error))
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        location = tuple(problem["loc"])
+        where = key_path(location)
+        if problem["type"] == "extra_forbidden":
+            hint = nearest(to_snake(str(location[-1])), _keys(location[:-1]))
+            lines.append(f"{where}: unknown key{hint}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {message}" if where else message)
+    return lines
+
+
+def _keys(location: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = PluginConfig
+    for part in location:
+        field = model.model_fields.get(str(part))
+        kind = field.annotation if field else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        model = kind
+    return list(model.model_fields)
