@@ -1,0 +1,353 @@
+"""A pod from its claim to the end of its last container.
+
+Level-triggered: each step looks at the files and does what they lack, so the wrapper
+that comes after a killed one needs no other way in.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from offload.plugins.node import downward, variables
+from offload.plugins.node.claim import Claim, read_claim
+from offload.plugins.node.copying import remove_tree
+from offload.plugins.node.events import Events
+from offload.plugins.node.expansion import expand
+from offload.plugins.node.folder import NodeError, PodError, PodFolder
+from offload.plugins.node.identity import NodeProcess
+from offload.plugins.node.layout import (
+    Layout,
+    mount_points,
+    plan_layout,
+    save_working_folder,
+)
+from offload.plugins.node.parallel import across_tasks
+from offload.plugins.node.pod import Container, Pod
+from offload.plugins.node.runs import Run, current_run, keep_previous_log
+from offload.plugins.node.runtimes import Launch, Runtime, choose
+from offload.plugins.node.runtimes.launch import Process
+from offload.plugins.node.settings import NodeSettings
+from offload.plugins.node.status import Ended, running, waiting, write_status
+from offload.plugins.node.stopping import (
+    Situation,
+    Stop,
+    grace,
+    must_restart,
+    restart_delay,
+    why_stop,
+)
+from offload.plugins.node.volumes import Volumes, ensure_volumes
+
+_LOOK_S = 1.0
+"""How often the files are looked at that no signal tells of."""
+_START_S = 0.02
+"""How often, while a shim starts."""
+_SHIMS = 3
+"""So many shims may end before they have started a container."""
+
+
+class SupersededError(NodeError):
+    """Another attempt of the same job has the pod: this one ends without a trace."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What this wrapper knows of one container besides its files."""
+
+    run: Run
+    shims: int = 0
+    shim_pid: int = 0
+    is_running: bool = False
+    restart_at: float | None = None
+    last: Ended | None = None
+
+
+class Lifecycle:
+    """Runs the containers of a pod that was claimed."""
+
+    def __init__(
+        self, folder: PodFolder, pod: Pod, claim: Claim, settings: NodeSettings
+    ) -> None:
+        self._folder = folder
+        self._pod = pod
+        self._claim = claim
+        self._settings = settings
+        self._events = Events()
+        self._environment = dict(os.environ)
+        self._node = downward.Node.this(self._environment)
+        end = self._environment.get("SLURM_JOB_END_TIME", "")
+        self._allocation_end = float(end) if end.isdigit() else None
+        self.stop: Stop | None = None
+        self.ended: dict[str, Ended] = {}
+        self.runtime_name = ""
+        self._kill_at: float | None = None
+
+    def run(self) -> None:
+        """Bring every container to its end, or to the pod's.
+
+        Raises:
+            PodError: the pod cannot run here.
+            SupersededError: it is another attempt's by now.
+        """
+        self._begin_attempt()
+        runtime = choose(self._settings.runtime, self._settings.binds)
+        self.runtime_name = runtime.name
+        volumes = ensure_volumes(self._pod, self._folder, self._node)
+        (self._folder.path / "home").mkdir(exist_ok=True)
+        for container in self._pod.init:
+            ended = self._drive([container], runtime, volumes, is_init=True)
+            if self.stop is not None or ended[container.name].code != 0:
+                return
+        self._drive(self._pod.main, runtime, volumes, is_init=False)
+
+    def clean_up(self) -> None:
+        """Remove what nobody needs after the end: ``/tmp``, and marks of mounts."""
+        remove_tree(self._scratch)
+        for container in self._pod.containers:
+            for path in self._folder.run(self._claim.attempt).glob(
+                f"{container.name}.*/task.json"
+            ):
+                path.unlink()  # it holds the values of secrets
+
+    @property
+    def _scratch(self) -> Path:
+        return self._settings.scratch_folder(self._folder.path.name, self._environment)
+
+    def _begin_attempt(self) -> None:
+        place = self._folder.run(self._claim.attempt)
+        if place.exists():
+            return
+        message = "its files are being put in place"
+        for container in self._pod.containers:
+            keep_previous_log(self._folder, container)
+            is_main = container in self._pod.main and self._pod.init
+            write_status(
+                self._folder,
+                container,
+                waiting("PodInitializing", "it waits for init containers")
+                if is_main
+                else waiting("ContainerCreating", message),
+            )
+        place.mkdir(parents=True)
+
+    def _drive(
+        self,
+        containers: Sequence[Container],
+        runtime: Runtime,
+        volumes: Volumes,
+        *,
+        is_init: bool,
+    ) -> Mapping[str, Ended]:
+        """Run containers at the same time until all have ended for good."""
+        attempt = self._claim.attempt
+        active = [_Progress(current_run(self._folder, attempt, c)) for c in containers]
+        layouts = {p.run.container.name: self._layout(p.run, volumes) for p in active}
+        save_working_folder(self._folder, self._pod, volumes, layouts)
+        while active:
+            self._check_claim()
+            self._decide_stop(active)
+            active = [
+                progress
+                for progress in active
+                if not self._advance(progress, runtime, volumes, is_init=is_init)
+            ]
+            if active:
+                self._wait(active)
+        return self.ended
+
+    def _advance(
+        self, progress: _Progress, runtime: Runtime, volumes: Volumes, *, is_init: bool
+    ) -> bool:
+        """Do the next thing for a container; return whether it has ended for good."""
+        run, now = progress.run, time.time()
+        container = run.container
+        if not run.is_started:
+            if self.stop is not None and not progress.shim_pid:
+                self._note_never_started(run, self.stop, now)
+                return True
+            if progress.restart_at is None or now >= progress.restart_at:
+                self._ensure_shim(progress, runtime, volumes)
+            return False
+        ended = run.ended(now, self.stop.reason if self.stop else None)
+        if ended is None:
+            if not progress.is_running:
+                progress.is_running = True
+                self._write(progress, running(run.began()))
+            return False
+        again = must_restart(self._pod.restart_policy, ended.code, is_init=is_init)
+        if again and self.stop is None and ended.reason != "ContainerCannotRun":
+            self._prepare_restart(progress, ended, now)
+            return False
+        self.ended[container.name] = ended
+        self._write(progress, ended.to_state())
+        return True
+
+    def _ensure_shim(
+        self, progress: _Progress, runtime: Runtime, volumes: Volumes
+    ) -> None:
+        if progress.shim_pid:
+            if not _has_ended(progress.shim_pid):
+                return
+            if progress.run.is_started:
+                return
+            if progress.shims >= _SHIMS:
+                raise PodError(
+                    f"container {progress.run.container.name}: what is to watch it ends "
+                    "before it has started it; the job's own output says why"
+                )
+        run = progress.run
+        if run.number and progress.shims == 0 and not run.path.exists():
+            keep_previous_log(self._folder, run.container)
+        progress.shims += 1
+        progress.shim_pid = run.start(self._launch(run, runtime, volumes))
+
+    def _prepare_restart(self, progress: _Progress, ended: Ended, now: float) -> None:
+        run = progress.run
+        delay = restart_delay(run.number, self._settings.restart_delay_s)
+        after = max(ended.finished, now - delay) + delay
+        progress.run = Run(run.folder, run.attempt, run.container, run.number + 1)
+        progress.shims = progress.shim_pid = 0
+        progress.is_running = False
+        progress.restart_at = after
+        progress.last = ended
+        message = f"it ended with {ended.code} and starts again after {delay:g} s"
+        self._write(progress, waiting("CrashLoopBackOff", message))
+
+    def _note_never_started(self, run: Run, stop: Stop, now: float) -> None:
+        ended = Ended(128 + 15, 0, stop.reason, "it had not started", now, now)
+        self.ended[run.container.name] = ended
+        write_status(self._folder, run.container, ended.to_state())
+
+    def _write(self, progress: _Progress, state: dict[str, object]) -> None:
+        write_status(
+            self._folder,
+            progress.run.container,
+            state,
+            last=progress.last.to_state() if progress.last else None,
+            restarts=progress.run.number,
+        )
+
+    def _check_claim(self) -> None:
+        current = read_claim(self._folder)
+        if current is not None and not current.is_same(self._claim):
+            for container in self._pod.containers:
+                run = current_run(self._folder, self._claim.attempt, container)
+                if run.is_started:
+                    run.kill()
+            raise SupersededError(
+                f"pod {self._folder.path.name}: {current.allocation}, attempt "
+                f"{current.attempt}, has it now"
+            )
+
+    def _decide_stop(self, active: Sequence[_Progress]) -> None:
+        now = time.time()
+        if self.stop is None:
+            number = self._events.stop_signal
+            self.stop = why_stop(
+                Situation(
+                    now=now,
+                    began=self._claim.began,
+                    deadline_s=self._pod.deadline_s,
+                    is_cancelled=self._folder.cancelled.exists(),
+                    signal_name=None if number is None else number.name,
+                    allocation_end=self._allocation_end,
+                )
+            )
+            if self.stop is None:
+                return
+            self._kill_at = now + grace(
+                self._pod.grace_s,
+                now=now,
+                allocation_end=self._allocation_end,
+                kill_wait_s=self._settings.kill_wait_s,
+            )
+            for progress in active:
+                progress.run.ask_to_end()
+        elif self._kill_at is not None and now >= self._kill_at:
+            for progress in active:
+                progress.run.kill()
+
+    def _wait(self, active: Sequence[_Progress]) -> None:
+        now = time.time()
+        timeout = _LOOK_S
+        watchers: list[NodeProcess] = []
+        for progress in active:
+            watcher = progress.run.shim()
+            if watcher is not None:
+                watchers.append(watcher)
+            if progress.shim_pid and not progress.is_running:
+                timeout = min(timeout, _START_S)
+            if progress.restart_at is not None and progress.restart_at > now:
+                timeout = min(timeout, progress.restart_at - now)
+        if self._pod.deadline_s is not None and self.stop is None:
+            timeout = min(timeout, self._claim.began + self._pod.deadline_s - now)
+        if self._kill_at is not None:
+            timeout = min(timeout, max(_START_S, self._kill_at - now))
+        self._events.wait(timeout, watchers)
+
+    def _layout(self, run: Run, volumes: Volumes) -> Layout:
+        home = next(
+            (v.get("value", "") for v in run.container.env if v["name"] == "HOME"), ""
+        )
+        return plan_layout(
+            run.container,
+            self._folder,
+            volumes,
+            home=home,
+            scratch=self._scratch,
+            termination_log=run.termination_log,
+        )
+
+    def _launch(self, run: Run, runtime: Runtime, volumes: Volumes) -> Launch:
+        container = run.container
+        layout = self._layout(run, volumes)
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.termination_log.touch()
+        said = {
+            "PATH": variables.DEFAULT_PATH,
+            "HOME": layout.home,
+            **variables.of_job(self._pod),
+            **variables.of_scheduler(self._environment),
+            **variables.of_pod(self._pod, container, self._node),
+        }
+        if any(p.target == "/run/credentials" for p in layout.places):
+            said.setdefault("CREDENTIALS_DIRECTORY", "/run/credentials")
+        argv = tuple(
+            expand(word, said) for word in (*container.command, *container.arguments)
+        )
+        if not argv:
+            raise PodError(f"container {container.name}: it has no command")
+        cwd = container.working_dir or layout.home
+        if runtime.name != "none":
+            make_mount_points(layout)
+        launch = runtime.launch(container, layout, Process(argv, said, cwd))
+        tasks = self._pod.tasks
+        if tasks is not None and container in self._pod.main:
+            return across_tasks(launch, *tasks, run.path, self._environment)
+        for folder in launch.folders:
+            Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        return launch
+
+
+def make_mount_points(layout: Layout) -> None:
+    """Make the places that are mounted on, in the pod's own folders."""
+    for point, place in mount_points(layout):
+        if point.exists():
+            continue
+        if place.source.is_dir():
+            point.mkdir(parents=True)
+        else:
+            point.parent.mkdir(parents=True, exist_ok=True)
+            point.touch()
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        done, _ = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return done != 0

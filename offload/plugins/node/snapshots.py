@@ -1,0 +1,70 @@
+"""Where the parts of a snapshot lie on this site: read-only trees per role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from offload.plugins.node.folder import PodError, read_json
+
+_REFERENCE = "@sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTrees:
+    """The trees of one snapshot, by role (``code``, ``env``, ``inputs/0`` ...)."""
+
+    image: str
+    trees: Mapping[str, Path]
+
+    def place(self, sub_path: str) -> Path:
+        """Return what a mount of the snapshot with this ``subPath`` shows.
+
+        Raises:
+            PodError: the snapshot has no such part.
+        """
+        for role in sorted(self.trees, key=len, reverse=True):
+            if sub_path == role:
+                return self.trees[role]
+            if sub_path.startswith(f"{role}/"):
+                return self.trees[role] / sub_path[len(role) + 1 :]
+        raise PodError(
+            f"subPath {sub_path!r}: expected a part of the snapshot, one of "
+            f"{', '.join(sorted(self.trees))}"
+        )
+
+
+def digest_of(reference: str) -> str | None:
+    """Return the image digest of a reference to a snapshot; ``None`` for others."""
+    if not reference.startswith("analysis-facility/snapshot") or (
+        _REFERENCE not in reference
+    ):
+        return None
+    return reference.rpartition(_REFERENCE)[2]
+
+
+def snapshot_trees(work: Path, image: str) -> SnapshotTrees:
+    """Return the trees of a snapshot; unpack what nobody has yet.
+
+    Raises:
+        PodError: its blobs are not here.
+    """
+    ready = read_json(work / "images" / f"{image}.json")
+    if ready is None:
+        # Unpacking is for the first job of a snapshot: its imports are not for all.
+        from offload.cache import CacheError, SiteCache
+
+        try:
+            SiteCache(work).ensure_image(f"sha256:{image}")
+        except CacheError as error:
+            raise PodError(f"snapshot sha256:{image[:12]}: {error}") from None
+        ready = read_json(work / "images" / f"{image}.json")
+    match ready:
+        case {"parts": list(parts)}:
+            return SnapshotTrees(
+                image,
+                {part["role"]: work / "trees" / part["tree"] for part in parts},
+            )
+        case _:
+            raise PodError(f"snapshot sha256:{image[:12]}: its trees are not described")
