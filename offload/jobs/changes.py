@@ -1,0 +1,36 @@
+"""Changes that the agent makes to elements, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offload.jobs.stages import Outcome, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a site said of one execution."""
+
+    stage: Stage
+    """``QUEUED``, ``RUNNING``, or ``RETURNING`` once it has ended."""
+    site_id: str = ""
+    message: str = ""
+    outcome: Outcome | None = None
+    """Set exactly with ``RETURNING``."""
+    exit_code: int | None = None
+    started: float | None = None
+    finished: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReport:
+    """What is known of a site."""
+
+    name: str
+    state: str
+    """``ready``, ``starting``, ``away``, ``paused``."""
+    detail: str = ""
+    until: float | None = None
+    info: str | None = None
+    """Its SystemInfo as JSON, as it said last."""
+    at: float = 0.0

@@ -1,0 +1,27 @@
+"""What can go wrong with jobs."""
+
+from __future__ import annotations
+
+from facility.errors import FacilityError, UsageError
+
+
+class JobsError(FacilityError):
+    """Something of ours failed; the job is kept."""
+
+
+class JobRefusedError(JobsError, UsageError):
+    """The job cannot be what was asked for: nothing was recorded."""
+
+    exit_code = UsageError.exit_code
+
+
+class NoSuchJobError(JobsError, UsageError):
+    """Nobody knows a job of that id."""
+
+    exit_code = UsageError.exit_code
+
+
+class NoSuchSiteError(JobsError, UsageError):
+    """The facility has no site of that name."""
+
+    exit_code = UsageError.exit_code

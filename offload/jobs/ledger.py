@@ -1,0 +1,489 @@
+"""The durable record of a person's jobs. Every change is a compare-and-set.
+
+Whatever is done outside is recorded here first; who was killed in between finds in
+the ledger what to do again. A change applies only to rows that are still where the
+caller believes them to be, so an agent that was replaced changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from offload.jobs.changes import Observed, SiteReport
+from offload.jobs.database import Database
+from offload.jobs.errors import NoSuchJobError
+from offload.jobs.model import Element, Job, JobId
+from offload.jobs.rows import element_of, job_of
+from offload.jobs.specification import JobSpec
+from offload.jobs.stages import Outcome, Stage
+from offload.jobs.tables import elements, jobs, sites
+
+_MESSAGE_LENGTH = 4000
+_BEFORE_SITE = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
+
+
+class Ledger:
+    """The ledger in one file.
+
+    Args:
+        path: The file; made, and brought to the current schema, if need be.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = Database(path)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def version(self) -> int:
+        """Return a number that differs once another process has changed something."""
+        return self._database.version()
+
+    # reading
+
+    def job(self, job: JobId, *, with_elements: bool = False) -> Job:
+        """Return a job.
+
+        Raises:
+            NoSuchJobError: there is none of that id.
+        """
+        found = self._jobs(jobs.c.id == job, with_elements=with_elements)
+        if not found:
+            raise NoSuchJobError(
+                f"job {job}: there is no such job; `facility jobs` lists them"
+            )
+        return found[0]
+
+    def jobs(self, *, limit: int | None = None) -> list[Job]:
+        """Return jobs, newest first."""
+        return self._jobs(sa.true(), limit=limit)
+
+    def open_jobs(self) -> list[JobId]:
+        """Return the jobs that the agent has something left to do for, oldest first."""
+        query = sa.select(jobs.c.id).where(jobs.c.closed_at.is_(None))
+        with self._database.read() as connection:
+            return [JobId(i) for i in connection.scalars(query.order_by(jobs.c.id))]
+
+    def unsettled(self, job: JobId) -> list[Element]:
+        """Return the elements that are not done, or not yet confirmed as removed."""
+        settled = (elements.c.stage == Stage.DONE) & (
+            elements.c.removed_at.is_not(None) | elements.c.sent_at.is_(None)
+        )
+        query = sa.select(elements).where(elements.c.job == job, ~settled)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(elements.c.index)).mappings()
+            return [element_of(row) for row in rows]
+
+    def at_site(self, site: str) -> list[Element]:
+        """Return the elements that the site has accepted and that have not ended."""
+        query = (
+            sa.select(elements)
+            .join(jobs, jobs.c.id == elements.c.job)
+            .where(
+                jobs.c.closed_at.is_(None),
+                jobs.c.site == site,
+                elements.c.stage.in_([Stage.QUEUED, Stage.RUNNING]),
+            )
+        )
+        with self._database.read() as connection:
+            return [element_of(row) for row in connection.execute(query).mappings()]
+
+    def load_of_sites(self) -> dict[str, int]:
+        """Return how many executions are queued or run at each site."""
+        query = (
+            sa.select(jobs.c.site, sa.func.count())
+            .join(elements, jobs.c.id == elements.c.job)
+            .where(
+                jobs.c.closed_at.is_(None),
+                jobs.c.site.is_not(None),
+                elements.c.stage != Stage.DONE,
+            )
+            .group_by(jobs.c.site)
+        )
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def snapshot(self, job: JobId) -> str:
+        """Return the snapshot document of a job (JSON)."""
+        query = sa.select(jobs.c.snapshot).where(jobs.c.id == job)
+        with self._database.read() as connection:
+            return str(connection.execute(query).scalar_one())
+
+    def images(self) -> list[str]:
+        """Return the digests of every snapshot that a job refers to."""
+        with self._database.read() as connection:
+            return list(connection.scalars(sa.select(jobs.c.image).distinct()))
+
+    def sites(self) -> dict[str, SiteReport]:
+        """Return what was known last of each site."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(sites)).mappings()
+            return {row["name"]: SiteReport(**row) for row in rows}
+
+    # what a person does
+
+    def add(
+        self, spec: JobSpec, *, snapshot: str, image: str, warnings: Sequence[str] = ()
+    ) -> JobId:
+        """Record a job in stage ``frozen``; durable when this returns.
+
+        Raises:
+            NoSuchJobError: a job that it shall come after does not exist.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            wanted = {int(job) for job in spec.after}
+            query = sa.select(jobs.c.id).where(jobs.c.id.in_(wanted))
+            missing = wanted.difference(connection.scalars(query))
+            if missing:
+                raise NoSuchJobError(
+                    f"--after {min(missing)}: there is no such job; `facility jobs` "
+                    "lists them"
+                )
+            row = connection.execute(
+                jobs.insert().values(
+                    group=str(uuid.uuid4()),
+                    spec=spec.model_dump_json(),
+                    snapshot=snapshot,
+                    image=image,
+                    count=spec.count,
+                    stage=Stage.FROZEN,
+                    frozen_at=now,
+                    warnings=json.dumps(list(warnings)),
+                )
+            ).inserted_primary_key
+            assert row is not None
+            job = JobId(row[0])
+            connection.execute(
+                elements.insert(),
+                [
+                    {
+                        "job": job,
+                        "index": index,
+                        "uid": str(uuid.uuid4()),
+                        "stage": Stage.FROZEN,
+                    }
+                    for index in range(spec.count)
+                ],
+            )
+        return job
+
+    def cancel(self, job: JobId, index: int | None = None) -> bool:
+        """Record that a job, or one of its elements, shall end.
+
+        Returns whether that changed anything: it does not for what is done.
+
+        Raises:
+            NoSuchJobError: there is none.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            of_it = elements.c.job == job
+            if index is not None:
+                of_it &= elements.c.index == index
+            if not connection.scalar(sa.select(sa.func.count()).where(of_it)):
+                name = job if index is None else f"{job}.{index}"
+                raise NoSuchJobError(
+                    f"job {name}: there is no such job; `facility jobs` lists them"
+                )
+            changed = connection.execute(
+                elements.update()
+                .where(
+                    of_it,
+                    elements.c.stage.not_in([Stage.DONE, Stage.RETURNING]),
+                    elements.c.cancelled_at.is_(None),
+                )
+                .values(cancelled_at=now)
+            ).rowcount
+            if index is None and changed:
+                connection.execute(
+                    jobs.update().where(jobs.c.id == job).values(cancelled_at=now)
+                )
+        return bool(changed)
+
+    # what the agent does
+
+    def advance(self, job: JobId, expected: Stage, stage: Stage, **values: Any) -> bool:
+        """Move a job that is not at a site yet; whether it was where expected.
+
+        What it waited for is over.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            moved = connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job, jobs.c.stage == expected)
+                .values(
+                    stage=stage,
+                    waiting="",
+                    waiting_until=None,
+                    progress_done=None,
+                    progress_total=None,
+                    **({f"{stage}_at": now} if stage in _BEFORE_SITE else {}),
+                    **values,
+                )
+            ).rowcount
+            if moved:
+                connection.execute(
+                    elements.update()
+                    .where(elements.c.job == job, elements.c.stage == expected)
+                    .values(stage=stage)
+                )
+        return bool(moved)
+
+    def note(self, job: JobId, waiting: str, until: float | None = None) -> None:
+        """Record what a job waits for."""
+        with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job)
+                .values(waiting=waiting[:_MESSAGE_LENGTH], waiting_until=until)
+            )
+
+    def progress(self, jobs_: Iterable[JobId], done: int, total: int) -> None:
+        """Record how much of what these jobs wait for has been moved."""
+        with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id.in_(list(jobs_)))
+                .values(progress_done=done, progress_total=total)
+            )
+
+    def warn(self, job: JobId, line: str) -> None:
+        """Add a line that the person should see with the job."""
+        with self._database.write() as connection:
+            column = connection.scalar(
+                sa.select(jobs.c.warnings).where(jobs.c.id == job)
+            )
+            lines = json.loads(column or "[]")
+            if line not in lines:
+                connection.execute(
+                    jobs.update()
+                    .where(jobs.c.id == job)
+                    .values(warnings=json.dumps([*lines, line]))
+                )
+
+    def sending(self, job: JobId, indexes: Sequence[int]) -> list[int]:
+        """Record that the site is about to be asked to run these elements.
+
+        Returns those that may be sent: not the ones cancelled meanwhile.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            may = (
+                (elements.c.job == job)
+                & elements.c.index.in_(list(indexes))
+                & (elements.c.stage == Stage.TRANSFERRED)
+                & elements.c.cancelled_at.is_(None)
+            )
+            connection.execute(
+                elements.update()
+                .where(may, elements.c.sent_at.is_(None))
+                .values(sent_at=now)
+            )
+            query = sa.select(elements.c.index).where(may)
+            return list(connection.scalars(query.order_by(elements.c.index)))
+
+    def accepted(self, job: JobId, site_ids: Mapping[int, str]) -> None:
+        """Record that the site has accepted these elements (index to its own id)."""
+        now = self._clock()
+        with self._database.write() as connection:
+            connection.execute(
+                elements.update()
+                .where(
+                    elements.c.job == job,
+                    elements.c.index == sa.bindparam("at"),
+                    elements.c.stage == Stage.TRANSFERRED,
+                )
+                .values(
+                    stage=Stage.QUEUED, queued_at=now, site_id=sa.bindparam("site")
+                ),
+                [{"at": index, "site": id_} for index, id_ in site_ids.items()],
+            )
+
+    def observe(self, observed: Mapping[str, Observed]) -> set[JobId]:
+        """Record what a site said (by UID); return the jobs that it changed."""
+        now = self._clock()
+        changed: set[JobId] = set()
+        with self._database.write() as connection:
+            known = self._by_uid(connection, list(observed))
+            for uid, what in observed.items():
+                element = known.get(uid)
+                if element is None or not _is_news(element, what):
+                    continue
+                changed.add(element.job)
+                values: dict[str, Any] = {
+                    "stage": what.stage,
+                    "message": what.message[:_MESSAGE_LENGTH],
+                    "site_id": what.site_id or element.site_id,
+                    "started": what.started,
+                    "finished": what.finished,
+                    "outcome": what.outcome,
+                    "exit_code": what.exit_code,
+                }
+                if what.stage is not element.stage:
+                    values[f"{what.stage}_at"] = now
+                if Stage.QUEUED not in element.times:
+                    values["queued_at"] = now
+                ran = what.stage is Stage.RETURNING and what.started is not None
+                if ran and Stage.RUNNING not in element.times:
+                    values["running_at"] = now
+                connection.execute(
+                    elements.update().where(elements.c.uid == uid).values(**values)
+                )
+        return changed
+
+    def finish(
+        self,
+        job: JobId,
+        indexes: Sequence[int],
+        expected: Iterable[Stage],
+        *,
+        outcome: Outcome | None = None,
+        message: str | None = None,
+        report: Sequence[str] = (),
+    ) -> int:
+        """Record that these elements are done; return how many were as expected.
+
+        Args:
+            job: Their job.
+            indexes: Which.
+            expected: Stages that they must be in.
+            outcome: How they ended, where the site has not said.
+            message: Why, where the site has not said.
+            report: What the person should know of what came back.
+        """
+        values: dict[str, Any] = {
+            "stage": Stage.DONE,
+            "done_at": self._clock(),
+            "report": json.dumps(list(report)),
+        }
+        if outcome is not None:
+            values["outcome"] = outcome
+        if message is not None:
+            values["message"] = message[:_MESSAGE_LENGTH]
+        with self._database.write() as connection:
+            return connection.execute(
+                elements.update()
+                .where(
+                    elements.c.job == job,
+                    elements.c.index.in_(list(indexes)),
+                    elements.c.stage.in_(list(expected)),
+                )
+                .values(**values)
+            ).rowcount
+
+    def removed(self, job: JobId, indexes: Sequence[int]) -> None:
+        """Record that the site has confirmed that these are gone from there."""
+        with self._database.write() as connection:
+            connection.execute(
+                elements.update()
+                .where(elements.c.job == job, elements.c.index.in_(list(indexes)))
+                .values(removed_at=self._clock())
+            )
+
+    def close_job(self, job: JobId) -> None:
+        """Record that nothing is left to be done for a job."""
+        with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job)
+                .values(
+                    closed_at=self._clock(),
+                    waiting="",
+                    waiting_until=None,
+                    progress_done=None,
+                    progress_total=None,
+                )
+            )
+
+    def report_site(self, report: SiteReport) -> None:
+        """Record what is known of a site; without ``info`` the last one is kept."""
+        values: dict[str, Any] = {
+            "state": report.state,
+            "detail": report.detail,
+            "until": report.until,
+            "at": self._clock(),
+        }
+        if report.info is not None:
+            values["info"] = report.info
+        with self._database.write() as connection:
+            is_known = connection.execute(
+                sites.update().where(sites.c.name == report.name).values(**values)
+            ).rowcount
+            if not is_known:
+                connection.execute(sites.insert().values(name=report.name, **values))
+
+    # how it is read
+
+    def _jobs(
+        self,
+        condition: sa.ColumnElement[bool],
+        *,
+        limit: int | None = None,
+        with_elements: bool = False,
+    ) -> list[Job]:
+        query = sa.select(jobs).where(condition).order_by(jobs.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            ids = [row["id"] for row in rows]
+            summaries: dict[int, list[sa.RowMapping]] = {i: [] for i in ids}
+            for summary in connection.execute(_summary(ids)).mappings():
+                summaries[summary["job"]].append(summary)
+            parts: list[Element] = []
+            if with_elements and ids:
+                of_them = sa.select(elements).where(elements.c.job.in_(ids))
+                found = connection.execute(of_them.order_by(elements.c.index))
+                parts = [element_of(row) for row in found.mappings()]
+            return [job_of(row, summaries[row["id"]], parts) for row in rows]
+
+    def _by_uid(
+        self, connection: sa.Connection, uids: Sequence[str]
+    ) -> dict[str, Element]:
+        found: dict[str, Element] = {}
+        for start in range(0, len(uids), 500):
+            some = uids[start : start + 500]
+            rows = connection.execute(
+                sa.select(elements).where(elements.c.uid.in_(some))
+            ).mappings()
+            found |= {row["uid"]: element_of(row) for row in rows}
+        return found
+
+
+def _summary(ids: Sequence[int]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            elements.c.job,
+            elements.c.stage,
+            elements.c.outcome,
+            sa.func.count().label("number"),
+            sa.func.min(elements.c.queued_at).label("queued_at"),
+            sa.func.min(elements.c.running_at).label("running_at"),
+            sa.func.min(elements.c.returning_at).label("returning_at"),
+            sa.func.max(elements.c.done_at).label("done_at"),
+            sa.func.max(elements.c.message).label("message"),
+        )
+        .where(elements.c.job.in_(ids))
+        .group_by(elements.c.job, elements.c.stage, elements.c.outcome)
+    )
+
+
+def _is_news(element: Element, what: Observed) -> bool:
+    """Whether a site's word changes what is known; what has ended stays ended."""
+    if element.stage not in {Stage.TRANSFERRED, Stage.QUEUED, Stage.RUNNING}:
+        return False
+    if not element.is_sent:
+        return False
+    known = (element.stage, element.message, element.site_id, element.started)
+    said = (what.stage, what.message, what.site_id or element.site_id, what.started)
+    return known != said

@@ -1,0 +1,202 @@
+"""What programs ask about jobs: answered from the ledger, with or without an agent."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from offload.jobs.changes import SiteReport
+from offload.jobs.errors import JobsError, NoSuchJobError
+from offload.jobs.ledger import Ledger
+from offload.jobs.local_http import ask, stream
+from offload.jobs.model import ElementName, Job
+from offload.jobs.settings import Settings
+from offload.jobs.wake import wake
+
+SHORTEST_LOOK_S = 0.01
+LONGEST_LOOK_S = 0.2
+MAIN = "main"
+"""Name of the container that runs a job's command."""
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Ledger]:
+    """Give the person's ledger."""
+    ledger = Ledger(settings.ledger)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def jobs(settings: Settings, *, limit: int | None = None) -> list[Job]:
+    """Return the person's jobs, newest first."""
+    with opened(settings) as ledger:
+        return ledger.jobs(limit=limit)
+
+
+def job(settings: Settings, name: str, *, with_elements: bool = False) -> Job:
+    """Return one job by its id.
+
+    Raises:
+        NoSuchJobError: there is none, or it has no element of that index.
+    """
+    wanted = ElementName.parse(name)
+    with opened(settings) as ledger:
+        found = ledger.job(wanted.job, with_elements=with_elements)
+    if wanted.index is not None and wanted.index >= found.spec.count:
+        raise NoSuchJobError(
+            f"job {name}: {wanted.job} has {found.spec.count} elements, counted from 0"
+        )
+    return found
+
+
+def changes(
+    settings: Settings, name: str, *, timeout_s: float | None = None
+) -> Iterator[Job]:
+    """Yield the job now and whenever it has changed, until it is done.
+
+    Ends after ``timeout_s``, too. Notices what any process writes within
+    ``LONGEST_LOOK_S``; each look costs microseconds.
+    """
+    wanted = ElementName.parse(name).job
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    with opened(settings) as ledger:
+        known: Job | None = None
+        pause = SHORTEST_LOOK_S
+        version = -1
+        while True:
+            newest = ledger.version()
+            if newest != version:
+                version = newest
+                found = ledger.job(wanted)
+                if found != known:
+                    known, pause = found, SHORTEST_LOOK_S
+                    yield found
+                    if found.is_done:
+                        return
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            time.sleep(pause)
+            pause = min(LONGEST_LOOK_S, pause * 1.2)
+
+
+def wait(
+    settings: Settings,
+    name: str,
+    *,
+    timeout_s: float | None = None,
+    on_change: Callable[[Job], None] = lambda _: None,
+) -> Job:
+    """Return the job once its outputs are in place.
+
+    Raises:
+        TimeoutError: they are not after ``timeout_s``.
+    """
+    last: Job | None = None
+    for last in changes(settings, name, timeout_s=timeout_s):
+        on_change(last)
+    if last is None or not last.is_done:
+        raise TimeoutError(f"job {name} is not done after {timeout_s} s")
+    return last
+
+
+def cancel(settings: Settings, name: str) -> bool:
+    """Ask that a job end; return whether it had not ended before.
+
+    Raises:
+        NoSuchJobError: there is none.
+    """
+    wanted = ElementName.parse(name)
+    job(settings, name)
+    with opened(settings) as ledger:
+        changed = ledger.cancel(wanted.job, wanted.index)
+    if changed:
+        wake(settings)
+    return changed
+
+
+def logs(
+    settings: Settings, name: str, *, container: str = MAIN, follow: bool = False
+) -> Iterator[bytes]:
+    """Yield the bytes of a container's log; with ``follow``, until it has ended.
+
+    Raises:
+        NoSuchJobError: there is none.
+        JobsError: the log is at the site and no agent can fetch it.
+    """
+    wanted = ElementName.parse(name)
+    found = job(settings, name)
+    if found.is_done:
+        yield from _kept_log(settings, found, wanted.index, container)
+        return
+    url = f"/jobs/{wanted}/logs?container={container}&follow={str(follow).lower()}"
+    try:
+        with stream(
+            settings.agent_socket, "GET", url, timeout_s=86400 if follow else 60
+        ) as (status, chunks):
+            if status >= 400:
+                raise JobsError(b"".join(chunks).decode(errors="replace").strip())
+            yield from chunks
+    except OSError as error:
+        raise JobsError(
+            f"job {name} is {found.stage}: its log is at the site and no agent "
+            f"answers ({error}): see `facility status`"
+        ) from None
+
+
+def _kept_log(
+    settings: Settings, found: Job, index: int | None, container: str
+) -> Iterator[bytes]:
+    folder = settings.folder(found.id)
+    if found.spec.count > 1:
+        folder /= str(index or 0)
+    with (
+        contextlib.suppress(FileNotFoundError),
+        (folder / "logs" / f"{container}.log").open("rb") as log,
+    ):
+        while chunk := log.read(1 << 20):
+            yield chunk
+
+
+def sites(settings: Settings) -> list[SiteReport]:
+    """Return what is known of each site of the facility, in the file's order."""
+    with opened(settings) as ledger:
+        known = ledger.sites()
+    return [
+        known.get(site.name, SiteReport(site.name, "unknown", "not asked yet"))
+        for site in settings.sites
+    ]
+
+
+def check_site(settings: Settings, name: str, *, timeout_s: float = 60.0) -> SiteReport:
+    """Have the agent ask a site now; return what it found.
+
+    Raises:
+        NoSuchSiteError: the facility has none of that name.
+        JobsError: no agent runs and none can be started.
+    """
+    settings.site(name)
+    if not wake(settings):
+        raise JobsError("no agent runs: start the facility first (`facility up`)")
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            status, body = ask(
+                settings.agent_socket,
+                "POST",
+                f"/sites/{name}/check",
+                timeout_s=timeout_s,
+            )
+        except OSError:
+            # It is being started: its socket appears within a second or so.
+            if time.monotonic() >= deadline:
+                raise JobsError(f"the agent does not answer in {timeout_s} s") from None
+            time.sleep(LONGEST_LOOK_S)
+            continue
+        if status >= 400:
+            raise JobsError(body.decode(errors="replace").strip())
+        with opened(settings) as ledger:
+            return ledger.sites()[name]

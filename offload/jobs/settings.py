@@ -1,0 +1,122 @@
+"""What a person's jobs need to know of the facility. Holds no secret.
+
+The supervisor writes it to a file that its people may read; the variable
+``FACILITY_OFFLOAD`` names the file in notebooks and terminals.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_config_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from facility.spec import Site
+from offload.jobs.errors import JobsError, NoSuchSiteError
+
+VARIABLE = "FACILITY_OFFLOAD"
+"""Environment variable that holds the path of the settings file."""
+
+APPLICATION = "analysis-facility"
+
+
+class Settings(BaseModel):
+    """Where jobs of this facility are recorded and may go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    facility_id: str
+    state_dir: Path
+    """Of one person: ledger, snapshots, sockets. A leading ``~`` is his home."""
+    sites: tuple[Site, ...] = (Site(name="here"),)
+    store: str | None = None
+    """OCI registry with the repository; ``None`` keeps snapshots at home only."""
+    launcher_socket: Path
+    """Where agents are asked for."""
+    jobs_dir: Path = Path("~/jobs")
+    """Parent of the folders that outputs land in."""
+    multi_user: bool = False
+    people: tuple[str, ...] = ()
+    """Who may have jobs, if there are several users."""
+    idle_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """An agent with nothing to do leaves after so many seconds."""
+
+    @property
+    def home(self) -> Path:
+        """The person's folder of this facility."""
+        return self.state_dir.expanduser()
+
+    @property
+    def ledger(self) -> Path:
+        return self.home / "ledger.sqlite"
+
+    @property
+    def snapshots(self) -> Path:
+        """The person's own store of snapshots (an OCI image layout)."""
+        return self.home / "snapshots"
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.home / "agent.sock"
+
+    @property
+    def sites_dir(self) -> Path:
+        """Folders of the sites on this machine."""
+        return self.home / "sites"
+
+    def folder(self, job: object) -> Path:
+        """Return where the outputs and logs of a job land."""
+        return self.jobs_dir.expanduser() / str(job)
+
+    @property
+    def credentials_dir(self) -> Path:
+        """Where the person keeps credential files (mode 0600) for jobs."""
+        return user_config_path(APPLICATION, appauthor=False) / "credentials"
+
+    def site(self, name: str) -> Site:
+        """Return the site of that name.
+
+        Raises:
+            NoSuchSiteError: there is none; the line says which there are.
+        """
+        for site in self.sites:
+            if site.name == name:
+                return site
+        known = ", ".join(site.name for site in self.sites) or "none"
+        raise NoSuchSiteError(
+            f"site {name!r}: the facility has no such site; there are: {known}"
+        )
+
+    def save(self, path: Path, *, mode: int = 0o600) -> None:
+        """Write it; readers see the old or the new one."""
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(self.model_dump_json(indent=1))
+        draft.chmod(mode)
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            JobsError: it is not there, or something else.
+        """
+        try:
+            return cls.model_validate_json(path.read_text())
+        except FileNotFoundError:
+            raise JobsError(
+                f"{path}: no such file: is the facility running? (`facility up`)"
+            ) from None
+        except ValidationError as error:
+            what = error.errors(include_url=False)[0]
+            raise JobsError(
+                f"{path}: {'.'.join(map(str, what['loc']))}: {what['msg']}"
+            ) from None
+
+    @classmethod
+    def from_environment(cls) -> Settings | None:
+        """Read the file that ``FACILITY_OFFLOAD`` names; ``None`` if it names none."""
+        name = os.environ.get(VARIABLE)
+        return cls.load(Path(name)) if name else None

@@ -1,0 +1,109 @@
+"""Hand a job over: written durably, and then an agent is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from offload.jobs.errors import JobRefusedError
+from offload.jobs.ledger import Ledger
+from offload.jobs.model import JobId
+from offload.jobs.placement import HostBase, SiteInfo, obstacles
+from offload.jobs.settings import Settings
+from offload.jobs.specification import JobSpec
+from offload.jobs.wake import NOBODY, wake
+
+if TYPE_CHECKING:
+    from offload.snapshot import Snapshot
+
+_KEPT = ("LANG", "LC_", "TZ", "PATH", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
+"""Beginnings of the variables that a program's results may depend on: never tokens."""
+
+
+def relevant_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a job should have like the shell it is sent from."""
+    return {k: v for k, v in environment.items() if k.startswith(_KEPT)}
+
+
+def check(spec: JobSpec, base: HostBase, settings: Settings) -> None:
+    """Refuse what no site can run, as far as is known of them.
+
+    Raises:
+        NoSuchSiteError: the site that is named does not exist.
+        JobRefusedError: a credential is missing or readable by others, or every site
+            that is known lacks something; the line says what each lacks.
+    """
+    if spec.site is not None:
+        settings.site(spec.site)
+    for name in spec.credentials:
+        _check_credential(name, settings)
+    ledger = Ledger(settings.ledger)
+    try:
+        reports = ledger.sites()
+    finally:
+        ledger.close()
+    lines = []
+    for site in settings.sites:
+        if spec.site not in {None, site.name}:
+            continue
+        report = reports.get(site.name)
+        if report is None or report.info is None:
+            return  # not known yet: the agent will say
+        why = obstacles(spec, base, SiteInfo.from_json(report.info))
+        if not why:
+            return
+        lines.append(f"site {site.name} {'; '.join(why)}")
+    raise JobRefusedError(" | ".join(lines) or "the facility has no sites")
+
+
+def submit(snapshot: Snapshot, spec: JobSpec, settings: Settings) -> JobId:
+    """Record the job and wake the agent; the job is safe when this returns.
+
+    Works without an agent: the job then stays frozen, and says so.
+
+    Args:
+        snapshot: Frozen into ``settings.snapshots``.
+        spec: What to run; its ``environment`` should come from
+            :func:`relevant_environment`.
+        settings: Of the facility.
+
+    Raises:
+        JobRefusedError, NoSuchSiteError, NoSuchJobError: nothing was recorded.
+    """
+    check(spec, snapshot.base, settings)
+    ledger = Ledger(settings.ledger)
+    try:
+        job = ledger.add(
+            spec,
+            snapshot=snapshot.to_json(),
+            image=snapshot.image,
+            warnings=(*spec.warnings, *snapshot.warnings),
+        )
+        if not wake(settings):
+            ledger.note(job, NOBODY)
+    finally:
+        ledger.close()
+    return job
+
+
+def _check_credential(name: str, settings: Settings) -> None:
+    path = settings.credentials_dir / name
+    try:
+        status = path.stat()
+    except OSError:
+        there = _names(settings)
+        raise JobRefusedError(
+            f"credential {name!r}: no file {path}; there are: {there or 'none'}"
+        ) from None
+    if status.st_mode & 0o077 or status.st_uid != os.geteuid():
+        raise JobRefusedError(
+            f"credential {name!r}: {path} is open to others: chmod 600 {path}"
+        )
+
+
+def _names(settings: Settings) -> str:
+    try:
+        return ", ".join(sorted(p.name for p in settings.credentials_dir.iterdir()))
+    except OSError:
+        return ""
