@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facility.spec import Site
 from offload.jobs.errors import JobsError, NoSuchSiteError
+from offload.link.login import Login
 
 VARIABLE = "FACILITY_OFFLOAD"
 """Environment variable that holds the path of the settings file."""

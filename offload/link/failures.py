@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import asyncssh
 
+FAILURES = (
+    OSError,
+    asyncssh.Error,
+    asyncssh.ChannelListenError,
+    asyncssh.ConfigParseError,
+    asyncssh.KeyEncryptionError,
+    asyncssh.KeyImportError,
+)
+"""What connecting may raise."""
+
 
 def explain(error: BaseException, where: str) -> str:
     """Return one line about an error of a connection to ``where``."""

@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 
 from offload.link.admission import Way, state_path
-from offload.link.dialing import Facility, dial
+from offload.link.dial import Facility, dial
 from offload.link.endpoint import STRANGERS, Endpoint
 from offload.link.state import Paused, Reachable, from_json
 
@@ -143,7 +143,7 @@ async def test_a_facility_with_another_host_key_is_not_believed(
 async def test_a_connection_that_is_cut_comes_back(
     keys, endpoint_settings, plugin, say, eventually, monkeypatch
 ):
-    monkeypatch.setattr("offload.link.dialing.delay_s", lambda _: 0.01)
+    monkeypatch.setattr("offload.link.dial.delay_s", lambda _: 0.01)
     settings = endpoint_settings(("far", "anna", "site", None))
     socket = settings.socket(Way("far", "anna"))
     async with serving(settings) as (endpoint, port), dialing(keys, port, plugin) as s:

@@ -15,7 +15,7 @@ from typing import NoReturn
 import asyncssh
 
 from offload.link.errors import LinkRefusedError
-from offload.link.failures import explain
+from offload.link.failures import FAILURES, explain
 from offload.link.state import Paused, Reachable, State, delay_s
 
 KEEPALIVE_S = 15
@@ -91,7 +91,7 @@ async def dial(
         begin = time.monotonic()
         try:
             reason = await _hold(facility, socket, tell)
-        except (OSError, asyncssh.Error, asyncssh.ChannelListenError) as error:
+        except FAILURES as error:
             reason = explain(error, f"{facility.host}:{facility.port}")
         failures = 1 if time.monotonic() - begin >= STEADY_S else failures + 1
         delay = delay_s(failures)
