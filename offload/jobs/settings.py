@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facility.spec import Site
 from offload.jobs.errors import JobsError, NoSuchSiteError
-from offload.link.login import Login
 
 VARIABLE = "FACILITY_OFFLOAD"
 """Environment variable that holds the path of the settings file."""
@@ -36,6 +35,8 @@ class Settings(BaseModel):
     """OCI registry with the repository; ``None`` keeps snapshots at home only."""
     launcher_socket: Path
     """Where agents are asked for."""
+    dialed_dir: Path | None = None
+    """Where the sockets of sites that dial in appear (:mod:`offload.link.admission`)."""
     jobs_dir: Path = Path("~/jobs")
     """Parent of the folders that outputs land in."""
     multi_user: bool = False
