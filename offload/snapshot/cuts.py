@@ -27,3 +27,13 @@ class PartCut:
     mount: Path
     """Where it is at home, and will be in the job; not everything below belongs."""
     groups: tuple[Group, ...]
+
+    @property
+    def unrecorded(self) -> tuple[bytes, ...]:
+        """What no installer's record lists: where a person's secrets could be."""
+        return tuple(
+            path
+            for group in self.groups
+            if not group.is_recorded
+            for path in group.paths
+        )

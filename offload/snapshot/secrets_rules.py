@@ -1,0 +1,322 @@
+"""What secrets look like in text: detect-secrets' token detectors, and what it lacks.
+
+Every rule names bytes without which it cannot match, so that a file without any of them
+costs a few substring searches. Detectors by entropy or by keyword alone are left out:
+they flag what no person would call a secret, and who is warned in vain stops reading.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+VERSION = 1
+"""Raise it when a rule changes: what was found before is then looked for again."""
+
+_PLACEHOLDER = re.compile(
+    r"example|sample|dummy|changeme|placeholder|redacted|your|insert|secret|password"
+    r"|passwd|token|xxxx|\*\*\*|\.\.\.|<|>|\{|\}|\$\(|\$[A-Za-z_]|%\(|1234567|abcdefg",
+    re.IGNORECASE,
+)
+_ALLOWED_LINE = re.compile(r"pragma: ?allowlist", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of secret in text."""
+
+    kind: str
+    needles: tuple[bytes, ...]
+    """One of them is in every text that the rule matches."""
+    find: Callable[[str], Iterator[int]]
+    """Yields where in the text a secret begins."""
+
+    def is_possible(self, content: bytes) -> bool:
+        return any(needle in content for needle in self.needles)
+
+
+def is_placeholder(value: str) -> bool:
+    """Tell whether a value stands for a secret in a document, rather than being one."""
+    return len(set(value)) < 5 or _PLACEHOLDER.search(value) is not None
+
+
+def is_allowed_line(text: str, position: int) -> bool:
+    """Whether the line carries detect-secrets' ``pragma: allowlist secret``."""
+    start = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    return _ALLOWED_LINE.search(text[start : None if end < 0 else end]) is not None
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Return all rules; the first call imports detect-secrets (0.15 s)."""
+    return (*_detectors(), *_OWN)
+
+
+def _pattern(
+    kind: str,
+    needles: tuple[bytes, ...],
+    pattern: str,
+    *,
+    is_real: Callable[[str], bool] = lambda value: not is_placeholder(value),
+) -> Rule:
+    """Make a rule of a pattern whose first group, or the whole, is the secret."""
+    compiled = re.compile(pattern, re.MULTILINE)
+
+    def find(text: str) -> Iterator[int]:
+        for match in compiled.finditer(text):
+            if is_real(match[compiled.groups and 1]):
+                yield match.start(compiled.groups and 1)
+
+    return Rule(kind, needles, find)
+
+
+def _is_varied(value: str) -> bool:
+    """Whether a value is as irregular as generated passwords and tokens are."""
+    counts = Counter(value)
+    bits = -sum(n / len(value) * math.log2(n / len(value)) for n in counts.values())
+    kinds = (str.islower, str.isupper, str.isdigit)
+    variety = sum(any(kind(letter) for letter in value) for kind in kinds)
+    return bits >= 3 and variety >= 2 and not is_placeholder(value)
+
+
+def _is_jwt(value: str) -> bool:
+    """Whether the first part of three is the header of a signed token (RFC 7515)."""
+    header = value.partition(".")[0]
+    try:
+        text = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
+    except ValueError:
+        return False
+    return b'"alg"' in text and b'"none"' not in text
+
+
+def _is_key_body(value: str) -> bool:
+    """Whether what follows the header of a key is long enough to be a real one."""
+    body = value.replace("\\n", "\n").partition("-----\n")[2]
+    lines = [line for line in body.split("\n") if line and ":" not in line]
+    return len("".join(lines)) >= 64
+
+
+def _anything(value: str) -> bool:
+    return bool(value)
+
+
+_HEX = r"([0-9a-f]{32,128})\b"
+
+
+def _is_password(value: str) -> bool:
+    """Whether a literal is a password; names, paths, URLs and formats are none."""
+    return (
+        _is_varied(value)
+        and any(letter.isdigit() for letter in value)
+        and re.search(r"[\\/:.,=\[\]()]|[a-z]{7}|[_-][a-z]+[_-]", value) is None
+    )
+
+
+_OWN = (
+    _pattern(
+        "private key",
+        (b"PRIVATE KEY",),
+        # JSON writes the line breaks of a key as backslash and n.
+        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----\r?(?:\n|\\n)"
+        r"(?:[A-Za-z0-9+/=:,. -]*\r?(?:\n|\\n)){1,4}",
+        is_real=_is_key_body,
+    ),
+    _pattern(
+        "PuTTY private key",
+        (b"PuTTY-User-Key-File-",),
+        r"^PuTTY-User-Key-File-\d: \S+",
+        is_real=_anything,
+    ),
+    _pattern(
+        "age private key", (b"AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"
+    ),
+    _pattern(
+        "Jupyter token",
+        (b"_TOKEN", b"token="),
+        r"(?:(?:JUPYTERHUB_API|JPY_API|JUPYTER|CONFIGPROXY_AUTH|JUPYTERHUB_SERVICE)_TOKEN"
+        r"[\"'\]]*\s*[=:]\s*[\"']?|[?&]token=)" + _HEX,
+    ),
+    _pattern(
+        "Jupyter token",
+        (b"token", b"Token"),
+        r"(?:[Aa]uthorization[\"'\]]*\s*[:=,]\s*f?[\"']?[Tt]oken |[\"']token[\"']\s*:\s*[\"']"
+        r"|\b(?:api_|hub_|auth_)?token\s*=\s*[\"'])" + _HEX,
+    ),
+    _pattern(
+        "JupyterHub cookie secret",
+        (b"cookie_secret",),
+        r"cookie_secret\s*=\s*(?:bytes\.fromhex\(|b)?[\"']" + _HEX,
+    ),
+    _pattern(
+        "key of a running kernel",
+        (b"hmac-sha256",),
+        r"\"key\"\s*:\s*\"([0-9a-f]{8}-[0-9a-f-]{20,})\"",
+    ),
+    _pattern(
+        "bearer token",
+        (b"eyJ",),
+        r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}",
+        is_real=_is_jwt,
+    ),
+    _pattern(
+        "OAuth or OpenID Connect token",
+        (b"refresh_token", b"access_token", b"id_token", b"client_secret"),
+        r"[\"'](?:refresh_token|access_token|id_token|client_secret)[\"']\s*:\s*"
+        r"[\"']([^\s\"']{24,})[\"']",
+        is_real=_is_varied,
+    ),
+    _pattern(
+        "AWS secret key",
+        (
+            b"secret_access_key",
+            b"SECRET_ACCESS_KEY",
+            b"session_token",
+            b"SESSION_TOKEN",
+        ),
+        r"(?:(?i:aws_|gs_)?(?i:secret_access_key|session_token))[\"'\]]*\s*[=:]\s*"
+        r"[\"']?([A-Za-z0-9/+=]{30,})",
+    ),
+    _pattern(
+        "object store secret key",
+        (b"secret_key",),
+        r"^\s*(?:s3_|minio_|rgw_)?secret_key\s*[=:]\s*[\"']?([A-Za-z0-9/+=]{16,})[\"']?\s*$",
+        is_real=_is_varied,
+    ),
+    _pattern("Google API key", (b"AIza",), r"\bAIza[0-9A-Za-z_-]{35}\b"),
+    _pattern("Google client secret", (b"GOCSPX-",), r"\bGOCSPX-[0-9A-Za-z_-]{28}"),
+    _pattern("Google token", (b"ya29.",), r"\bya29\.[0-9A-Za-z_-]{40,}"),
+    _pattern(
+        "Google HMAC secret",
+        (b"gs_oauth2_refresh_token",),
+        r"gs_oauth2_refresh_token\s*=\s*(\S{16,})",
+    ),
+    _pattern(
+        "Azure shared access signature",
+        (b"sig=",),
+        r"[?&;]s(?:v|ig)=[^\s\"']*?\bsig=([A-Za-z0-9%+/]{40,})|[?&]sig=([A-Za-z0-9%]{43,})",
+        is_real=_anything,
+    ),
+    _pattern(
+        "key in a kubeconfig",
+        (b"client-key-data", b"current-context"),
+        r"^\s*(?:client-key-data|token):\s*[\"']?([A-Za-z0-9+/=._-]{40,})",
+        is_real=lambda value: len(set(value)) >= 5,
+    ),
+    _pattern(
+        "password of a container registry",
+        (b'"auths"',),
+        r"\"(?:auth|identitytoken|registrytoken|password)\"\s*:\s*\"([^\"\s]{8,})\"",
+        is_real=lambda value: len(set(value)) >= 5,
+    ),
+    _pattern(
+        "package registry token",
+        (b"_authToken", b"_auth", b"_password"),
+        r"(?:^|:)_(?:authToken|auth|password)\s*=\s*[\"']?([A-Za-z0-9+/=_.-]{16,})",
+    ),
+    _pattern("npm token", (b"npm_",), r"\bnpm_[A-Za-z0-9]{36}\b"),
+    _pattern("GitHub token", (b"github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{40,}"),
+    _pattern("Hugging Face token", (b"hf_",), r"\bhf_[A-Za-z]{34}\b"),
+    _pattern("Anthropic key", (b"sk-ant-",), r"\bsk-ant-[A-Za-z0-9_-]{40,}"),
+    _pattern("OpenAI key", (b"sk-proj-",), r"\bsk-proj-[A-Za-z0-9_-]{40,}"),
+    _pattern("Vault token", (b"hvs.", b"hvb."), r"\bhv[sb]\.[A-Za-z0-9_-]{24,}"),
+    _pattern("Docker token", (b"dckr_pat_",), r"\bdckr_pat_[A-Za-z0-9_-]{20,}"),
+    _pattern("DigitalOcean token", (b"_v1_",), r"\bdo[opr]_v1_[0-9a-f]{64}\b"),
+    _pattern("Databricks token", (b"dapi",), r"\bdapi[0-9a-f]{32}\b"),
+    _pattern(
+        "Rucio token",
+        (b"-unknown-", b"rucio-auth-token", b"Rucio-Auth-Token"),
+        # account-identity-application-uuid, rucio.core.authentication
+        r"(?:^|[\s\"':])([a-z0-9_]+-(?:/[^\s\"']|\w)[^\n\"']{2,200}-[\w.-]+-[0-9a-f]{32})\b",
+        is_real=_anything,
+    ),
+    _pattern(
+        "password in a URL",
+        (b"://",),
+        r"\b[a-z][a-z0-9+.-]*://[^\s:/?#@\"'<>{}]+:([^\s:/?#@\"'<>{}\[\]()$%*]{6,})@"
+        r"[A-Za-z0-9.-]+\b",
+        is_real=_is_varied,
+    ),
+    _pattern(
+        "password hash",
+        (b":$6$", b":$5$", b":$2y$", b":$2b$", b":$apr1$", b":$y$"),
+        r"^[\w.@-]+:\$(?:6|5|2y|2b|apr1|y)\$[./A-Za-z0-9$=,]{20,}",
+        is_real=_anything,
+    ),
+    _pattern(
+        "password in the code",
+        (b"assw", b"ASSW", b"pi_key", b"PI_KEY", b"ecret", b"ECRET", b"oken", b"OKEN"),
+        r"^[^#\n]*?\b(?i:[a-z_]*(?:passwo?r?d|api_key|secret|token))\s*(?::\s*str\s*)?=\s*"
+        r"[\"']([!-&(-~]{10,128})[\"']\s*(?:#.*)?$",
+        is_real=_is_password,
+    ),
+)
+
+
+def _detectors() -> Iterator[Rule]:
+    # Late: it imports an HTTP client for verifications that are never made here.
+    from detect_secrets.plugins import (
+        aws,
+        azure_storage_key,
+        github_token,
+        gitlab_token,
+        openai,
+        pypi_token,
+        sendgrid,
+        slack,
+        square_oauth,
+        stripe,
+        telegram_token,
+    )
+
+    detectors: tuple[tuple[type, tuple[bytes, ...]], ...] = (
+        (aws.AWSKeyDetector, (b"AKIA", b"ASIA", b"ABIA", b"ACCA", b"A3T")),
+        (azure_storage_key.AzureStorageKeyDetector, (b"AccountKey=",)),
+        (
+            github_token.GitHubTokenDetector,
+            (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"),
+        ),
+        (
+            gitlab_token.GitLabTokenDetector,
+            tuple(
+                b"glpat- gldt- glft- glsoat- glrt- GR1348941 glcbt- glimt- glptt- "
+                b"glagent- gloas-".split()
+            ),
+        ),
+        (openai.OpenAIDetector, (b"T3BlbkFJ",)),
+        (pypi_token.PypiTokenDetector, (b"pypi-AgE",)),
+        (sendgrid.SendGridDetector, (b"SG.",)),
+        (slack.SlackDetector, (b"xox", b"hooks.slack.com")),
+        (square_oauth.SquareOAuthDetector, (b"sq0csp-",)),
+        (stripe.StripeDetector, (b"k_live_",)),
+        (telegram_token.TelegramBotTokenDetector, (b":AA",)),
+    )
+    for detector, needles in detectors:
+        plugin = detector()
+        yield Rule(
+            plugin.secret_type, needles, _by_line(plugin.analyze_string, needles)
+        )
+
+
+def _by_line(
+    analyze: Callable[[str], Iterator[str]], needles: tuple[bytes, ...]
+) -> Callable[[str], Iterator[int]]:
+    words = tuple(needle.decode() for needle in needles)
+
+    def find(text: str) -> Iterator[int]:
+        position = 0
+        for line in text.splitlines(keepends=True):
+            if any(word in line for word in words):
+                for value in analyze(line.rstrip()):
+                    start = line.find(value)
+                    before = line[start - 1 : start] if start > 0 else ""
+                    if not before.isalnum() and not is_placeholder(line):
+                        yield position + max(start, 0)
+            position += len(line)
+
+    return find
