@@ -10,10 +10,15 @@ from offload.snapshot.errors import (
     UnreadableError,
     UnsafeLayerError,
 )
+from offload.snapshot.freezing import freeze
+from offload.snapshot.image import blobs, load
+from offload.snapshot.layers import entries
+from offload.snapshot.manifests import manifest
 from offload.snapshot.model import Blob, Part, Request, Snapshot
 from offload.snapshot.progress import Progress
 from offload.snapshot.store import LocalStore
 from offload.snapshot.tree import Entry, Kind, Tree
+from offload.snapshot.unpacking import unpack
 
 __all__ = [
     "Base",
@@ -33,4 +38,10 @@ __all__ = [
     "Tree",
     "UnreadableError",
     "UnsafeLayerError",
+    "blobs",
+    "entries",
+    "freeze",
+    "load",
+    "manifest",
+    "unpack",
 ]

@@ -42,6 +42,8 @@ class Part:
     """Bytes of its files."""
     layers: tuple[str, ...]
     """Digests of the image's layers that make it, the lowest first."""
+    packed: int = 0
+    """Bytes of the files in its layers, also of those that later layers hide."""
     is_file: bool = False
     """Whether it is one single file, mounted at ``mount`` itself."""
 

@@ -1,0 +1,92 @@
+"""What a request means: which paths of which folders become which parts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from offload.snapshot.base import Base
+from offload.snapshot.environments import bare_base, cut
+from offload.snapshot.errors import SelectionError
+from offload.snapshot.model import CODE, Request
+from offload.snapshot.reading import show
+from offload.snapshot.selection import code_root, select_code
+from offload.snapshot.survey import everything
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One part to be, not yet read."""
+
+    role: str
+    mount: str
+    root: bytes
+    """Folder that is read; where the mount's name is a link, what it leads to."""
+    paths: tuple[bytes, ...]
+    groups: tuple[tuple[bytes, ...], ...] = ()
+    """Paths that become layers of their own; none if the part is a chain."""
+    is_file: bool = False
+    """See :class:`Part`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All that a request means."""
+
+    parts: tuple[Source, ...]
+    base: Base
+    environment: str | None
+    warnings: tuple[str, ...]
+
+
+def find_sources(request: Request) -> Sources:
+    """List what is to be frozen; nothing is read.
+
+    Raises:
+        SelectionError: a folder or an input is not there, or is far too much.
+        EnvironmentCutError: the environment cannot travel.
+    """
+    root = code_root(request.root, Path.home())
+    environment = None if request.prefix is None else cut(request.prefix, root=root)
+    selection = select_code(
+        root,
+        prefix=request.prefix,
+        importable=() if environment is None else environment.importable,
+    )
+    parts = [Source(CODE, str(root), os.fsencode(root), selection.paths)]
+    parts += (_input(number, path) for number, path in enumerate(request.inputs))
+    warnings = [
+        f"{show(each.path)}: left out: {each.reason}" for each in selection.left_out
+    ]
+    if environment is None:
+        return Sources(tuple(parts), bare_base(), None, tuple(warnings))
+    for part in environment.parts:
+        groups = tuple(group.paths for group in part.groups)
+        parts.append(
+            Source(
+                part.role,
+                str(part.mount),
+                os.fsencode(part.mount),
+                tuple(path for group in groups for path in group),
+                groups,
+            )
+        )
+    return Sources(
+        tuple(parts),
+        environment.base,
+        environment.environment,
+        (*warnings, *environment.warnings),
+    )
+
+
+def _input(number: int, path: Path) -> Source:
+    role = f"inputs/{number}"
+    if path.is_dir():
+        root = os.fsencode(path.resolve())
+        return Source(role, str(path), root, tuple(everything(root)))
+    if not path.is_file():
+        raise SelectionError(f"{path}: expected an input file or folder, got none")
+    real = os.fsencode(path.resolve())
+    root, _, name = real.rpartition(b"/")
+    return Source(role, str(path), root, (name,), is_file=True)
