@@ -23,7 +23,8 @@ says how the container ended.
 ``volumes/NAME``                          what is private to the pod and writable
 ``run/ATTEMPT/CONTAINER.N``               what shim and wrapper tell each other
 ``layout.json``                           where the working folder lies
-``outputs.tar.zst``                       what came out (:mod:`offload.outputs`)
+``fingerprints``                          its files before anybody could write to them
+``outputs.tar.zst``, ``changes.json``     what came out (:mod:`offload.outputs`)
 ========================================  ==============================================
 
 The wrapper's exit codes are :class:`offload.plugins.node.folder.ExitCode`.

@@ -87,8 +87,8 @@ class PodFolder:
         return self.path / "layout.json"
 
     @property
-    def outputs(self) -> Path:
-        return self.path / "outputs.tar.zst"
+    def fingerprints(self) -> Path:
+        return self.path / "fingerprints"
 
     def run(self, attempt: int) -> Path:
         return self.path / "run" / str(attempt)

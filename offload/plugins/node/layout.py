@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from offload.plugins.node.folder import PodFolder, read_json, write_json
-from offload.plugins.node.pod import Container, Pod
+from offload.plugins.node.pod import Container
 from offload.plugins.node.volumes import Volumes
 
 DEFAULT_HOME = "/home/job"
@@ -100,34 +100,64 @@ def mount_points(layout: Layout) -> list[tuple[Path, Place]]:
     return points
 
 
+@dataclass(frozen=True, slots=True)
+class WorkingFolder:
+    """Where the job's outputs are looked for."""
+
+    mount: str
+    """As the job sees it."""
+    path: Path
+    """As it is here."""
+    inside: tuple[str, ...]
+    """Relative paths in it where others are mounted: no outputs of the job."""
+    elsewhere: Mapping[str, Path]
+    """Other private folders of the pod, by where the job sees them."""
+
+
 def save_working_folder(
-    folder: PodFolder, pod: Pod, volumes: Volumes, layouts: Mapping[str, Layout]
+    folder: PodFolder, volume: Path, layouts: Iterable[Layout]
 ) -> None:
-    """Write down where the working folder lies, and what in it is not the job's own."""
-    source = volumes.private.get(pod.working_folder)
-    if source is None:
-        return
-    for layout in layouts.values():
+    """Write down where the working folder lies, for who packs it after a crash."""
+    for layout in layouts:
         for place in layout.places:
-            if place.source == source:
-                inside = [
-                    p.target[len(place.target) + 1 :]
-                    for p in layout.places
-                    if is_inside(p.target, place.target)
-                ]
-                write_json(
-                    folder.layout,
-                    {
-                        "working_folder": str(source),
-                        "mount": place.target,
-                        "inside": inside,
-                        "places": {p.target: str(p.source) for p in layout.places},
-                    },
-                )
-                return
+            if place.source != volume:
+                continue
+            inside = [
+                p.target[len(place.target) + 1 :]
+                for p in layout.places
+                if is_inside(p.target, place.target)
+            ]
+            elsewhere = {
+                p.target: str(p.source)
+                for p in layout.places
+                if p is not place and not p.is_read_only and p.source.is_dir()
+            }
+            write_json(
+                folder.layout,
+                {
+                    "mount": place.target,
+                    "path": str(place.source),
+                    "inside": inside,
+                    "elsewhere": elsewhere,
+                },
+            )
+            return
 
 
-def load_working_folder(folder: PodFolder) -> Mapping[str, object] | None:
+def load_working_folder(folder: PodFolder) -> WorkingFolder | None:
     """Read what :func:`save_working_folder` wrote."""
-    document = read_json(folder.layout)
-    return document if isinstance(document, dict) else None
+    match read_json(folder.layout):
+        case {
+            "mount": str(mount),
+            "path": str(path),
+            "inside": list(inside),
+            "elsewhere": dict(elsewhere),
+        }:
+            return WorkingFolder(
+                mount,
+                Path(path),
+                tuple(inside),
+                {target: Path(source) for target, source in elsewhere.items()},
+            )
+        case _:
+            return None

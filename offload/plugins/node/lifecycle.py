@@ -145,8 +145,10 @@ class Lifecycle:
         """Run containers at the same time until all have ended for good."""
         attempt = self._claim.attempt
         active = [_Progress(current_run(self._folder, attempt, c)) for c in containers]
-        layouts = {p.run.container.name: self._layout(p.run, volumes) for p in active}
-        save_working_folder(self._folder, self._pod, volumes, layouts)
+        layouts = [self._layout(progress.run, volumes) for progress in active]
+        working = volumes.private.get(self._pod.working_folder)
+        if working is not None and not is_init:
+            save_working_folder(self._folder, working, layouts)
         while active:
             self._check_claim()
             self._decide_stop(active)

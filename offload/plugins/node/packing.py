@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+from offload.plugins.node.copying import remove_tree
+from offload.plugins.node.fingerprints import recall
 from offload.plugins.node.folder import PodFolder
 from offload.plugins.node.layout import load_working_folder
 from offload.plugins.node.pod import Pod
+from offload.plugins.node.snapshots import digest_of
 
 
 def pack_outputs(folder: PodFolder, pod: Pod) -> tuple[dict[str, Any] | None, str]:
@@ -15,11 +20,57 @@ def pack_outputs(folder: PodFolder, pod: Pod) -> tuple[dict[str, Any] | None, st
     Never raises: a pod whose outputs cannot be packed has ended all the same, and
     says so.
     """
-    layout = load_working_folder(folder)
-    if layout is None:
+    working = load_working_folder(folder)
+    if working is None or not working.path.exists():
         return None, ""
+    # Compression and manifests: nothing of it is needed before this moment.
+    from facility.errors import FacilityError
+    from offload.outputs import Area, collect
+
     try:
-        from offload.outputs import collect
-    except ImportError as error:
-        return None, str(error)
-    return None, str(collect)
+        for point in working.inside:
+            _remove_mark(working.path / point)
+        pack = collect(
+            Area(working.mount, working.path),
+            _baseline(folder, pod),
+            folder.path,
+            globs=pod.output_globs,
+            elsewhere=[Area(mount, path) for mount, path in working.elsewhere.items()],
+            mountpoints=frozenset(os.fsencode(point) for point in working.inside),
+        )
+    except (FacilityError, OSError) as error:
+        return None, f"the outputs could not be packed: {error}"
+    return {"digest": pack.digest, "size": pack.size}, ""
+
+
+def _remove_mark(point: Path) -> None:
+    """Remove what only marked a place to mount on, or led to it."""
+    if point.is_symlink():
+        remove_tree(point)
+
+
+def _baseline(folder: PodFolder, pod: Pod) -> Any:
+    from offload.cache import SiteCache
+    from offload.outputs import Baseline
+    from offload.outputs.baseline import Fingerprint, Known
+    from offload.outputs.states import State
+    from offload.snapshot.image import read_image
+    from offload.snapshot.manifests import read_trees
+
+    copies = recall(folder.fingerprints)
+    for volume in pod.volumes.values():
+        image = digest_of((volume.get("image") or {}).get("reference", ""))
+        if image is None:
+            continue
+        store = SiteCache(folder.work).store
+        trees = read_trees(store, read_image(store, f"sha256:{image}"))
+        if "code" not in trees:
+            continue
+        paths: dict[bytes, Known] = {}
+        for entry in trees["code"].entries:
+            copy = copies.get(os.fsdecode(entry.path))
+            paths[entry.path] = Known(
+                State.of(entry), None if copy is None else Fingerprint(*copy)
+            )
+        return Baseline(paths)
+    return Baseline({})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from offload.plugins.node import downward
+from offload.plugins.node import downward, fingerprints
 from offload.plugins.node.copying import copy_tree, remove_tree
 from offload.plugins.node.folder import PodError, PodFolder
 from offload.plugins.node.pod import Json, Pod, VolumeMount
@@ -75,6 +75,7 @@ def ensure_volumes(pod: Pod, folder: PodFolder, node: downward.Node) -> Volumes:
             draft.mkdir(parents=True, mode=0o700)
             if name == pod.working_folder:
                 _fill_working_folder(snapshots, draft)
+                fingerprints.record(draft, folder.fingerprints)
             else:
                 _fill(pod, node, name, volume, draft)
             draft.rename(place)

@@ -1,0 +1,26 @@
+"""Site side of snapshots: received once, unpacked once, shared by all jobs."""
+
+from offload.cache.collection import Freed
+from offload.cache.errors import (
+    CacheError,
+    DamagedTreeError,
+    DigestError,
+    MissingBlobsError,
+    NoSpaceError,
+    OffsetError,
+)
+from offload.cache.receiving import Incoming
+from offload.cache.site import Missing, SiteCache
+
+__all__ = [
+    "CacheError",
+    "DamagedTreeError",
+    "DigestError",
+    "Freed",
+    "Incoming",
+    "Missing",
+    "MissingBlobsError",
+    "NoSpaceError",
+    "OffsetError",
+    "SiteCache",
+]

@@ -1,0 +1,45 @@
+"""What can go wrong with what a site keeps, each with what a program needs to react."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from facility.errors import FacilityError
+
+
+class CacheError(FacilityError):
+    """The site's cache cannot do what was asked."""
+
+
+class NoSpaceError(CacheError):
+    """The disk, or the quota, is full. What was received before is kept."""
+
+
+class OffsetError(CacheError):
+    """Bytes were offered for another place than the next one."""
+
+    def __init__(self, digest: str, offset: int, expected: int) -> None:
+        super().__init__(
+            f"blob {digest[:19]}: expected bytes from {expected:,} on, got {offset:,}"
+        )
+        self.expected = expected
+        """Where to go on: the number of bytes received so far."""
+
+
+class DigestError(CacheError):
+    """What was received is not what its name says. It is dropped."""
+
+
+class MissingBlobsError(CacheError):
+    """Blobs of a snapshot were never received, or are gone again."""
+
+    def __init__(self, missing: Collection[str]) -> None:
+        first = min(missing)
+        super().__init__(
+            f"{len(missing)} blob(s) of the snapshot are not here, such as {first[:19]}"
+        )
+        self.missing = tuple(sorted(missing))
+
+
+class DamagedTreeError(CacheError):
+    """Layers do not hold what the snapshot's manifest lists."""

@@ -1,0 +1,106 @@
+"""Layers, unpacked once each: folders named by digest, that nobody writes to."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from offload.cache.compiled import restore_source_times
+from offload.cache.errors import CacheError, NoSpaceError
+from offload.cache.receiving import room
+from offload.cache.removal import remove_tree
+from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
+from offload.snapshot import SnapshotError
+from offload.snapshot.unpacking import unpack
+
+
+class UnpackedLayers:
+    """``FOLDER/HEX`` with ``HEX.size`` (bytes on disk) beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, digest: str) -> Path:
+        """Return where a layer is, or would be."""
+        return self._folder / digest.removeprefix("sha256:")
+
+    def has(self, digest: str) -> bool:
+        """Whether the layer is there, whole."""
+        return self.path(digest).exists()
+
+    def ensure(self, digest: str, blob: Path) -> Path:
+        """Unpack a layer if nobody has; return where it is.
+
+        Of several on one machine one works and the others wait; of several machines
+        each may work, and the first to end counts. Killed, it leaves a draft that is
+        never taken for a layer.
+
+        Raises:
+            NoSpaceError: the disk is full; nothing of the layer is left.
+            CacheError: the blob is no safe layer.
+        """
+        place = self.path(digest)
+        if place.exists():
+            return place
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._alone(place.name):
+            if not place.exists():
+                self._unpack(blob, digest, place)
+        return place
+
+    def size(self, digest: str) -> int:
+        """Return a layer's bytes on disk; 0 if it is not there."""
+        try:
+            return int(self.path(digest).with_suffix(".size").read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def digests(self) -> Iterator[str]:
+        """Yield the digest of every layer there is."""
+        if self._folder.exists():
+            for path in self._folder.iterdir():
+                if "." not in path.name:
+                    yield f"sha256:{path.name}"
+
+    def drafts(self) -> Iterator[Path]:
+        """Yield what is being unpacked, and what killed processes have left."""
+        if self._folder.exists():
+            yield from self._folder.glob(".*.draft")
+
+    def _unpack(self, blob: Path, digest: str, place: Path) -> None:
+        draft = self._folder / f".{place.name}.{secrets.token_hex(4)}.draft"
+        try:
+            with room(self._folder):
+                unpack(blob, draft, digest=digest)
+                size = restore_source_times(draft)
+                place.with_suffix(".size").write_text(str(size))
+            try:
+                draft.rename(place)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+        except NoSpaceForSnapshotError as error:
+            raise NoSpaceError(str(error)) from None
+        except SnapshotError as error:
+            raise CacheError(f"layer {digest[:19]}: {error}") from None
+        finally:
+            with suppress(FileNotFoundError):
+                remove_tree(draft)
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        path = self._folder / f".{name}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # No locks on this file system: more work, the same result.
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(handle)

@@ -1,0 +1,50 @@
+"""Which snapshots pods need: a file per pod, so that no clean-up takes theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from offload.cache.errors import CacheError
+
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class Pins:
+    """Files named by pods' UIDs, each with the images that its pod uses."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, uid: str, images: tuple[str, ...]) -> None:
+        """Keep these images until :meth:`remove`; again is fine.
+
+        Raises:
+            CacheError: the UID cannot be the name of a file.
+        """
+        path = self._path(uid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(sorted(images)))
+        draft.replace(path)
+
+    def remove(self, uid: str) -> None:
+        """Forget what a pod needed; no error if nothing is known."""
+        self._path(uid).unlink(missing_ok=True)
+
+    def images(self) -> frozenset[str]:
+        """Return every image that a pod needs."""
+        found: set[str] = set()
+        for path in self._folder.glob("[!.]*"):
+            try:
+                found.update(json.loads(path.read_bytes()))
+            except FileNotFoundError:
+                continue  # removed between the two looks
+        return frozenset(found)
+
+    def _path(self, uid: str) -> Path:
+        if not _UID.fullmatch(uid):
+            raise CacheError(f"pod UID {uid[:80]!r}: expected letters, digits, - and .")
+        return self._folder / uid

@@ -1,0 +1,236 @@
+"""What a site keeps of snapshots: blobs in, layers unpacked once, read-only trees.
+
+Works on any shared file system, for a plugin and for the wrappers of its jobs at the
+same time. All methods block; who serves others calls them in threads.
+
+Below the work area: ``store`` (an OCI image layout), ``incoming``, ``layers/HEX``,
+``trees/HEX`` (HEX of the tree's digest), ``images/HEX.json`` (which trees make a
+snapshot; it is there when all of them are), ``pins/UID``, ``trash``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from offload.cache.collection import Collector, Freed
+from offload.cache.errors import CacheError, MissingBlobsError, NoSpaceError
+from offload.cache.layers import UnpackedLayers
+from offload.cache.pins import Pins
+from offload.cache.receiving import Incoming, room
+from offload.cache.trees import ensure_tree
+from offload.snapshot import Blob, LocalStore, Snapshot, SnapshotError
+from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
+from offload.snapshot.image import Image, read_image
+from offload.snapshot.manifests import read_trees
+
+_THREADS = 4
+"""Layers unpacked at the same time: decompression and hashing release the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A blob that is to be sent."""
+
+    digest: str
+    offset: int
+    """From where on; what is before was received already."""
+
+
+class SiteCache:
+    """Snapshots at a site.
+
+    Args:
+        work: the site's work area.
+        quota_bytes: what all of it may take; ``None`` leaves it to the disk.
+
+    Raises:
+        NoSpaceError: there is no room for the first files.
+    """
+
+    def __init__(self, work: Path, *, quota_bytes: int | None = None) -> None:
+        self._work = work
+        self._quota_bytes = quota_bytes
+        with _as_ours():
+            self.store = LocalStore(work / "store")
+        self.layers = UnpackedLayers(work / "layers")
+        self.pins = Pins(work / "pins")
+        self._images = work / "images"
+        self._collector = Collector(work, self.store, self.layers, self.pins)
+
+    # What comes in.
+
+    def missing(self, blobs: Iterable[Blob]) -> list[Missing]:
+        """Return which of these are not here, and how much of each is."""
+        return [
+            Missing(blob.digest, self.incoming(blob.digest, blob.size).offset)
+            for blob in blobs
+            if not self.has(blob.digest)
+        ]
+
+    def has(self, digest: str) -> bool:
+        """Whether a blob was received; what is unpacked needs no blob any more."""
+        with _as_ours():
+            return self.layers.has(digest) or self.store.has(digest)
+
+    def incoming(self, digest: str, length: int) -> Incoming:
+        """Return a blob to append to.
+
+        Raises:
+            CacheError: that is no digest.
+        """
+        with _as_ours():
+            place = self.store.blob_path(digest)
+        return Incoming(self._work / "incoming" / place.name, place, digest, length)
+
+    def missing_of(self, image: str) -> tuple[str, ...]:
+        """Return which blobs a snapshot lacks to be used, as far as can be told.
+
+        Without its manifest that is the manifest alone.
+        """
+        if self.is_ready(image):
+            return ()
+        with _as_ours():
+            if not self.store.has(image):
+                return (image,)
+            document = json.loads(self.store.read(image))
+        wanted = [document["config"], *document["layers"]]
+        return tuple(b["digest"] for b in wanted if not self.has(b["digest"]))
+
+    def make_room(self, size: int) -> None:
+        """Make room for so many bytes more, from what no pod uses, oldest first.
+
+        Raises:
+            NoSpaceError: the rest is in use.
+        """
+        with self._alone():
+            freed = self._collector.collect(self._quota_bytes, wanted=size)
+        self._collector.empty_trash()
+        if freed.lacking > 0:
+            raise NoSpaceError(
+                f"{self._work}: {size:,} bytes do not fit, {freed.lacking:,} are "
+                "lacking; all the rest is used by pods"
+            )
+
+    # What is used.
+
+    def is_ready(self, image: str) -> bool:
+        """Whether every tree of a snapshot is there."""
+        return self._image_path(image).exists()
+
+    def pin(self, uid: str, images: Iterable[str]) -> None:
+        """Keep snapshots for a pod, whether they are here yet or not.
+
+        Do this before asking what is missing: from then on nothing is taken away.
+
+        Raises:
+            CacheError: the UID is none.
+        """
+        named = tuple(images)
+        with self._alone():
+            self.pins.add(uid, named)
+            for image in named:
+                if self.is_ready(image):
+                    os.utime(self._image_path(image))
+
+    def unpin(self, uid: str) -> None:
+        """Forget a pod's need; again is fine."""
+        self.pins.remove(uid)
+
+    def ensure_layer(self, digest: str) -> None:
+        """Unpack a layer that was received, while others are still on their way.
+
+        Raises:
+            CacheError: it is no layer; the blob is dropped.
+            NoSpaceError: the disk is full.
+        """
+        blob = self.store.blob_path(digest)
+        if not self.layers.has(digest):
+            self.layers.ensure(digest, blob)
+        blob.unlink(missing_ok=True)
+
+    def ensure_image(self, image: str) -> Snapshot:
+        """Unpack and link whatever a snapshot needs; return it.
+
+        Raises:
+            MissingBlobsError: blobs are not here.
+            NoSpaceError: the disk is full; what was unpacked is kept.
+            CacheError: the snapshot is damaged.
+        """
+        missing = self.missing_of(image)
+        if missing:
+            raise MissingBlobsError(missing)
+        with _as_ours():
+            found = read_image(self.store, image)
+            if not self.is_ready(image):
+                self._unpack(found.snapshot)
+                self._link(found)
+        return found.snapshot
+
+    def _unpack(self, snapshot: Snapshot) -> None:
+        needed = dict.fromkeys(d for part in snapshot.parts for d in part.layers)
+        with ThreadPoolExecutor(_THREADS, "unpack") as pool:
+            # A list, so that the first error is raised after all have ended.
+            list(pool.map(self.ensure_layer, needed))
+
+    def _link(self, image: Image) -> None:
+        snapshot, manifests = image.snapshot, read_trees(self.store, image)
+        trees = self._work / "trees"
+        for part in snapshot.parts:
+            ensure_tree(
+                trees / part.tree.removeprefix("sha256:"),
+                part.role,
+                manifests[part.role].entries,
+                [self.layers.path(digest) for digest in part.layers],
+            )
+        document = {
+            "parts": [
+                {
+                    "role": part.role,
+                    "mount": part.mount,
+                    "tree": part.tree.removeprefix("sha256:"),
+                    "layers": part.layers,
+                }
+                for part in snapshot.parts
+            ]
+        }
+        path = self._image_path(snapshot.image)
+        with room(self._work):
+            path.parent.mkdir(exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            draft.write_text(json.dumps(document))
+            draft.replace(path)
+
+    def collect(self) -> Freed:
+        """Bring the cache below its quota; never touch what a pod uses."""
+        with self._alone():
+            freed = self._collector.collect(self._quota_bytes)
+        self._collector.empty_trash()
+        return freed
+
+    def _image_path(self, image: str) -> Path:
+        return self._images / f"{image.removeprefix('sha256:')}.json"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        path = self._work / "cache.lock"
+        with room(self._work), path.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    """Raise what a snapshot's own room says as the cache's errors."""
+    try:
+        yield
+    except NoSpaceForSnapshotError as error:
+        raise NoSpaceError(str(error)) from None
+    except SnapshotError as error:
+        raise CacheError(str(error)) from None

@@ -1,0 +1,116 @@
+"""Trees: one folder per part of a snapshot, hard-linked from the layers that hold it."""
+# Names are bytes of any kind, and there are 50,000 of them.
+# ruff: noqa: PTH101, PTH102, PTH112, PTH118, PTH211
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from offload.cache.errors import DamagedTreeError
+from offload.cache.receiving import room
+from offload.cache.removal import remove_tree
+from offload.snapshot import Entry, Kind
+
+_NO_LINK = {errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS}
+
+
+def ensure_tree(
+    place: Path, role: str, entries: Iterable[Entry], layers: Sequence[Path]
+) -> None:
+    """Make a part's tree exactly as its manifest lists it, if nobody has.
+
+    The manifest decides, not the layers: what a later layer deletes is not listed.
+    Killed, it leaves a draft that is never taken for a tree.
+
+    Args:
+        place: where the tree is then.
+        role: the part's folder in the layers.
+        entries: the part's manifest, sorted by path.
+        layers: unpacked, the lowest first: of two that have a path, the later counts.
+
+    Raises:
+        DamagedTreeError: a listed file is in no layer, or of another size.
+        NoSpaceError: the disk is full; nothing is left.
+    """
+    if place.exists():
+        return
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.draft")
+    try:
+        with room(place.parent):
+            draft.mkdir(parents=True)
+            _build(os.fsencode(draft), role, entries, layers)
+            try:
+                draft.rename(place)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+    finally:
+        with suppress(FileNotFoundError):
+            remove_tree(draft)
+
+
+def _build(
+    target: bytes, role: str, entries: Iterable[Entry], layers: Sequence[Path]
+) -> None:
+    sources: dict[bytes, bytes] = {}
+    for layer in layers:
+        top = os.fsencode(layer / role)
+        if os.path.isdir(top):
+            _index(top, b"", sources)
+    modes: list[tuple[bytes, int]] = []
+    for entry in entries:
+        path = os.path.join(target, entry.path) if entry.path else target
+        match entry.kind:
+            case Kind.FOLDER:
+                with suppress(FileExistsError):
+                    os.mkdir(path, 0o700)
+                modes.append((path, entry.mode))
+            case Kind.LINK:
+                os.symlink(entry.target, path)
+            case Kind.FILE:
+                _place(sources.get(entry.path), entry, path)
+    # Last, and the inner ones first: a folder may be one that nobody can write to.
+    for path, mode in reversed(modes):
+        os.chmod(path, mode)
+
+
+def _index(folder: bytes, prefix: bytes, sources: dict[bytes, bytes]) -> None:
+    with os.scandir(folder) as found:
+        for entry in found:
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                _index(entry.path, name + b"/", sources)
+            elif entry.is_file(follow_symlinks=False):
+                sources[name] = entry.path
+
+
+def _place(source: bytes | None, entry: Entry, path: bytes) -> None:
+    if source is None:
+        raise DamagedTreeError(
+            f"{os.fsdecode(entry.path)!r}: the manifest lists it, no layer has it"
+        )
+    found = os.lstat(source)
+    if found.st_size != entry.size:
+        raise DamagedTreeError(
+            f"{os.fsdecode(entry.path)!r}: expected {entry.size:,} bytes, "
+            f"got {found.st_size:,}"
+        )
+    if found.st_mode & 0o777 == entry.mode:
+        try:
+            os.link(source, path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+        else:
+            return
+    # A folder full of links, a file system without any, or bits that another
+    # snapshot gives the same file: then a copy of its own.
+    shutil.copyfile(source, path)
+    os.chmod(path, entry.mode)
+    os.utime(path, ns=(found.st_mtime_ns, found.st_mtime_ns))
