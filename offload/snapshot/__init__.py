@@ -1,6 +1,7 @@
 """Freezes a working folder with its environment, as it is at one moment."""
 
 from offload.snapshot.base import Base
+from offload.snapshot.comparison import Difference, difference
 from offload.snapshot.errors import (
     ChangingError,
     DamagedError,
@@ -11,20 +12,25 @@ from offload.snapshot.errors import (
     UnsafeLayerError,
 )
 from offload.snapshot.freezing import freeze
+from offload.snapshot.garbage import Collected, collect_garbage
 from offload.snapshot.image import blobs, load
 from offload.snapshot.layers import entries
 from offload.snapshot.manifests import manifest
 from offload.snapshot.model import Blob, Part, Request, Snapshot
 from offload.snapshot.progress import Progress
+from offload.snapshot.scanning import changes_since, scan
 from offload.snapshot.store import LocalStore
 from offload.snapshot.tree import Entry, Kind, Tree
 from offload.snapshot.unpacking import unpack
+from offload.snapshot.verification import verify
 
 __all__ = [
     "Base",
     "Blob",
     "ChangingError",
+    "Collected",
     "DamagedError",
+    "Difference",
     "Entry",
     "Kind",
     "LocalStore",
@@ -39,9 +45,14 @@ __all__ = [
     "UnreadableError",
     "UnsafeLayerError",
     "blobs",
+    "changes_since",
+    "collect_garbage",
+    "difference",
     "entries",
     "freeze",
     "load",
     "manifest",
+    "scan",
     "unpack",
+    "verify",
 ]

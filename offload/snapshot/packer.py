@@ -6,25 +6,18 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from offload.snapshot.capture import PIECE, capture, hash_file
 from offload.snapshot.image import Layer
 from offload.snapshot.layer import LayerWriter
 from offload.snapshot.packing import Pack, content_key
 from offload.snapshot.progress import Meter
-from offload.snapshot.reading import (
-    GoneError,
-    OpenFile,
-    State,
-    TornError,
-    attempts,
-    opened,
-)
+from offload.snapshot.reading import OpenFile, State, TornError
 from offload.snapshot.store import LocalStore
-from offload.snapshot.survey import Found, look
+from offload.snapshot.survey import Found
 from offload.snapshot.tree import Entry, Kind
 
 _WHOLE = 4 << 20
 """Largest file, in bytes, that is read before anything of it is written."""
-_PIECE = 1 << 20
 
 Stop = Callable[[], bool]
 
@@ -63,9 +56,7 @@ def pack_layer(store: LocalStore, pack: Pack, meter: Meter, stop: Stop) -> Packe
         for found in pack.found:
             if stop():
                 raise StoppedError
-            entry = run.take(found)
-            if entry is not None:
-                run.packed.entries.append(entry)
+            run.take(found)
             meter.add(found.kind is Kind.FILE, found.size)
         for path in pack.removed:
             layer.remove(path)
@@ -84,33 +75,23 @@ class _Run:
         self.packed = Packed()
         self.written: list[Entry] = []
 
-    def take(self, found: Found) -> Entry | None:
-        """Add one path; None if it is gone."""
-        full = self._pack.root + b"/" + found.path
-        if found.kind is not Kind.FILE:
-            return self._keep(found.entry())
-        for number in attempts(full):
-            if number:
-                again = look(self._pack.root, found.path)
-                if not isinstance(again, Found):
-                    return None
-                if again.kind is not Kind.FILE:
-                    return self._keep(again.entry())
-            try:
-                with opened(full) as file:
-                    entry = self._read(found.path, file)
-            except (GoneError, TornError):
-                continue
-            if file.is_settled:
-                self.packed.contents.append((file.state, entry.sha256))
-            return entry
-        raise AssertionError  # attempts never ends without an error
+    def take(self, found: Found) -> None:
+        """Add one path, unless it is gone."""
+        entry, state = capture(
+            self._pack.root, found, lambda file: self._read(found.path, file)
+        )
+        if entry is None:
+            return
+        self.packed.entries.append(entry)
+        if entry.kind is not Kind.FILE:
+            self._add(entry)
+        if state is not None:
+            self.packed.contents.append((state, entry.sha256))
 
-    def _keep(self, entry: Entry, content: bytes = b"") -> Entry:
+    def _add(self, entry: Entry, content: bytes = b"") -> None:
         if self._pack.below.get(entry.path) != entry:
             self._layer.add(entry, content)
             self._note(entry)
-        return entry
 
     def _note(self, entry: Entry) -> None:
         self.written.append(entry)
@@ -120,12 +101,12 @@ class _Run:
         if file.size <= _WHOLE:
             data = file.read_all()
             sha256 = hashlib.sha256(data).hexdigest()
-            return self._keep(
-                Entry(path, Kind.FILE, file.mode, file.size, sha256), data
-            )
+            entry = Entry(path, Kind.FILE, file.mode, file.size, sha256)
+            self._add(entry, data)
+            return entry
         below = self._pack.below.get(path)
         if below is not None and below.size == file.size:
-            entry = Entry(path, Kind.FILE, file.mode, file.size, _hash(file))
+            entry = hash_file(path, file)
             if entry == below:
                 return entry
             file.rewind()
@@ -136,7 +117,7 @@ class _Run:
         sha = hashlib.sha256()
         try:
             self._layer.begin(path, file.mode, file.size)
-            for piece in file.pieces(_PIECE):
+            for piece in file.pieces(PIECE):
                 sha.update(piece)
                 self._layer.append(piece)
             self._layer.finish(file.size)
@@ -146,10 +127,3 @@ class _Run:
         entry = Entry(path, Kind.FILE, file.mode, file.size, sha.hexdigest())
         self._note(entry)
         return entry
-
-
-def _hash(file: OpenFile) -> str:
-    sha = hashlib.sha256()
-    for piece in file.pieces(_PIECE):
-        sha.update(piece)
-    return sha.hexdigest()
