@@ -26,7 +26,6 @@ from offload.jobs.stages import Outcome, Stage
 from offload.jobs.tables import elements, jobs, sites
 
 _MESSAGE_LENGTH = 4000
-_BEFORE_SITE = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
 
 
 class Ledger:
@@ -74,6 +73,25 @@ class Ledger:
         with self._database.read() as connection:
             return [JobId(i) for i in connection.scalars(query.order_by(jobs.c.id))]
 
+    def element(self, job: JobId, index: int) -> tuple[Element, str | None]:
+        """Return an element and the site that is chosen for it.
+
+        Raises:
+            NoSuchJobError: there is none.
+        """
+        query = (
+            sa.select(elements, jobs.c.site)
+            .join(jobs, jobs.c.id == elements.c.job)
+            .where(elements.c.job == job, elements.c.index == index)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise NoSuchJobError(
+                f"job {job}.{index}: there is no such job; `facility jobs` lists them"
+            )
+        return element_of(row), row["site"]
+
     def unsettled(self, job: JobId) -> list[Element]:
         """Return the elements that are not done, or not yet confirmed as removed."""
         settled = (elements.c.stage == Stage.DONE) & (
@@ -119,6 +137,12 @@ class Ledger:
         with self._database.read() as connection:
             return str(connection.execute(query).scalar_one())
 
+    def prior(self, job: JobId) -> str:
+        """Return what of the declared outputs was here at submission (JSON)."""
+        query = sa.select(jobs.c.prior).where(jobs.c.id == job)
+        with self._database.read() as connection:
+            return str(connection.execute(query).scalar_one())
+
     def images(self) -> list[str]:
         """Return the digests of every snapshot that a job refers to."""
         with self._database.read() as connection:
@@ -133,9 +157,22 @@ class Ledger:
     # what a person does
 
     def add(
-        self, spec: JobSpec, *, snapshot: str, image: str, warnings: Sequence[str] = ()
+        self,
+        spec: JobSpec,
+        *,
+        snapshot: str,
+        image: str,
+        prior: str = "{}",
+        warnings: Sequence[str] = (),
     ) -> JobId:
         """Record a job in stage ``frozen``; durable when this returns.
+
+        Args:
+            spec: What is to be run.
+            snapshot: Its document (JSON).
+            image: Digest of the manifest that carries it.
+            prior: What of the declared outputs is here already (JSON).
+            warnings: What the person should see with the job.
 
         Raises:
             NoSuchJobError: a job that it shall come after does not exist.
@@ -155,6 +192,7 @@ class Ledger:
                     group=str(uuid.uuid4()),
                     spec=spec.model_dump_json(),
                     snapshot=snapshot,
+                    prior=prior,
                     image=image,
                     count=spec.count,
                     stage=Stage.FROZEN,
@@ -171,6 +209,7 @@ class Ledger:
                         "job": job,
                         "index": index,
                         "uid": str(uuid.uuid4()),
+                        "is_one_of_many": spec.count > 1,
                         "stage": Stage.FROZEN,
                     }
                     for index in range(spec.count)
@@ -229,7 +268,7 @@ class Ledger:
                     waiting_until=None,
                     progress_done=None,
                     progress_total=None,
-                    **({f"{stage}_at": now} if stage in _BEFORE_SITE else {}),
+                    **{f"{stage}_at": _first(stage, now)},
                     **values,
                 )
             ).rowcount
@@ -298,6 +337,11 @@ class Ledger:
         """Record that the site has accepted these elements (index to its own id)."""
         now = self._clock()
         with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job)
+                .values(waiting="", waiting_until=None)
+            )
             connection.execute(
                 elements.update()
                 .where(
@@ -458,6 +502,11 @@ class Ledger:
             ).mappings()
             found |= {row["uid"]: element_of(row) for row in rows}
         return found
+
+
+def _first(stage: Stage, now: float) -> sa.ColumnElement[Any]:
+    # A site that lost blobs gets them again; the time is that of the first.
+    return sa.func.coalesce(jobs.c[f"{stage}_at"], now)
 
 
 def _summary(ids: Sequence[int]) -> sa.Select[Any]:

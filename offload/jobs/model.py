@@ -70,6 +70,12 @@ class Element:
     """When the program ended there."""
     report: tuple[str, ...] = ()
     """What the person should know of what came back: conflicts, globs without match."""
+    is_one_of_many: bool = False
+
+    @property
+    def name(self) -> ElementName:
+        """``42``, or ``42.7`` for one of many."""
+        return ElementName(self.job, self.index if self.is_one_of_many else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def element_of(row: RowMapping) -> Element:
         started=row["started"],
         finished=row["finished"],
         report=texts(row["report"]),
+        is_one_of_many=row["is_one_of_many"],
     )
 
 
@@ -58,6 +59,7 @@ def job_of(
     counts: dict[Stage, int] = {}
     outcomes: dict[Outcome, int] = {}
     message = row["message"]
+    waiting = row["waiting"]
     last = 0.0
     for summary in summaries:
         stage = Stage(summary["stage"])
@@ -68,6 +70,8 @@ def job_of(
             outcomes[outcome] = outcomes.get(outcome, 0) + summary["number"]
             if outcome is not Outcome.SUCCEEDED:
                 message = message or summary["message"]
+        elif stage is Stage.QUEUED:
+            waiting = waiting or summary["message"]
         _earliest(times, summary)
     stage = least_far(counts)
     if stage is Stage.DONE:
@@ -84,7 +88,7 @@ def job_of(
         outcomes=outcomes,
         site=row["site"],
         site_reason=row["site_reason"],
-        waiting="" if stage is Stage.DONE else row["waiting"],
+        waiting="" if stage is Stage.DONE else waiting,
         waiting_until=row["waiting_until"],
         progress=None if total is None else Progress(row["progress_done"] or 0, total),
         warnings=texts(row["warnings"]),

@@ -42,7 +42,7 @@ class Settings(BaseModel):
     multi_user: bool = False
     people: tuple[str, ...] = ()
     """Who may have jobs, if there are several users."""
-    idle_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    idle_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     """An agent with nothing to do leaves after so many seconds."""
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,6 +84,12 @@ class JobSpec(BaseModel):
         if any("\0" in text for text in (*self.command, *self.environment.values())):
             raise ValueError("a command holds no zero bytes")
         return self
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """Globs of what is merged: a notebook's executed copy always is."""
+        notebooks = () if self.notebook is None else (glob.escape(self.notebook),)
+        return (*self.outputs, *notebooks)
 
     @property
     def title(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from offload.jobs.placement import HostBase, SiteInfo, obstacles
 from offload.jobs.settings import Settings
 from offload.jobs.specification import JobSpec
 from offload.jobs.wake import NOBODY, wake
+from offload.outputs.prior import Prior
 
 if TYPE_CHECKING:
     from offload.snapshot import Snapshot
@@ -72,11 +74,13 @@ def submit(snapshot: Snapshot, spec: JobSpec, settings: Settings) -> JobId:
         JobRefusedError, NoSuchSiteError, NoSuchJobError: nothing was recorded.
     """
     check(spec, snapshot.base, settings)
+    prior = Prior.record(spec.root, spec.declared)
     ledger = Ledger(settings.ledger)
     try:
         job = ledger.add(
             spec,
             snapshot=snapshot.to_json(),
+            prior=json.dumps(prior.to_json()),
             image=snapshot.image,
             warnings=(*spec.warnings, *snapshot.warnings),
         )

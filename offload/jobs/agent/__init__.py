@@ -1,0 +1,1 @@
+"""The agent: one process per person that carries his jobs from frozen to merged."""

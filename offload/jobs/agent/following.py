@@ -1,0 +1,65 @@
+"""A log while it grows: from the site as long as it is there, then from its copy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from offload.interlink import InterlinkError, PluginRefusedError
+from offload.jobs.agent.returning import element_folder, read_log
+from offload.jobs.agent.sites import Site
+from offload.jobs.ledger import Ledger
+from offload.jobs.model import Element
+from offload.jobs.pods import MAIN
+from offload.jobs.settings import Settings
+from offload.jobs.stages import Stage
+from offload.link import PausedError
+
+LOOK_S = 0.2
+"""Between two looks for more."""
+
+
+async def follow(
+    settings: Settings,
+    ledger: Ledger,
+    sites: Mapping[str, Site],
+    element: Element,
+    *,
+    until_end: bool,
+) -> AsyncIterator[bytes]:
+    """Yield the log's bytes, each once and in order.
+
+    Args:
+        settings: Where copies are.
+        ledger: Says where the job is.
+        sites: By name.
+        element: Whose log.
+        until_end: Wait for more until the job is done; else yield what there is. A
+            site that is away meanwhile delays, and nothing is lost.
+    """
+    offset = 0
+    kept = element_folder(settings, element) / "logs" / f"{MAIN}.log"
+    while True:
+        now, site = await asyncio.to_thread(ledger.element, element.job, element.index)
+        if kept.exists():
+            with kept.open("rb") as file:
+                file.seek(offset)
+                while chunk := await asyncio.to_thread(file.read, 1 << 20):
+                    yield chunk
+            return
+        if now.stage is Stage.DONE:
+            return
+        if site is not None and now.stage.is_at_site:
+            try:
+                client = await sites[site].client()
+                is_ours = sites[site].is_ours
+                async for chunk in read_log(client, now, offset, is_ours=is_ours):
+                    offset += len(chunk)
+                    yield chunk
+            except (PausedError, PluginRefusedError):
+                pass  # not there yet, or away: the copy comes in any case
+            except InterlinkError as error:
+                await sites[site].lost(error)
+        if not until_end:
+            return
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,146 @@
+"""Snapshots to sites: each blob once, however many jobs wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from offload.interlink import (
+    Blob,
+    ImpossibleError,
+    PluginClient,
+    PluginUnreachableError,
+    WrongOffsetError,
+)
+from offload.jobs.agent.sites import Site
+from offload.snapshot import Blob as StoredBlob
+from offload.snapshot import LocalStore
+
+CHUNK = 1 << 20
+AT_ONCE = 4
+"""Blobs that are sent to one site at a time."""
+LOOK_S = 0.5
+"""Between two reports of how far it is."""
+
+OnProgress = Callable[[int, int], None]
+
+
+class Transfers:
+    """Sends blobs of the person's store; what arrived is never sent again."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        self._in_flight: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._sent: dict[tuple[str, str], int] = {}
+        self._room: dict[str, asyncio.Semaphore] = {}
+
+    async def ensure(
+        self, site: Site, blobs: Sequence[StoredBlob], on_progress: OnProgress
+    ) -> None:
+        """Return once the site has all of them.
+
+        Resumes where an earlier transfer was cut off, be it of another process.
+
+        Raises:
+            InterlinkError, PausedError: it was cut off again.
+            MissingError: the store has not got one of them.
+        """
+        wanted = [b for b in blobs if b.digest not in site.known]
+        if not wanted:
+            return
+        client = await site.client()
+        asked = [Blob(digest=b.digest, size=b.size) for b in wanted]
+        missing = {m.digest: m.offset for m in await client.missing_blobs(asked)}
+        site.known.update(b.digest for b in wanted if b.digest not in missing)
+        tasks = [
+            self._send_once(site, client, blob, missing[blob.digest])
+            for blob in asked
+            # Another job's transfer may have brought it while we asked.
+            if blob.digest in missing and blob.digest not in site.known
+        ]
+        await self._all(site, asked, tasks, on_progress)
+
+    async def _all(
+        self,
+        site: Site,
+        blobs: Sequence[Blob],
+        tasks: Sequence[asyncio.Task[None]],
+        on_progress: OnProgress,
+    ) -> None:
+        total = sum(blob.size for blob in blobs)
+        pending = set(tasks)
+        while pending:
+            on_progress(self._progress(site, blobs), total)
+            # One job's end must not cut off what others wait for: nothing is cancelled.
+            finished, pending = await asyncio.wait(
+                pending, timeout=LOOK_S, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in finished:
+                task.result()
+
+    def _progress(self, site: Site, blobs: Sequence[Blob]) -> int:
+        return sum(
+            blob.size
+            if blob.digest in site.known
+            else self._sent.get((site.name, blob.digest), 0)
+            for blob in blobs
+        )
+
+    def _send_once(
+        self, site: Site, client: PluginClient, blob: Blob, offset: int
+    ) -> asyncio.Task[None]:
+        key = (site.name, blob.digest)
+        task = self._in_flight.get(key)
+        if task is None:
+            task = asyncio.create_task(self._send(site, client, blob, offset))
+            self._in_flight[key] = task
+            task.add_done_callback(lambda done: self._over(key, done))
+        return task
+
+    def _over(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        del self._in_flight[key]
+        self._sent.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # who waited has it; without anybody it is no news
+
+    async def _send(
+        self, site: Site, client: PluginClient, blob: Blob, offset: int
+    ) -> None:
+        room = self._room.setdefault(site.name, asyncio.Semaphore(AT_ONCE))
+        async with room:
+            # A plugin that dropped damaged bytes gets them once more, from the start.
+            for is_last in (False, False, True):
+                try:
+                    chunks = self._chunks(site.name, blob.digest, offset)
+                    await client.send_blob(blob, chunks, offset=offset)
+                except WrongOffsetError as error:
+                    if is_last:
+                        raise
+                    offset = error.offset
+                except ImpossibleError:
+                    if is_last:
+                        raise
+                    offset = 0
+                except PluginUnreachableError as error:
+                    await site.lost(error)
+                    raise
+                else:
+                    site.known.add(blob.digest)
+                    return
+
+    async def _chunks(
+        self, site: str, digest: str, offset: int
+    ) -> AsyncIterator[bytes]:
+        with self._store.open(digest) as file:
+            file.seek(offset)
+            while chunk := await asyncio.to_thread(file.read, CHUNK):
+                offset += len(chunk)
+                self._sent[site, digest] = offset
+                yield chunk
+
+    async def close(self) -> None:
+        """Stop what is on its way."""
+        tasks = list(self._in_flight.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

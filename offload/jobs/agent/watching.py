@@ -1,0 +1,145 @@
+"""What runs at a site: one long question for all jobs there, answered by changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from offload.interlink import (
+    InterlinkError,
+    PluginClient,
+    PluginUnreachableError,
+    PodStatus,
+    UnsupportedError,
+)
+from offload.jobs.agent.sites import Site, person
+from offload.jobs.changes import Observed
+from offload.jobs.ledger import Ledger
+from offload.jobs.model import Element, JobId
+from offload.jobs.observation import observed
+from offload.jobs.pods import naming_pod
+from offload.jobs.stages import Outcome, Stage
+from offload.link import PausedError
+
+LONG_POLL_S = 30.0
+TICK_S = 1.0
+"""Between two questions to a plugin that cannot say what changed."""
+MISSED_TICKS = 3
+"""So often in a row such a plugin must not know a pod for it to be lost: some answer
+only a part of what they are asked."""
+
+log = logging.getLogger("facility.agent")
+
+
+class Watch:
+    """Keeps the ledger up to date with one site, as long as something is there.
+
+    Args:
+        site: Which.
+        ledger: What is updated.
+        on_change: Called with each job that changed.
+    """
+
+    def __init__(
+        self, site: Site, ledger: Ledger, on_change: Callable[[JobId], None]
+    ) -> None:
+        self._site = site
+        self._ledger = ledger
+        self._on_change = on_change
+        self._wanted = asyncio.Event()
+        self._sequence = 0
+        self._missed: dict[str, int] = {}
+
+    def wanted(self) -> None:
+        """Say that something is at the site."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await self._wanted.wait()
+            try:
+                there = await asyncio.to_thread(self._ledger.at_site, self._site.name)
+                if not there:
+                    self._wanted.clear()
+                    continue
+                client = await self._site.client()
+                await self._look(client, there)
+            except PausedError:
+                self._sequence = 0
+                await asyncio.sleep(TICK_S / 4)
+            except PluginUnreachableError as error:
+                self._sequence = 0
+                await self._site.lost(error)
+            except InterlinkError as error:
+                log.warning("site %s: %s", self._site.name, error)
+                self._sequence = 0
+                await asyncio.sleep(TICK_S)
+
+    async def _look(self, client: PluginClient, there: Sequence[Element]) -> None:
+        if not self._site.is_ours:
+            await self._look_at_each(client, there)
+            return
+        is_first = self._sequence == 0
+        try:
+            changes = await client.changes(self._sequence, timeout_s=LONG_POLL_S)
+        except UnsupportedError:
+            self._site.is_ours = False
+            return
+        # A plugin that lost its count begins anew: so do we.
+        self._sequence = changes.sequence if changes.sequence >= self._sequence else 0
+        await self._record({s.uid: observed(s) for s in changes.pods})
+        if is_first:
+            known = {status.uid for status in changes.pods}
+            absent = [e for e in there if e.uid not in known]
+            if absent:
+                statuses = await self._ask(client, absent)
+                asked = {status.uid for status in statuses}
+                await self._record(
+                    {s.uid: observed(s) for s in statuses}
+                    | {e.uid: _lost(e) for e in absent if e.uid not in asked}
+                )
+
+    async def _look_at_each(
+        self, client: PluginClient, there: Sequence[Element]
+    ) -> None:
+        statuses = list(await self._ask(client, there))
+        known = {status.uid for status in statuses}
+        for element in there:
+            if element.uid not in known:
+                statuses += await self._ask(client, [element])
+        known = {status.uid for status in statuses}
+        found = {s.uid: observed(s) for s in statuses}
+        for element in there:
+            if element.uid in known:
+                self._missed.pop(element.uid, None)
+                continue
+            times = self._missed.get(element.uid, 0) + 1
+            self._missed[element.uid] = times
+            if times >= MISSED_TICKS or element.is_cancelled:
+                del self._missed[element.uid]
+                found[element.uid] = _lost(element)
+        await self._record(found)
+        await asyncio.sleep(TICK_S)
+
+    async def _ask(
+        self, client: PluginClient, elements: Iterable[Element]
+    ) -> tuple[PodStatus, ...]:
+        return await client.status(naming_pod(e, person()) for e in elements)
+
+    async def _record(self, found: dict[str, Observed]) -> None:
+        if not found:
+            return
+        for job in await asyncio.to_thread(self._ledger.observe, found):
+            self._on_change(job)
+
+
+def _lost(element: Element) -> Observed:
+    if element.is_cancelled:
+        return Observed(Stage.RETURNING, outcome=Outcome.CANCELLED, message="cancelled")
+    return Observed(
+        Stage.RETURNING,
+        outcome=Outcome.LOST,
+        message="the site had accepted it and does not know it any more",
+    )
