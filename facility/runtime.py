@@ -20,6 +20,12 @@ VARIABLE = "FACILITY_RUNTIME"
 MARK = "FACILITY_ID"
 """Environment variable by which every process of a facility is recognised."""
 
+OFFLOAD = "FACILITY_OFFLOAD"
+"""Environment variable that tells people's programs where jobs are recorded."""
+
+OFFLOAD_FILE = "offload.json"
+"""Name of the file that it holds the path of."""
+
 
 class Ports(BaseModel):
     """TCP ports on the loopback interface (``hub`` on ``spec.hub.bind``)."""
@@ -74,13 +80,23 @@ class Runtime(BaseModel):
 
     @property
     def clusters_dir(self) -> Path:
-        """Where Dask clusters have their folders, each its user's own.
+        """Where Dask clusters have their folders, each its user's own."""
+        return self.open_dir / "clusters"
+
+    @property
+    def open_dir(self) -> Path:
+        """What everybody whom the facility serves may reach.
 
         Root's state is closed to others, so with several users it is elsewhere.
         """
         if self.multi_user:
-            return Path("/var/lib/analysis-facility") / self.id / "clusters"
-        return self.state_dir / "clusters"
+            return Path("/var/lib/analysis-facility") / self.id
+        return self.state_dir
+
+    @property
+    def offload_file(self) -> Path:
+        """What people's programs must know to submit jobs; stays after ``down``."""
+        return self.open_dir / OFFLOAD_FILE
 
     @property
     def people(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from traitlets.config import Config
 from facility.errors import UsageError
 from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, identify, send_signal
-from facility.runtime import MARK, Runtime
+from facility.runtime import MARK, OFFLOAD, Runtime
 from hub_config.lost_servers import SERVER_MODULE
 from hub_config.profiles import chosen, options_form, options_from_form
 from hub_config.server_log import log_path, open_log
@@ -213,6 +213,7 @@ def environment(runtime: Runtime) -> dict[str, str | Callable[[Any], str]]:
 
     return {
         MARK: runtime.id,
+        OFFLOAD: str(runtime.offload_file),
         **MALLOC,
         "DASK_GATEWAY__ADDRESS": runtime.gateway_url,
         "DASK_GATEWAY__PUBLIC_ADDRESS": dashboards,

@@ -39,7 +39,9 @@ def _root(
         ),
     ] = Path(),
 ) -> None:
-    context.obj = Invocation(directory)
+    source = context.get_parameter_source("directory")
+    is_given = source is not None and source.name != "DEFAULT"
+    context.obj = Invocation(directory, is_given)
 
 
 for _command in (up, down, status, logs, token, demo, doctor, version):

@@ -18,6 +18,8 @@ class Invocation:
 
     directory: Path
     """Where ``facility.yaml`` is (or would be)."""
+    is_given: bool = False
+    """Whether the person said so, with ``-C``."""
 
 
 def directory_of(context: typer.Context) -> Path:
@@ -25,3 +27,10 @@ def directory_of(context: typer.Context) -> Path:
     invocation = context.find_root().obj
     assert isinstance(invocation, Invocation)
     return invocation.directory
+
+
+def given_directory(context: typer.Context) -> Path | None:
+    """Return what ``-C`` says; ``None`` without it."""
+    invocation = context.find_root().obj
+    assert isinstance(invocation, Invocation)
+    return invocation.directory if invocation.is_given else None

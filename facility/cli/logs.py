@@ -1,19 +1,24 @@
-"""``facility logs``."""
+"""``facility logs``: of a part of the facility, or of a job."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from facility.cli.invocation import Json, directory_of
+from facility.cli.invocation import Json, directory_of, given_directory
 from facility.errors import NotRunningError, UsageError
 
-NAMES = ("hub", "gateway", "proxy", "gateway-proxy", "supervisor")
+NAMES = ("hub", "gateway", "proxy", "gateway-proxy", "agents", "link", "supervisor")
 POLL_S = 0.2
+LINES = 50
+"""Of a part of the facility, if nobody says how many; of a job, all."""
 
 
 def logs(
@@ -21,17 +26,30 @@ def logs(
     name: Annotated[
         str,
         typer.Argument(
-            help=f"One of {', '.join(NAMES)}, or server-USER.",
+            help=f"One of {', '.join(NAMES)}, or server-USER; or a job: 42, 42.7.",
             autocompletion=lambda: list(NAMES),
         ),
     ],
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many.")] = 50,
+    lines: Annotated[
+        int | None,
+        typer.Option("-n", "--lines", "--tail", min=0, help="The last so many."),
+    ] = None,
     follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")
+        bool,
+        typer.Option("-f", "--follow", help="Go on: until Ctrl-C, or the job's end."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the last lines that a process has logged."""
+    """Show what a process of the facility, or a job, has logged."""
+    if name[:1].isdecimal():
+        _job(context, name, lines, follow, as_json=as_json)
+        return
+    _part(context, name, LINES if lines is None else lines, follow, as_json=as_json)
+
+
+def _part(
+    context: typer.Context, name: str, lines: int, follow: bool, *, as_json: bool
+) -> None:
     from facility.local.logs import last_lines, log_file
     from facility.local.paths import Place
 
@@ -67,3 +85,47 @@ def _follow(path: Path) -> None:
             position += len(new)
             typer.echo(new.decode(errors="replace"), nl=False)
         time.sleep(POLL_S)
+
+
+def _job(
+    context: typer.Context,
+    name: str,
+    lines: int | None,
+    follow: bool,
+    *,
+    as_json: bool,
+) -> None:
+    from facility.client.offload_settings import load_settings
+    from offload.jobs import queries
+
+    if follow and (lines is not None or as_json):
+        raise UsageError("--follow shows everything: leave --tail and --json out")
+    settings = load_settings(given_directory(context))
+    chunks = queries.logs(settings, name, follow=follow)
+    if follow:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        return
+    if as_json:
+        text = b"".join(chunks).decode(errors="replace")
+        found = text.splitlines()
+        shown = found if lines is None else found[len(found) - min(lines, len(found)) :]
+        typer.echo(json.dumps({"name": name, "lines": shown}))
+        return
+    sys.stdout.flush()
+    for chunk in chunks if lines is None else _last(chunks, lines):
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _last(chunks: Iterator[bytes], count: int) -> deque[bytes]:
+    """Return the last lines, byte for byte, without keeping the rest."""
+    kept: deque[bytes] = deque(maxlen=count)
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        kept.extend(line + b"\n" for line in whole)
+    if rest:
+        kept.append(rest)
+    return kept

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from facility.local.table import ProcessSpec
+from offload.jobs.local_http import connectable
 
 if TYPE_CHECKING:
     import httpx
@@ -20,6 +22,7 @@ CHECK_S = 5.0
 START_TIMEOUT_S = 120.0
 SILENCE_S = 60.0
 """A process that has not answered for so long is started again."""
+_OK = 200
 
 
 async def watch(
@@ -45,22 +48,43 @@ async def watch(
         last_answer = time.monotonic()
         while time.monotonic() - last_answer < SILENCE_S:
             await asyncio.sleep(CHECK_S)
-            with contextlib.suppress(httpx.HTTPError):
-                await client.get(spec.ready_urls[0])
+            if await _answer(client, spec.ready_urls[0]) is not None:
                 last_answer = time.monotonic()
         silent()
 
 
 async def _until_ready(client: httpx.AsyncClient, spec: ProcessSpec) -> bool:
-    import httpx
-
     deadline = time.monotonic() + START_TIMEOUT_S
     for url in spec.ready_urls:
         while True:
-            with contextlib.suppress(httpx.HTTPError):
-                if (await client.get(url)).status_code == httpx.codes.OK:
-                    break
+            if await _answer(client, url) == _OK:
+                break
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(POLL_S)
     return True
+
+
+async def _answer(client: httpx.AsyncClient, url: str) -> int | None:
+    """Return the status of an answer; ``None`` if there is none.
+
+    For what speaks no HTTP, that somebody accepts the connection is the answer.
+    """
+    import httpx
+
+    address = urlsplit(url)
+    try:
+        match address.scheme:
+            case "unix":
+                with connectable(Path(address.path)) as name:
+                    _, writer = await asyncio.open_unix_connection(name)
+            case "tcp":
+                _, writer = await asyncio.open_connection(
+                    address.hostname, address.port
+                )
+            case _:
+                return (await client.get(url)).status_code
+    except (OSError, httpx.HTTPError):
+        return None
+    writer.close()
+    return _OK

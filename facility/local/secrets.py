@@ -10,7 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from facility.local.files import create_file, ensure_private_directory
+from facility.local.files import (
+    create_file,
+    ensure_private_directory,
+    replace_file,
+)
 
 
 def _hex() -> str:
@@ -31,6 +35,23 @@ MAKERS: dict[str, Callable[[], str]] = {
     "admin-token": _hex,
 }
 """Every secret's file name and how it is made."""
+
+
+def ensure_host_key(path: Path) -> None:
+    """Create the key by which sites that dial in know the facility, if it is missing.
+
+    A private key of OpenSSH; the public one is beside it, ``.pub``. It never changes:
+    sites would take another one for an impostor's.
+    """
+    # Facilities where no site dials in need no SSH library.
+    import asyncssh
+
+    if not path.exists():
+        key = asyncssh.generate_private_key("ssh-ed25519", comment="analysis-facility")
+        with suppress(FileExistsError):
+            create_file(path, key.export_private_key().decode())
+    public = asyncssh.read_private_key(str(path)).export_public_key().decode()
+    replace_file(path.with_suffix(".pub"), public)
 
 
 def ensure_secrets(secrets_dir: Path) -> None:

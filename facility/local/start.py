@@ -21,6 +21,7 @@ from facility.local.core import Phase
 from facility.local.ledger import Ledger
 from facility.local.lock import is_locked, locked
 from facility.local.logs import last_lines, log_file, open_log
+from facility.local.offloading import check_offload, prepare_offload
 from facility.local.paths import Place, Storage
 from facility.local.people import check_people
 from facility.local.ports import choose_ports, load_ports, save_ports
@@ -125,10 +126,12 @@ def _prepare(place: Place, spec: Facility) -> Runtime:
         shutil.rmtree(former.run_dir, ignore_errors=True)
     storage = place.storage(spec.name, spec.storage.state)
     check_people(spec, _owner(), is_root=os.geteuid() == 0)
+    check_offload(spec, _owner())
     check_machine(storage.state_dir)
     storage.ensure()
     ensure_secrets(storage.secrets_dir)
     runtime = _new_runtime(place, storage, spec)
+    prepare_offload(runtime)
     runtime.save().chmod(0o600)
     place.remember(storage)
     return runtime

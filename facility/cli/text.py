@@ -1,0 +1,35 @@
+"""How sizes, durations and moments are written for people."""
+
+from __future__ import annotations
+
+import time
+
+
+def amount(size: float) -> str:
+    """Write bytes: ``17 B``, ``2.5 MB`` (powers of 1000, as disks and networks)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}" if unit != "B" else f"{size:.0f} B"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Write ``0.21 s``, ``3 s``, ``4 min``, ``2 h 5 min`` or ``3 d 4 h``."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.2f} s"
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{int(seconds)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes // 60 % 24} h"
+
+
+def moment(at: float, now: float) -> str:
+    """Write a time of day, with the date if it is another day's."""
+    there, here = time.localtime(at), time.localtime(now)
+    is_today = there[:3] == here[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M", there)
