@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from offload.outputs.states import to_text
+from offload.outputs.states import to_bytes, to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class Declared:
         # Only the person's own words are a pattern: a folder may be called "a[1]".
         fixed = 0 if glob.startswith("/") else self.working.count(b"/")
         return _compiled(absolute, fixed)
+
+
+def fixed_part(glob: str, working: bytes) -> bytes:
+    """Return the absolute path below which all lies that a glob can match."""
+    absolute = glob.startswith("/")
+    parts = [part for part in glob.split("/") if part not in {"", "."}]
+    fixed = itertools.takewhile(lambda part: not set(part) & set("*?["), parts)
+    return b"/".join([b"" if absolute else working, *map(to_bytes, fixed)])
 
 
 @lru_cache(maxsize=512)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -114,7 +115,7 @@ def open_file(name: bytes, *, folder: int | None = None) -> IO[bytes]:
     handle = os.open(name, flags, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(f"{to_text(name)}: not a regular file")
+        raise OSError(errno.EINVAL, "not a regular file")
     return os.fdopen(handle, "rb", buffering=0)
 
 
@@ -140,11 +141,13 @@ def observe(name: bytes, *, folder: int | None = None) -> State | None:
                 return State.folder(found.st_mode)
             case Kind.LINK:
                 return State.link(os.readlink(name, dir_fd=folder))
-            case _:
+            case Kind.FILE:
                 with open_file(name, folder=folder) as file:
                     mode = os.fstat(file.fileno()).st_mode
                     digest, size = digest_of(file)
                 return State.file(mode, size, digest)
+            case None:
+                raise OSError(errno.EINVAL, "a socket, pipe or device")
     except FileNotFoundError:
         return None
 

@@ -31,7 +31,7 @@ def walk(
         try:
             with os.scandir(top + b"/" + folder) as found_here:
                 names = sorted(entry.name for entry in found_here)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             left_out(folder, f"cannot be read: {error.strerror}")

@@ -1,0 +1,119 @@
+"""A pack comes home: resumed where it stopped, whole and verified or not there."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from offload.outputs.errors import OutputsError, PackError
+from offload.outputs.states import BLOCK
+
+Download = Callable[[int], AsyncIterator[bytes]]
+"""Gives the bytes of the pack from an offset on; it may end early or raise."""
+
+
+async def fetch(
+    download: Download,
+    destination: Path,
+    *,
+    digest: str,
+    size: int,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Bring a pack to ``destination``, atomically.
+
+    What arrived stays beside it as ``NAME.DIGEST.part`` when the download fails or this
+    process is killed; the next call goes on from there. Nothing happens if the pack is
+    there already.
+
+    Args:
+        download: where from.
+        destination: the file; its folder exists.
+        digest: ``sha256:`` and hexadecimal, as the site's ETag says.
+        size: bytes of the whole pack.
+        progress: told the bytes that are here, after each block.
+
+    Raises:
+        PackError: other bytes came than promised; the next call starts from nothing.
+        OutputsError: there is no space, or the site ended the download early.
+    """
+    if await asyncio.to_thread(_is_there, destination, digest, size):
+        return
+    part = _part(destination, digest)
+    try:
+        await _append(download, part, size, progress)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OutputsError(
+                f"{destination.parent}: no space left for {size} bytes of outputs: "
+                "free some, the download goes on where it stopped"
+            ) from error
+        raise
+    got, found = await asyncio.to_thread(_digest, part)
+    if found != size or got != digest:
+        part.unlink()
+        raise PackError(
+            f"{destination.name}: expected {size} bytes with {digest}, got {found} "
+            f"with {got}: it is fetched again"
+        )
+    await asyncio.to_thread(_keep, part, destination)
+
+
+def _part(destination: Path, digest: str) -> Path:
+    """Return the unfinished file of this very pack; those of others are removed."""
+    mine = f"{destination.name}.{digest.removeprefix('sha256:')[:16]}.part"
+    for other in destination.parent.glob(f"{destination.name}.*.part"):
+        if other.name != mine:
+            other.unlink(missing_ok=True)
+    return destination.with_name(mine)
+
+
+async def _append(
+    download: Download,
+    part: Path,
+    size: int,
+    progress: Callable[[int], None] | None,
+) -> None:
+    with part.open("ab") as file:
+        here = file.tell()
+        if here < size:
+            async for block in download(here):
+                if here + len(block) > size:
+                    break  # more than promised: the digest would tell, the disk first
+                await asyncio.to_thread(file.write, block)
+                here += len(block)
+                if progress is not None:
+                    progress(here)
+    if here < size:
+        raise OutputsError(
+            f"{part.name}: the site ended the download after {here} of {size} bytes: "
+            "it goes on from there"
+        )
+
+
+def _is_there(path: Path, digest: str, size: int) -> bool:
+    return path.exists() and _digest(path) == (digest, size)
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+    return f"sha256:{digest.hexdigest()}", size
+
+
+def _keep(part: Path, destination: Path) -> None:
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(destination)
+    folder = os.open(destination.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

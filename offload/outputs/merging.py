@@ -1,0 +1,197 @@
+"""Declared outputs go where the person expects them: a three-way merge."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from offload.outputs.changes import Change, What
+from offload.outputs.errors import OutputsError
+from offload.outputs.globs import Declared
+from offload.outputs.journal import Journal
+from offload.outputs.landing import OUTPUTS, Landed
+from offload.outputs.placing import Placing
+from offload.outputs.prior import Prior
+from offload.outputs.reaching import RefusedError, check, reach
+from offload.outputs.report import Item, Outcome, Report
+from offload.outputs.states import State, to_bytes, to_text
+
+JOURNAL = "merge.jsonl"
+REPORT = "report.json"
+
+_THEIR_OWN_FAULT = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
+)
+"""Errors of one path that do not go away by trying again."""
+
+
+def merge(
+    landed: Landed,
+    root: Path,
+    job: str,
+    *,
+    globs: Sequence[str],
+    elsewhere: Sequence[Path] = (),
+    prior: Prior | None = None,
+    progress: Callable[[Item], None] | None = None,
+) -> Report:
+    """Merge what a job made of declared outputs into the folders of the person.
+
+    What is here as it was frozen is replaced, what was changed here meanwhile stays
+    and the job's version goes beside it as ``NAME.ID`` (``STEM.ID.ipynb``; a notebook
+    is never replaced). Deletions are only reported; what was not declared stays in the
+    job's folder. Content and permissions are merged; times, owners, access lists and
+    hard links of what is replaced are not kept.
+
+    Guarantees: killed anywhere and called again, it ends in the same state, also with
+    edits made in between; no edit is lost, also none made in the very instant of the
+    replacement (see :mod:`offload.outputs.placing`; on NFS, which cannot exchange two
+    names, up to microseconds, see :func:`offload.outputs.kernel.exchange`). Once it
+    has ended, further calls return the same report and touch nothing.
+
+    Args:
+        landed: see :func:`land`.
+        root: the working folder here, at the path that the job saw.
+        job: its id, part of names beside.
+        globs: what the person declared; the site's word is not taken for it.
+        elsewhere: folders other than ``root`` where absolute globs may put things.
+        prior: what was here, but not frozen, when the job was submitted.
+        progress: told each path that is done.
+
+    Raises:
+        OutputsError: the file system fails (no space, for one): call again.
+    """
+    report_path = landed.folder / REPORT
+    journal_path = landed.folder / JOURNAL
+    if report_path.exists():
+        journal_path.unlink(missing_ok=True)
+        return Report.loads(report_path.read_bytes())
+    journal = Journal(journal_path)
+    merger = _Merger(landed, root, job, globs, elsewhere, prior or Prior({}), journal)
+    items: list[Item] = []
+    try:
+        for change in landed.changes.changes:
+            items.append(merger.settle(change))
+            if progress is not None:
+                progress(items[-1])
+    except OSError as error:
+        raise OutputsError(
+            f"{root}: the outputs of job {job} cannot be merged now: {error.strerror}: "
+            "nothing is lost, it goes on from there"
+        ) from error
+    finally:
+        journal.close()
+    report = Report(job, tuple(items), tuple(_notices(landed, globs)))
+    draft = report_path.with_name(f"{REPORT}.new")
+    with draft.open("w") as file:
+        file.write(report.dumps())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(report_path)
+    journal_path.unlink()
+    return report
+
+
+class _Merger:
+    """What is the same for all paths of one merge."""
+
+    def __init__(
+        self,
+        landed: Landed,
+        root: Path,
+        job: str,
+        globs: Sequence[str],
+        elsewhere: Sequence[Path],
+        prior: Prior,
+        journal: Journal,
+    ) -> None:
+        self._landed = landed
+        self._root = os.fsencode(root)
+        self._job = job
+        self._declared = Declared(tuple(globs), self._root)
+        self._elsewhere = frozenset(os.fsencode(path) for path in elsewhere)
+        self._prior = prior
+        self._journal = journal
+
+    def settle(self, change: Change) -> Item:
+        """Bring one path to its end, or return what became of it before."""
+        is_working = change.area == self._landed.changes.working
+        area = self._root if is_working else change.area
+        about = to_text(change.area + b"/" + change.path)
+        last = self._journal.last(about)
+        if last is not None and last["step"] == "done":
+            return Item.from_json(last["item"])
+        path = area + b"/" + change.path
+        try:
+            item = self._merge(change, area, path)
+        except RefusedError as error:
+            item = Item(path, Outcome.REFUSED, None, str(error))
+        except OSError as error:
+            if error.errno not in _THEIR_OWN_FAULT:
+                raise
+            item = Item(path, Outcome.REFUSED, None, str(error.strerror))
+        self._journal.write(about, "done", item=item.to_json())
+        return item
+
+    def _merge(self, change: Change, area: bytes, path: bytes) -> Item:
+        check(change.path)
+        if area not in {self._root, *self._elsewhere}:
+            raise RefusedError("outside of the folders where outputs may go")
+        if change.what is What.DELETED or change.now is None:
+            return Item(path, Outcome.DELETED_THERE)
+        landed = self._landed.path(change.area, change.path)
+        if not self._declared.matching(path):
+            return Item(path, Outcome.ONLY_LANDED, landed)
+        if change.unsettled:
+            return Item(
+                path,
+                Outcome.ONLY_LANDED,
+                landed,
+                "it was still being written when the job ended",
+            )
+        if not Path(os.fsdecode(area)).is_dir():
+            return Item(
+                path, Outcome.ONLY_LANDED, landed, "its folder is not here any more"
+            )
+        placing = Placing(
+            job=self._job,
+            change=change,
+            theirs=change.now,
+            landed=landed,
+            area=area,
+            journal=self._journal,
+            frozen_here=self._frozen_here,
+        )
+        return self._resumed(placing) or self._placed(placing)
+
+    def _placed(self, placing: Placing) -> Item:
+        with reach(placing.area, placing.change.path, job=self._job) as spot:
+            return placing.place(spot)
+
+    def _resumed(self, placing: Placing) -> Item | None:
+        last = self._journal.last(placing.about)
+        if last is None:
+            return None
+        try:
+            with reach(placing.area, to_bytes(last["at"]), job=None) as spot:
+                return placing.resume(spot, last)
+        except FileNotFoundError:  # the folder was moved away meanwhile
+            return None
+
+    def _frozen_here(self, path: bytes, ours: State) -> State | None:
+        return ours if self._prior.is_as_it_was(path) else None
+
+
+def _notices(landed: Landed, globs: Sequence[str]) -> Iterable[str]:
+    changes = landed.changes
+    if not globs and changes.changes:
+        yield (
+            "no outputs were declared: everything that the job changed is in "
+            f"{landed.folder / OUTPUTS}"
+        )
+    for glob in changes.unmatched:
+        yield f"--outputs {glob!r} matched nothing at the end of the job"
+    for one in changes.left_out:
+        yield f"{one.path.decode('utf-8', 'backslashreplace')!r} did not come: {one.why}"
