@@ -14,7 +14,11 @@ _USAGE = (
 )
 
 
-def main(arguments: list[str]) -> ExitCode:
+CRASHED = 70
+"""An error that nobody foresaw (``EX_SOFTWARE``): start it again, as after a kill."""
+
+
+def main(arguments: list[str]) -> int:
     """Run, or close, the pod of a folder.
 
     Parsed by hand: argparse takes as long to import as everything else here.
@@ -40,4 +44,11 @@ def main(arguments: list[str]) -> ExitCode:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except Exception:  # noqa: BLE001 -- Python's own exit code for it, 1, means FAILED
+        import traceback
+
+        traceback.print_exc()
+        code = CRASHED
+    sys.exit(code)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from offload.plugins.node.claim import Claim
@@ -27,6 +28,7 @@ from offload.plugins.node.pod import Container, Pod
 from offload.plugins.node.runs import current_run
 from offload.plugins.node.status import Ended, timestamp, waiting, write_status
 from offload.plugins.node.stopping import TERMINATED
+from offload.plugins.node.termination import LOST
 
 
 def finish(
@@ -83,13 +85,18 @@ def finished(folder: PodFolder, claim: Claim) -> ExitCode | None:
 
 
 def gather_ends(
-    folder: PodFolder, pod: Pod, claim: Claim, *, reason: str
+    folder: PodFolder, pod: Pod, claim: Claim, *, reason: str, message: str
 ) -> dict[str, Ended]:
-    """Return the ends of containers of a job that is dead, from what shims wrote."""
+    """Return the ends of containers of a job that is dead, from what shims wrote.
+
+    Who ran when it died has no exit code, and ended for the job's reason.
+    """
     ended: dict[str, Ended] = {}
     for container in pod.containers:
         run = current_run(folder, claim.attempt, container)
         end = run.ended(time.time(), reason)
+        if end is not None and end.reason == LOST:
+            end = replace(end, reason=reason, message=message)
         if end is not None:
             ended[container.name] = end
     return ended

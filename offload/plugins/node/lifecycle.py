@@ -197,9 +197,10 @@ class Lifecycle:
             if progress.run.is_started:
                 return
             if progress.shims >= _SHIMS:
+                said = progress.run.shim_log.read_text(errors="replace").splitlines()
                 raise PodError(
-                    f"container {progress.run.container.name}: what is to watch it ends "
-                    "before it has started it; the job's own output says why"
+                    f"container {progress.run.container.name}: it could not be "
+                    f"started: {said[-1] if said else 'no reason was given'}"
                 )
         run = progress.run
         if run.number and progress.shims == 0 and not run.path.exists():

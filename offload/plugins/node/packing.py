@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from offload.plugins.node.copying import remove_tree
 from offload.plugins.node.fingerprints import recall
 from offload.plugins.node.folder import PodFolder
 from offload.plugins.node.layout import load_working_folder
@@ -46,7 +45,7 @@ def pack_outputs(folder: PodFolder, pod: Pod) -> tuple[dict[str, Any] | None, st
 def _remove_mark(point: Path) -> None:
     """Remove what only marked a place to mount on, or led to it."""
     if point.is_symlink():
-        remove_tree(point)
+        point.unlink()
 
 
 def _baseline(folder: PodFolder, pod: Pod) -> Any:
@@ -63,7 +62,7 @@ def _baseline(folder: PodFolder, pod: Pod) -> Any:
         if image is None:
             continue
         store = SiteCache(folder.work).store
-        trees = read_trees(store, read_image(store, f"sha256:{image}"))
+        trees = read_trees(store, read_image(store, image))
         if "code" not in trees:
             continue
         paths: dict[bytes, Known] = {}

@@ -41,6 +41,11 @@ class Run:
         return self.folder.logs / f"{self.container.name}.log"
 
     @property
+    def shim_log(self) -> Path:
+        """What the shim itself had to say: nothing, if all is well."""
+        return self.path / "shim.log"
+
+    @property
     def is_started(self) -> bool:
         return (self.path / "started").exists()
 
@@ -78,12 +83,17 @@ class Run:
             "index": str(index),
         }
         write_bytes(self.path / "spec.json", json.dumps(spec).encode())
-        # No pipe to us: we may be killed, and it goes on.
+        # No pipe of ours or of whoever started us: it may outlive both.
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", shim.__file__, str(self.path)],
             os.environ,
-            file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.shim_log), append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
         )
 
     def ended(self, now: float, stop_reason: str | None) -> Ended | None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from offload.plugins.node.folder import PodError, read_json
 
-_REFERENCE = "@sha256:"
-
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTrees:
@@ -36,12 +34,14 @@ class SnapshotTrees:
 
 
 def digest_of(reference: str) -> str | None:
-    """Return the image digest of a reference to a snapshot; ``None`` for others."""
-    if not reference.startswith("analysis-facility/snapshot") or (
-        _REFERENCE not in reference
-    ):
+    """Return the image's digest, ``sha256:HEX``, of a reference to a snapshot.
+
+    ``None`` for any other image.
+    """
+    name, at, digest = reference.partition("@")
+    if name.partition(":")[0] != "analysis-facility/snapshot" or not at:
         return None
-    return reference.rpartition(_REFERENCE)[2]
+    return digest
 
 
 def snapshot_trees(work: Path, image: str) -> SnapshotTrees:
@@ -50,16 +50,17 @@ def snapshot_trees(work: Path, image: str) -> SnapshotTrees:
     Raises:
         PodError: its blobs are not here.
     """
-    ready = read_json(work / "images" / f"{image}.json")
+    path = work / "images" / f"{image.removeprefix('sha256:')}.json"
+    ready = read_json(path)
     if ready is None:
         # Unpacking is for the first job of a snapshot: its imports are not for all.
         from offload.cache import CacheError, SiteCache
 
         try:
-            SiteCache(work).ensure_image(f"sha256:{image}")
+            SiteCache(work).ensure_image(image)
         except CacheError as error:
-            raise PodError(f"snapshot sha256:{image[:12]}: {error}") from None
-        ready = read_json(work / "images" / f"{image}.json")
+            raise PodError(f"snapshot {image[:19]}: {error}") from None
+        ready = read_json(path)
     match ready:
         case {"parts": list(parts)}:
             return SnapshotTrees(
@@ -67,4 +68,4 @@ def snapshot_trees(work: Path, image: str) -> SnapshotTrees:
                 {part["role"]: work / "trees" / part["tree"] for part in parts},
             )
         case _:
-            raise PodError(f"snapshot sha256:{image[:12]}: its trees are not described")
+            raise PodError(f"snapshot {image[:19]}: its trees are not described")

@@ -14,6 +14,7 @@ from offload.plugins.node.status import Ended
 MESSAGE_BYTES, FALLBACK_BYTES, FALLBACK_LINES = 4096, 2048, 80
 CANNOT_RUN_CODE = 128
 """Exit code of what could not be started, as Kubernetes gives it."""
+LOST = "Lost"
 _SANDBOX = b"bwrap: "
 
 
@@ -58,7 +59,7 @@ def read_ending(
 def lost(began: float, finished: float) -> Ended:
     """Return the end of a run whose shim was killed: nobody knows how it ended."""
     message = "it was killed together with what watched it; its exit code is not known"
-    return Ended(137, 9, "Lost", message, began, finished)
+    return Ended(137, 9, LOST, message, began, finished)
 
 
 def _int(document: Mapping[str, object], key: str) -> int:

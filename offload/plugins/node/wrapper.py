@@ -15,6 +15,7 @@ from offload.plugins.node.lifecycle import Lifecycle, SupersededError
 from offload.plugins.node.pod import Pod, read_pod
 from offload.plugins.node.settings import NodeSettings
 from offload.plugins.node.status import Ended
+from offload.plugins.node.termination import LOST
 
 
 def run(path: Path) -> ExitCode:
@@ -94,15 +95,16 @@ def collect(path: Path, *, reason: str = "", message: str = "") -> ExitCode:
     code = finished(folder, claim)
     if code is not None:
         return code
-    reason = reason or "Lost"
+    reason = reason or LOST
+    message = message or "its job ended without a word"
     return finish(
         folder,
         pod,
         claim,
-        ended=gather_ends(folder, pod, claim, reason=reason),
+        ended=gather_ends(folder, pod, claim, reason=reason, message=message),
         stop=None,
         reason=reason,
-        message=message or "its job ended without a word",
+        message=message,
         runtime="",
     )
 

@@ -6,7 +6,9 @@ job; what it is given is its own, so it cannot harm the site's cache.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +38,10 @@ class Direct:
                 f"image {container.image!r}: this site can run neither apptainer nor "
                 "bubblewrap, so only analysis-facility/host"
             )
-        new = {place.target: _own(place, layout.copies) for place in layout.places}
+        new = {place.target: _new_place(place, layout) for place in layout.places}
+        for place in layout.places:
+            if place.is_shared:
+                _ensure_copy(place.source, new[place.target], new)
         _link_inner(layout, new)
         environment = {
             name: moved(value, new) for name, value in process.environment.items()
@@ -67,26 +72,31 @@ def moved(text: str, places: Mapping[str, Path]) -> str:
     )
 
 
-def _own(place: Place, copies: Path) -> Path:
-    """Return where the place is: what others use too, as a copy."""
+def _new_place(place: Place, layout: Layout) -> Path:
+    """Return where a place is: what others use too, as a copy."""
     if not place.is_shared:
         return place.source
-    copy = copies / place.target.lstrip("/").replace("/", "__")
-    if not copy.exists():
-        draft = copy.with_name(f".{copy.name}.new")
+    # Short: the first line of a script that names its interpreter has few bytes.
+    name = hashlib.sha256(f"{place.source}\0{place.target}".encode()).hexdigest()[:8]
+    return layout.copies / name
+
+
+def _ensure_copy(source: Path, copy: Path, places: Mapping[str, Path]) -> None:
+    if copy.exists():
+        return
+    draft = copy.with_name(f".{copy.name}.new")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        # Environments hold their own path in scripts and link files. Imported here
+        # because most sites never need it.
+        from offload.snapshot.relocation import relocate
+
         remove_tree(draft)
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        copy_tree(place.source, draft)
-        _relocate(draft, place.target, copy)
-        draft.rename(copy)
-    return copy
-
-
-def _relocate(folder: Path, old: str, new: Path) -> None:
-    # Environments hold their own path in scripts and link files.
-    from offload.snapshot import relocation
-
-    relocation.relocate(folder, old, str(new))
+        copy_tree(source, draft)
+        relocate(draft, {old: str(new) for old, new in places.items()})
+    else:
+        shutil.copy2(source, draft)
+    draft.rename(copy)
 
 
 def _link_inner(layout: Layout, new: Mapping[str, Path]) -> None:
