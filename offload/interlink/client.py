@@ -160,8 +160,8 @@ class PluginClient:
     async def delete(self, pod: Pod) -> None:
         """Ask that a pod be ended and forgotten; fine if it is gone already.
 
-        With a plugin of ours the job is certain to end once this has returned; see
-        :meth:`status` for when it has.
+        With a plugin of ours the job is certain to end once this has returned. When it
+        has, :meth:`status` leaves it out and :meth:`changes` has it in ``gone``.
         """
         try:
             await self._ask("DELETE", "/delete", pod.to_wire())

@@ -48,6 +48,9 @@ class Changes(Message):
     sequence: int
     """To be given as ``since`` the next time."""
     pods: Items[PodStatus] = ()
+    gone: Items[str] = ()
+    """UIDs of deleted pods of which nothing runs any more: the deletion is confirmed.
+    Their logs and outputs are still there."""
 
 
 class Received(Message):

@@ -66,7 +66,7 @@ class ProcessConfig(_Section):
     """All of them if empty."""
     memory: ByteSize | None = None
     """All of it if empty."""
-    devices: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - pydantic copies it
+    devices: dict[str, tuple[str, ...]] = {}
     """Slices by name, each with the devices for ``CUDA_VISIBLE_DEVICES``."""
 
 
@@ -94,13 +94,18 @@ class RetentionConfig(_Section):
     """Outputs that nobody has fetched; those that are safe at home go at once."""
 
 
+def _default_work() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    return Path(base) / "analysis-facility/site"
+
+
 class PluginConfig(_Section):
     """A site, as its plugin sees it."""
 
     site: str = "here"
     """Name, for messages."""
     executor: ExecutorKind = ExecutorKind.PROCESS
-    work: Path = Field(default_factory=lambda: _default_work())
+    work: Path = Field(default_factory=_default_work)
     """Folder for what jobs need and leave; on a cluster, shared with its nodes."""
     socket: Path | None = None
     """Where the plugin listens, mode 0600; ``plugin.sock`` in ``work`` if empty."""
@@ -111,7 +116,7 @@ class PluginConfig(_Section):
     """Folders of the site that pods see, read-only, such as ``/cvmfs``."""
     scratch: str = ""
     """Disk of a compute node for ``/tmp`` of pods; its ``TMPDIR`` if empty."""
-    slices: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
+    slices: dict[str, str] = {}
     """Slices (``1g.5gb`` or ``nvidia.com/...``), each with its Slurm gres."""
     slurm: SlurmConfig = SlurmConfig()
     process: ProcessConfig = ProcessConfig()
@@ -131,11 +136,6 @@ class PluginConfig(_Section):
     @property
     def socket_path(self) -> Path:
         return self.socket or self.work / "plugin.sock"
-
-
-def _default_work() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(base) / "analysis-facility/site"
 
 
 def load_config(path: Path) -> PluginConfig:
