@@ -19,6 +19,7 @@ from offload.snapshot.manifests import manifest
 from offload.snapshot.model import Blob, Part, Request, Snapshot
 from offload.snapshot.progress import Progress
 from offload.snapshot.scanning import changes_since, scan
+from offload.snapshot.secrets_finding import Finding, SecretsFoundError
 from offload.snapshot.store import LocalStore
 from offload.snapshot.tree import Entry, Kind, Tree
 from offload.snapshot.unpacking import unpack
@@ -32,6 +33,7 @@ __all__ = [
     "DamagedError",
     "Difference",
     "Entry",
+    "Finding",
     "Kind",
     "LocalStore",
     "MissingError",
@@ -39,6 +41,7 @@ __all__ = [
     "Part",
     "Progress",
     "Request",
+    "SecretsFoundError",
     "Snapshot",
     "SnapshotError",
     "Tree",

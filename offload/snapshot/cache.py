@@ -6,6 +6,7 @@ folder. It may be deleted at any time; a damaged one is begun anew.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
@@ -13,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from offload.snapshot import secrets_rules
 from offload.snapshot.errors import NoSpaceError, SnapshotError
 from offload.snapshot.image import Layer
+from offload.snapshot.inspection import Suspect
 from offload.snapshot.reading import State
+from offload.snapshot.secrets_finding import Finding
 from offload.snapshot.space import room
 
 _SCHEMA = """
@@ -25,6 +29,9 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS layers (
     content TEXT PRIMARY KEY, digest TEXT, size INTEGER, diff_id TEXT
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS suspects (
+    path BLOB, sha256 TEXT, findings TEXT, PRIMARY KEY (path, sha256)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS latest (
     folder TEXT PRIMARY KEY, image TEXT
 ) WITHOUT ROWID;
@@ -32,9 +39,11 @@ CREATE TABLE IF NOT EXISTS latest (
 _FORGET = """
 DROP TABLE IF EXISTS files;
 DROP TABLE IF EXISTS layers;
+DROP TABLE IF EXISTS suspects;
 DROP TABLE IF EXISTS latest;
 """
-_VERSION = 1
+# What is known to be in layers was inspected by the rules of its time.
+_VERSION = 1000 + secrets_rules.VERSION
 _BUSY_TIMEOUT_S = 30
 _AT_ONCE = 900
 """Parameters of one query; SQLite's default limit was 999 for long."""
@@ -49,6 +58,12 @@ def _file(state: State) -> bytes:
 
 def _stamp(state: State) -> bytes:
     return _pack_stamp(state.size, state.mtime_ns, state.ctime_ns)
+
+
+def _words(suspect: Suspect) -> str:
+    return json.dumps(
+        [(each.kind, each.line, each.cell, each.is_output) for each in suspect.findings]
+    )
 
 
 class Cache:
@@ -112,13 +127,27 @@ class Cache:
             ).fetchone()
         return None if row is None else str(row[0])
 
+    def suspects(self) -> list[Suspect]:
+        """Return all contents that were found to hold what looks like a secret."""
+        with self._in_words():
+            rows = self._database.execute("SELECT path, sha256, findings FROM suspects")
+            return [
+                Suspect(
+                    path,
+                    sha256,
+                    tuple(Finding(path, *each) for each in json.loads(findings)),
+                )
+                for path, sha256, findings in rows
+            ]
+
     def remember(
         self,
         contents: Iterable[tuple[State, str]] = (),
         layers: Iterable[tuple[str, Layer]] = (),
+        suspects: Iterable[Suspect] = (),
         latest: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Take in, all or nothing: contents of files, layers, images of folders."""
+        """Take in, all or nothing: contents of files, layers, suspects, last images."""
         with self._in_words():
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -135,6 +164,10 @@ class Cache:
                         (content, layer.digest, layer.size, layer.diff_id)
                         for content, layer in layers
                     ),
+                )
+                self._database.executemany(
+                    "REPLACE INTO suspects VALUES (?, ?, ?)",
+                    ((each.path, each.sha256, _words(each)) for each in suspects),
                 )
                 self._database.executemany("REPLACE INTO latest VALUES (?, ?)", latest)
                 self._database.execute("COMMIT")

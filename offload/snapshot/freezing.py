@@ -6,6 +6,7 @@ any moment the store holds what it held, and perhaps layers that the next freeze
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ from datetime import UTC, datetime
 from offload.snapshot.cache import Cache
 from offload.snapshot.errors import DamagedError, MissingError, SelectionError
 from offload.snapshot.image import MAX_LAYERS, Layer, read_image, write_image
+from offload.snapshot.inspection import refused
 from offload.snapshot.manifests import read_trees, write_trees
-from offload.snapshot.model import Part, Request, Snapshot, identity
+from offload.snapshot.model import CODE, Part, Request, Snapshot, identity
 from offload.snapshot.packer import Packed, pack_layer
 from offload.snapshot.packing import (
     Chain,
@@ -29,6 +31,7 @@ from offload.snapshot.packing import (
 )
 from offload.snapshot.progress import Meter, Report
 from offload.snapshot.reading import State
+from offload.snapshot.secrets_finding import Finding, SecretsFoundError
 from offload.snapshot.sources import Source, Sources, find_sources
 from offload.snapshot.store import LocalStore
 from offload.snapshot.survey import survey
@@ -49,6 +52,7 @@ def freeze(
         EnvironmentCutError: the environment cannot travel.
         UnreadableError: a file may not be read.
         ChangingError: a file changed each time it was read.
+        SecretsFoundError: it holds secrets that nobody allowed.
         NoSpaceError: the disk of the store is full.
     """
     report = progress or (lambda _: None)
@@ -66,6 +70,7 @@ def freeze(
         workers.wait()
         report(meter.now("storing"))
         finished = [run.finish(part) for part in begun]
+        run.check_secrets(finished, request.allow)
         snapshot = run.store_image(sources, finished)
     report(meter.now("done"))
     return snapshot
@@ -118,7 +123,12 @@ class _Freeze:
         )
         last = None
         if source.groups:
-            plan = plan_groups(source.role, source.root, seen.found, source.groups)
+            plan = plan_groups(
+                source.role,
+                source.root,
+                seen.found,
+                source.groups,
+            )
         else:
             last = self._last(source)
             plan = plan_chain(
@@ -162,6 +172,7 @@ class _Freeze:
         self.cache.remember(
             contents=[content for pack in packs for content in pack.contents],
             layers=[(p.content, p.layer) for p in packs if p.layer is not None],
+            suspects=[suspect for pack in packs for suspect in pack.suspects],
         )
         layers = (
             *(() if last is None else last.layers),
@@ -179,6 +190,22 @@ class _Freeze:
             is_file=source.is_file,
         )
         return _Finished(part, tree, layers, begun.warnings)
+
+    def check_secrets(
+        self, finished: Sequence[_Finished], allow: Sequence[str]
+    ) -> None:
+        """Refuse what would take secrets along."""
+        suspects = self.cache.suspects()
+        found = [
+            # Only of the code, the person knows what its paths are relative to.
+            finding
+            if part.role == CODE
+            else replace(finding, path=_full(part, finding))
+            for part, tree in ((each.part, each.tree) for each in finished)
+            for finding in refused(tree, part.mount, suspects, allow)
+        ]
+        if found:
+            raise SecretsFoundError(found)
 
     def store_image(self, sources: Sources, finished: Sequence[_Finished]) -> Snapshot:
         """Make the image known; return the one there is if it is the same."""
@@ -256,6 +283,11 @@ class _Freeze:
         same = replace(snapshot, image=digest, created=last.snapshot.created)
         is_whole = all(self.store.has(blob.digest) for blob in last.blobs)
         return last.snapshot if is_whole and same == last.snapshot else None
+
+
+def _full(part: Part, finding: Finding) -> bytes:
+    mount = os.fsencode(part.mount)
+    return mount if part.is_file else mount + b"/" + finding.path
 
 
 def _folder(source: Source) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from offload.snapshot.capture import PIECE, capture, hash_file
 from offload.snapshot.image import Layer
+from offload.snapshot.inspection import END_BYTES, Suspect, inspect, inspect_ends
 from offload.snapshot.layer import LayerWriter
 from offload.snapshot.packing import Pack, content_key
 from offload.snapshot.progress import Meter
 from offload.snapshot.reading import OpenFile, State, TornError
+from offload.snapshot.secrets_finding import Finding
 from offload.snapshot.store import LocalStore
 from offload.snapshot.survey import Found
 from offload.snapshot.tree import Entry, Kind
@@ -38,6 +40,7 @@ class Packed:
     """What it was found to be, also what was not new."""
     size: int = 0
     """Bytes of the files in the layer."""
+    suspects: list[Suspect] = field(default_factory=list)
     contents: list[tuple[State, str]] = field(default_factory=list)
     """States of files that may be remembered."""
 
@@ -88,10 +91,17 @@ class _Run:
         if state is not None:
             self.packed.contents.append((state, entry.sha256))
 
-    def _add(self, entry: Entry, content: bytes = b"") -> None:
-        if self._pack.below.get(entry.path) != entry:
-            self._layer.add(entry, content)
-            self._note(entry)
+    def _add(self, entry: Entry, content: bytes = b"") -> bool:
+        if self._pack.below.get(entry.path) == entry:
+            return False
+        self._layer.add(entry, content)
+        self._note(entry)
+        return True
+
+    def _suspect(self, entry: Entry, findings: list[Finding]) -> None:
+        if findings:
+            suspect = Suspect(entry.path, entry.sha256, tuple(findings))
+            self.packed.suspects.append(suspect)
 
     def _note(self, entry: Entry) -> None:
         self.written.append(entry)
@@ -102,7 +112,8 @@ class _Run:
             data = file.read_all()
             sha256 = hashlib.sha256(data).hexdigest()
             entry = Entry(path, Kind.FILE, file.mode, file.size, sha256)
-            self._add(entry, data)
+            if self._add(entry, data) and self._pack.is_inspected:
+                self._suspect(entry, inspect(path, data))
             return entry
         below = self._pack.below.get(path)
         if below is not None and below.size == file.size:
@@ -115,15 +126,20 @@ class _Run:
     def _stream(self, path: bytes, file: OpenFile) -> Entry:
         mark = self._layer.mark()
         sha = hashlib.sha256()
+        head = tail = b""
         try:
             self._layer.begin(path, file.mode, file.size)
             for piece in file.pieces(PIECE):
                 sha.update(piece)
                 self._layer.append(piece)
+                head = head or bytes(piece[:END_BYTES])
+                tail = (tail + bytes(piece[-END_BYTES:]))[-END_BYTES:]
             self._layer.finish(file.size)
         except TornError:
             self._layer.back_to(mark)
             raise
         entry = Entry(path, Kind.FILE, file.mode, file.size, sha.hexdigest())
         self._note(entry)
+        if self._pack.is_inspected:
+            self._suspect(entry, inspect_ends(path, head, tail))
         return entry

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from offload.snapshot.cuts import Group
 from offload.snapshot.reading import State
 from offload.snapshot.survey import Found
 from offload.snapshot.tree import Entry, Kind, Tree
@@ -36,6 +37,8 @@ class Pack:
     """What lower layers have: not packed again if it is found to be the same."""
     removed: tuple[bytes, ...] = ()
     """Paths of lower layers that are gone."""
+    is_inspected: bool = True
+    """Whether secrets are looked for; not in what an installer put there."""
 
     @property
     def files(self) -> int:
@@ -116,20 +119,21 @@ def plan_groups(
     role: str,
     root: bytes,
     found: Sequence[Found],
-    groups: Iterable[Iterable[bytes]],
+    groups: Iterable[Group],
 ) -> Plan:
     """Plan a part with a layer for each group; folders go along with what is in them."""
     by_path = {one.path: one for one in found}
     packs = []
     for group in groups:
         paths: set[bytes] = set()
-        for path in group:
+        for path in group.paths:
             while path and path not in paths:
                 paths.add(path)
                 path = path.rpartition(b"/")[0]  # noqa: PLW2901  up to the root
         members = tuple(by_path[path] for path in sorted(paths & by_path.keys()))
         if members:
-            packs.append(Pack(role, root, members))
+            inspected = not group.is_recorded
+            packs.append(Pack(role, root, members, is_inspected=inspected))
     return Plan((), False, tuple(packs))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from offload.snapshot.base import Base
+from offload.snapshot.bins import bin_groups
+from offload.snapshot.cuts import Group
 from offload.snapshot.environments import bare_base, cut
 from offload.snapshot.errors import SelectionError
 from offload.snapshot.model import CODE, Request
@@ -24,7 +27,7 @@ class Source:
     root: bytes
     """Folder that is read; where the mount's name is a link, what it leads to."""
     paths: tuple[bytes, ...]
-    groups: tuple[tuple[bytes, ...], ...] = ()
+    groups: tuple[Group, ...] = ()
     """Paths that become layers of their own; none if the part is a chain."""
     is_file: bool = False
     """See :class:`Part`."""
@@ -62,13 +65,13 @@ def find_sources(request: Request) -> Sources:
     if environment is None:
         return Sources(tuple(parts), bare_base(), None, tuple(warnings))
     for part in environment.parts:
-        groups = tuple(group.paths for group in part.groups)
+        groups = bin_groups(part.groups, partial(_size, os.fsencode(part.mount)))
         parts.append(
             Source(
                 part.role,
                 str(part.mount),
                 os.fsencode(part.mount),
-                tuple(path for group in groups for path in group),
+                tuple(path for group in groups for path in group.paths),
                 groups,
             )
         )
@@ -78,6 +81,13 @@ def find_sources(request: Request) -> Sources:
         environment.environment,
         (*warnings, *environment.warnings),
     )
+
+
+def _size(root: bytes, path: bytes) -> int:
+    try:
+        return os.lstat(os.path.join(root, path)).st_size  # noqa: PTH118 -- bytes
+    except OSError:  # removed meanwhile: who reads it says so
+        return 0
 
 
 def _input(number: int, path: Path) -> Source:
