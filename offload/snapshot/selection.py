@@ -68,9 +68,7 @@ def code_root(folder: Path, home: Path) -> Path:
     """
     if not folder.is_dir():
         raise SelectionError(f"{folder}: expected a folder to work in, got none")
-    top = git.top_level(folder)
-    # A home kept in git, for its dot files, makes not everything in it one project.
-    root = folder if top is None or is_far_too_much(top, home) else top
+    root = _repository_of(folder, home) or folder
     if is_far_too_much(root, home):
         raise SelectionError(
             f"{root}: a job takes its working folder along, and this is "
@@ -128,9 +126,8 @@ class _Walk:
     ignoring: IgnoreFiles = field(default_factory=IgnoreFiles)
 
     def run(self) -> None:
-        top = git.top_level(self.root)
-        inside = top is not None and not is_far_too_much(top, Path.home())
-        scope = _Scope(b"", git.read_repository(self.root) if inside else None)
+        is_inside = _repository_of(self.root, Path.home()) is not None
+        scope = _Scope(b"", git.read_repository(self.root) if is_inside else None)
         pending = [(b"", scope)]
         while pending:
             folder, scope = pending.pop()
@@ -193,6 +190,17 @@ class _Walk:
         else:
             is_ignored = inner not in scope.repository.files
         return Reason.GIT if is_ignored else None
+
+
+def _repository_of(folder: Path, home: Path) -> Path | None:
+    """Return the top of the repository whose rules hold for a folder, if any do."""
+    top = git.top_level(folder)
+    if top is None or top == folder:
+        return None if top is None or is_far_too_much(top, home) else top
+    # A home kept in git, for its dot files, makes not everything in it one project;
+    # and git knows nothing of what is in a folder that it ignores.
+    is_outside = is_far_too_much(top, home) or git.is_ignored(top, folder)
+    return None if is_outside else top
 
 
 def _inside(root: Path, path: Path) -> bytes | None:
