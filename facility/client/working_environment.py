@@ -111,7 +111,8 @@ def _kernel_name(notebook: Path) -> str:
         cells, metadata = content["cells"], content["metadata"]
     except OSError as error:
         raise UsageError(
-            f"{notebook}: expected a notebook, got: {error.strerror}"
+            f"{notebook.name}: expected a notebook in {notebook.parent}, got: "
+            f"{error.strerror}"
         ) from None
     except (ValueError, KeyError, TypeError):
         raise UsageError(
