@@ -82,10 +82,9 @@ async def _append(
         here = file.tell()
         if here < size:
             async for block in download(here):
-                if here + len(block) > size:
-                    break  # more than promised: the digest would tell, the disk first
-                await asyncio.to_thread(file.write, block)
-                here += len(block)
+                wanted = block[: size - here]  # a site may send more than it promised
+                await asyncio.to_thread(file.write, wanted)
+                here += len(wanted)
                 if progress is not None:
                     progress(here)
     if here < size:
