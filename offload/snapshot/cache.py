@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS suspects (
     path BLOB, sha256 TEXT, findings TEXT, PRIMARY KEY (path, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS latest (
-    folder TEXT PRIMARY KEY, image TEXT
+    folder BLOB PRIMARY KEY, image TEXT
 ) WITHOUT ROWID;
 """
 _FORGET = """
@@ -119,7 +119,7 @@ class Cache:
             ).fetchone()
         return None if row is None else Layer(*row)
 
-    def latest(self, folder: str) -> str | None:
+    def latest(self, folder: bytes) -> str | None:
         """Return the image that a folder was last frozen into."""
         with self._in_words():
             row = self._database.execute(
@@ -145,7 +145,7 @@ class Cache:
         contents: Iterable[tuple[State, str]] = (),
         layers: Iterable[tuple[str, Layer]] = (),
         suspects: Iterable[Suspect] = (),
-        latest: Iterable[tuple[str, str]] = (),
+        latest: Iterable[tuple[bytes, str]] = (),
     ) -> None:
         """Take in, all or nothing: contents of files, layers, suspects, last images."""
         with self._in_words():

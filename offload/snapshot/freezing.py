@@ -187,7 +187,7 @@ class _Freeze:
             layers=tuple(layer.digest for layer in layers),
             packed=(0 if last is None else last.chain.packed)
             + sum(pack.size for pack in packs),
-            is_file=source.is_file,
+            file=source.file,
         )
         return _Finished(part, tree, layers, begun.warnings)
 
@@ -287,11 +287,11 @@ class _Freeze:
 
 def _full(part: Part, finding: Finding) -> bytes:
     mount = os.fsencode(part.mount)
-    return mount if part.is_file else mount + b"/" + finding.path
+    return mount + b"/" + finding.path if part.file is None else mount
 
 
-def _folder(source: Source) -> str:
-    return f"{source.role}\0{source.mount}"
+def _folder(source: Source) -> bytes:
+    return os.fsencode(f"{source.role}\0{source.mount}")
 
 
 def _share_layers(parts: Sequence[Source]) -> int:

@@ -44,14 +44,13 @@ class Part:
     """Digests of the image's layers that make it, the lowest first."""
     packed: int = 0
     """Bytes of the files in its layers, also of those that later layers hide."""
-    is_file: bool = False
-    """Whether it is one single file, mounted at ``mount`` itself."""
+    file: str | None = None
+    """Name in the tree of the one file that it is, mounted at ``mount`` itself."""
 
     @property
     def path_in_image(self) -> str:
         """What of the image is to be mounted at ``mount``."""
-        name = self.mount.rpartition("/")[2]
-        return f"{self.role}/{name}" if self.is_file else self.role
+        return self.role if self.file is None else f"{self.role}/{self.file}"
 
 
 @dataclass(frozen=True, slots=True)

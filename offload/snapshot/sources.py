@@ -29,7 +29,7 @@ class Source:
     paths: tuple[bytes, ...]
     groups: tuple[Group, ...] = ()
     """Paths that become layers of their own; none if the part is a chain."""
-    is_file: bool = False
+    file: str | None = None
     """See :class:`Part`."""
 
 
@@ -99,4 +99,4 @@ def _input(number: int, path: Path) -> Source:
         raise SelectionError(f"{path}: expected an input file or folder, got none")
     real = os.fsencode(path.resolve())
     root, _, name = real.rpartition(b"/")
-    return Source(role, str(path), root, (name,), is_file=True)
+    return Source(role, str(path), root, (name,), file=os.fsdecode(name))
