@@ -12,8 +12,8 @@ import os
 import sys
 
 # As in variables.PASSED_ON, which this program cannot import.
-SCHEDULER = ("SLURM_", "PMI", "OMPI_", "CUDA_VISIBLE_", "GPU_DEVICE_", "ROCR_VISIBLE_",
-             "NVIDIA_VISIBLE_", "ZE_AFFINITY_")  # fmt: skip
+SCHEDULER = ("SLURM_", "SLURMD_", "PMI", "OMPI_", "CUDA_VISIBLE_", "GPU_DEVICE_",
+             "ROCR_VISIBLE_", "NVIDIA_VISIBLE_", "ZE_AFFINITY_")  # fmt: skip
 
 
 def main(path: str) -> None:

@@ -13,8 +13,8 @@ from offload.plugins.node.expansion import expand
 from offload.plugins.node.folder import PodError
 from offload.plugins.node.pod import Container, Json, Pod
 
-PASSED_ON = ("SLURM_", "PMI", "OMPI_", "CUDA_VISIBLE_", "GPU_DEVICE_", "ROCR_VISIBLE_",
-             "NVIDIA_VISIBLE_", "ZE_AFFINITY_")  # fmt: skip
+PASSED_ON = ("SLURM_", "SLURMD_", "PMI", "OMPI_", "CUDA_VISIBLE_", "GPU_DEVICE_",
+             "ROCR_VISIBLE_", "NVIDIA_VISIBLE_", "ZE_AFFINITY_")  # fmt: skip
 """Beginnings of what the scheduler says to the processes of a job."""
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
