@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import pwd
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,8 @@ from offload.link.ways import link_for
 
 READY = "ready"
 PAUSED = "paused"
+BELIEVED_S = 5.0
+"""For so long a way that was open is believed to be."""
 
 log = logging.getLogger("facility.agent")
 
@@ -59,6 +62,7 @@ class Site:
         self._client: PluginClient | None = None
         self._exits = contextlib.ExitStack()
         self._failures = 0
+        self._looked = 0.0
         self._lock = asyncio.Lock()
         self._retry: asyncio.Task[None] | None = None
 
@@ -78,11 +82,15 @@ class Site:
             return self._connected() or await self._connect()
 
     def _connected(self) -> PluginClient | None:
-        return self._client
+        is_fresh = time.monotonic() < self._looked + BELIEVED_S
+        return self._client if is_fresh else None
 
     async def _connect(self) -> PluginClient:
         try:
             path = await self._link.open()
+            if self._client is not None:  # the way is still there
+                self._looked = time.monotonic()
+                return self._client
             name = self._exits.enter_context(connectable(path))
             client = PluginClient(f"unix://{name}")
             self.info, self.is_ours = await _ask(client)
@@ -97,6 +105,7 @@ class Site:
             raise PausedError(paused) from error
         was_away = self.paused is not None
         self._client, self.paused, self._failures = client, None, 0
+        self._looked = time.monotonic()
         await self._record(READY, str(self._link.state), _until(self._link))
         if was_away:
             log.info("site %s is back", self.name)
@@ -128,6 +137,9 @@ class Site:
             await self.client()
 
     async def _pause(self, paused: Paused) -> None:
+        client, self._client = self._client, None
+        if client is not None:  # its way has ended, such as with a credential
+            await client.close()
         self._exits.close()
         is_news = self.paused is None or self.paused.reason != paused.reason
         self.paused = paused

@@ -50,6 +50,7 @@ class Watch:
         self._wanted = asyncio.Event()
         self._sequence = 0
         self._missed: dict[str, int] = {}
+        self._noted = ""
 
     def wanted(self) -> None:
         """Say that something is at the site."""
@@ -64,11 +65,15 @@ class Watch:
                 if not there:
                     self._wanted.clear()
                     continue
-                client = await self._site.client()
+                try:
+                    client = await self._site.client()
+                except PausedError as error:
+                    self._sequence = 0
+                    await self._note(there, error)
+                    await asyncio.sleep(TICK_S / 4)
+                    continue
+                await self._note(there, None)
                 await self._look(client, there)
-            except PausedError:
-                self._sequence = 0
-                await asyncio.sleep(TICK_S / 4)
             except PluginUnreachableError as error:
                 self._sequence = 0
                 await self._site.lost(error)
@@ -76,6 +81,19 @@ class Watch:
                 log.warning("site %s: %s", self._site.name, error)
                 self._sequence = 0
                 await asyncio.sleep(TICK_S)
+
+    async def _note(self, there: Sequence[Element], error: PausedError | None) -> None:
+        """Record with each job there that nothing is heard of it, and why."""
+        words, until = "", None
+        if error is not None:
+            words = f"site {self._site.name}: {error.paused.reason}"
+            if error.paused.until is not None:
+                until = error.paused.until.timestamp()
+        if words == self._noted:
+            return
+        self._noted = words
+        for job in {element.job for element in there}:
+            await asyncio.to_thread(self._ledger.note, job, words, until)
 
     async def _look(self, client: PluginClient, there: Sequence[Element]) -> None:
         if not self._site.is_ours:

@@ -127,7 +127,8 @@ class StandinSite:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self.process.stdout.close()
 
     def tell(self, state: State) -> None:
         """Say how the way to the site is doing, as the endpoint does."""
@@ -189,10 +190,10 @@ def frozen(far: Settings, project: Path) -> Snapshot:
 @pytest.fixture
 def send(
     far: Settings, frozen: Snapshot, project: Path, spec_of: SpecOf
-) -> Callable[..., JobId]:
-    def send(**values: object) -> JobId:
+) -> Callable[..., Awaitable[JobId]]:
+    async def send(**values: object) -> JobId:
         where = {"root": str(project), "cwd": str(project)}
-        return submit(frozen, spec_of(**where | values), far)
+        return await asyncio.to_thread(submit, frozen, spec_of(**where | values), far)
 
     return send
 

@@ -146,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
         document = {"type": f"x/{kind}", "title": kind, "detail": detail, **more}
         self.answer(code, document, Content_Type="application/problem+json")
 
-    def dispatch(self):
+    def dispatch(self):  # noqa: PLR0912 - one line per call of the wire
         parts = urlsplit(self.path)
         self.query = {k: v[0] for k, v in parse_qs(parts.query).items()}
         extension = parts.path.startswith(("/facility/", "/system-info"))
@@ -181,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 self.answer(404, b"404 page not found")
 
-    do_GET = do_POST = do_PATCH = do_DELETE = dispatch
+    do_GET = do_POST = do_PATCH = do_DELETE = dispatch  # noqa: N815
 
     def create(self):
         body, how = self.body(), behaviour()
