@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_the_sandbox_hides_the_rest_of_the_machine(site, project, person):
     assert lines[1] == "['data', 'project']"
     assert lines[2:4] == ["Read-only file system"] * 2
     assert lines[4] == "['null']"
-    assert not os.path.exists(f"/tmp/{project.home.parts[2]}-x")
+    assert not Path(f"/tmp/{project.home.parts[2]}-x").exists()
 
 
 def test_root_has_no_power_inside(site):

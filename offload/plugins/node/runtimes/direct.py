@@ -58,15 +58,16 @@ class Direct:
 def moved(text: str, places: Mapping[str, Path]) -> str:
     """Return a text with every path below a place led to where the place now is.
 
-    A path begins where no other letter of a path stands before it, and a place ends
-    at a slash or where a path ends; of two places, the inner one counts.
+    A path begins where no other letter of a path stands before it (but in ``-I/path``
+    and ``file:///path``), and a place ends at a slash or where a path ends; of two
+    places, the inner one counts.
     """
     if not places:
         return text
     names = sorted(places, key=len, reverse=True)
     pattern = "|".join(re.escape(name) for name in names)
     return re.sub(
-        rf"(?<![\w./-])(?:{pattern})(?![\w.-])",
+        rf"(?:(?<![\w.~@+-])|(?<=-[ILR]))(?<![\w.~@+-]/)(?:{pattern})(?![\w.@+~-])",
         lambda match: str(places[match[0]]),
         text,
     )
