@@ -15,7 +15,8 @@ class Group:
     paths: tuple[bytes, ...]
     """Relative to the part's mount, sorted; no path is in two groups."""
     is_recorded: bool
-    """Whether an installer's record lists them; what is not may be a person's own."""
+    """Whether an installer is known to have put them there; else they may be a
+    person's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class PartCut:
 
     @property
     def unrecorded(self) -> tuple[bytes, ...]:
-        """What no installer's record lists: where a person's secrets could be."""
+        """What no installer is known to have put there: a person's secrets could be."""
         return tuple(
             path
             for group in self.groups

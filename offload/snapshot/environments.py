@@ -27,7 +27,7 @@ from offload.snapshot.interpreter import (
     is_other_environment,
 )
 from offload.snapshot.listing import list_tree
-from offload.snapshot.records import cut_by_distribution
+from offload.snapshot.records import cut_by_distribution, with_standard_library
 from offload.snapshot.selection import is_far_too_much, select_code
 
 ROLE = "env"
@@ -73,7 +73,10 @@ def cut(
     warnings: list[str] = []
     if not prefix.resolve().is_relative_to(CARRIED_BY_THE_HOST):
         inside = [site for site in sites if site.is_relative_to(prefix)]
-        parts.append(PartCut(ROLE, prefix, _cut_tree(prefix, inside)))
+        groups = with_standard_library(
+            _cut_tree(prefix, inside), python.interpreter.version
+        )
+        parts.append(PartCut(ROLE, prefix, groups))
     is_virtual = python.base.resolve() != prefix.resolve()
     if is_virtual and not python.is_of_host:
         shares = any(site.is_relative_to(python.base) for site in sites)

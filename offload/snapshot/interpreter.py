@@ -23,7 +23,7 @@ from offload.snapshot.base import CARRIED_BY_THE_HOST
 from offload.snapshot.cuts import Group, PartCut
 from offload.snapshot.errors import EnvironmentCutError
 from offload.snapshot.listing import list_tree
-from offload.snapshot.records import cut_by_distribution
+from offload.snapshot.records import cut_by_distribution, with_standard_library
 
 ROLE = "interpreter"
 _SITE_PACKAGES = re.compile(rb"lib(64)?/python[0-9.]+t?/site-packages")
@@ -97,13 +97,16 @@ def cut_interpreter(
 
     place = _place(python)
     sites = [*python.base.glob("lib*/python*/site-packages")] * with_site_packages
-    groups = cut_by_distribution(
-        python.base, sites, list_tree(python.base, is_skipped=is_skipped)
+    groups = with_standard_library(
+        cut_by_distribution(
+            python.base, sites, list_tree(python.base, is_skipped=is_skipped)
+        ),
+        python.interpreter.version,
     )
     start = place.below + b"/" if place.below else b""
     cut = [
         Group(
-            group.name if group.is_recorded else f"python-{python.interpreter.version}",
+            group.name,
             tuple(start + path for path in group.paths),
             is_recorded=group.is_recorded,
         )

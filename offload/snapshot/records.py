@@ -10,11 +10,13 @@ import csv
 import json
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from offload.snapshot.cuts import Group
 
+_STANDARD = re.compile(rb"lib(?:64)?/python[0-9.]+t?/(?!site-packages/|dist-packages/)")
 REST = "rest"
 """Name of the group of what no record lists."""
 
@@ -45,6 +47,22 @@ def cut_by_distribution(
     if free:
         groups[REST] = Group(REST, tuple(sorted(free)), is_recorded=False)
     return tuple(groups.values())
+
+
+def with_standard_library(groups: Iterable[Group], version: str) -> tuple[Group, ...]:
+    """Part the standard library of an interpreter from what no record lists."""
+    parted = []
+    for group in groups:
+        if group.name != REST:
+            parted.append(group)
+            continue
+        library = tuple(path for path in group.paths if _STANDARD.match(path))
+        others = tuple(path for path in group.paths if not _STANDARD.match(path))
+        if library:
+            parted.append(Group(f"python-{version}", library, is_recorded=True))
+        if others:
+            parted.append(Group(REST, others, is_recorded=False))
+    return tuple(parted)
 
 
 def _of_conda(root: Path) -> Iterator[tuple[str, set[bytes]]]:

@@ -48,8 +48,12 @@ def _rule(kind: str, name: bytes, holds: Callable[[bytes], int | None]) -> FileR
 
 
 _PLAIN_PASSWORD = _line(rb"^\s*_?passw(?:or)?d\s*[=:]\s*[\"']?([^\s\"'$%<{]+)")
+_NETRC = _line(
+    rb"\b(?:machine\s+\S+|default)\s+(?:login\s+\S+\s+)?(?:account\s+\S+\s+)?"
+    rb"password\s+(\S+)"
+)
 _RULES = (
-    _rule("password in .netrc", rb"[._]?netrc", _line(rb"\bpassword\s+(\S+)")),
+    _rule("password in .netrc", rb"[._]?netrc", _NETRC),
     _rule(
         "PostgreSQL password",
         rb"\.pgpass|pgpass\.conf",
