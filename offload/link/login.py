@@ -61,6 +61,9 @@ _KNOWN_HOSTS = (
 """What ``ssh`` reads (ssh_config(5), GlobalKnownHostsFile and UserKnownHostsFile)."""
 
 
+FORBIDDEN = "the-socket-is-there"
+
+
 def there(path: str) -> str:
     """Write a path of the login node for a POSIX shell there."""
     if path == "~":
@@ -100,8 +103,15 @@ def starting(login: Login) -> str:
 
 
 def explaining(login: Login) -> str:
-    """Return the command that prints what the plugin said last."""
-    return _sh(f"tail -n 1 {there(f'{login.config}.log')}")
+    """Return the command that prints what the plugin said last.
+
+    Or :data:`FORBIDDEN`, if it has made its socket.
+    """
+    log = there(f"{login.config}.log")
+    return _sh(
+        f"if test -S {there(login.socket)}; then echo {FORBIDDEN}; "
+        f"else tail -n 1 {log}; fi"
+    )
 
 
 def _sh(script: str) -> str:

@@ -12,7 +12,14 @@ import asyncssh
 
 from offload.link.errors import LinkRefusedError, PausedError
 from offload.link.failures import FAILURES, explain
-from offload.link.login import Login, explaining, resolving, starting, writing
+from offload.link.login import (
+    FORBIDDEN,
+    Login,
+    explaining,
+    resolving,
+    starting,
+    writing,
+)
 from offload.link.state import Paused, Reachable, State, delay_s
 from offload.link.validity import Validity, of_certificate_file
 
@@ -128,13 +135,23 @@ class SshLink:
         end = asyncio.get_running_loop().time() + START_S
         while not await _listens(connection, self._remote):
             if asyncio.get_running_loop().time() > end:
-                said = await _run(connection, explaining(self._login))
-                raise _FailedError(
-                    f"the plugin does not start on {self._login.host}: "
-                    f"{said or 'it said nothing'} "
-                    f"(started with: {self._login.command})"
-                )
+                raise _FailedError(await self._why_not(connection))
             await asyncio.sleep(POLL_S)
+
+    async def _why_not(self, connection: asyncssh.SSHClientConnection) -> str:
+        """Say why the plugin cannot be reached though it was started."""
+        host, command = self._login.host, self._login.command
+        said = await _run(connection, explaining(self._login))
+        # sshd says the same of a socket that is not there and of one it may not open.
+        if said == FORBIDDEN:
+            return (
+                f"the plugin runs on {host}, whose sshd forbids forwarding of unix "
+                "sockets: it needs AllowStreamLocalForwarding (or let the site dial in)"
+            )
+        return (
+            f"the plugin does not start on {host}: {said or 'it said nothing'} "
+            f"(started with: {command})"
+        )
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -226,19 +243,10 @@ async def _run(
 
 
 async def _listens(connection: asyncssh.SSHClientConnection, path: str) -> bool:
-    """Whether somebody accepts connections at a unix socket there.
-
-    Raises:
-        _FailedError: the login node forwards no sockets.
-    """
+    """Whether somebody accepts connections at a unix socket there."""
     try:
         _, writer = await connection.open_unix_connection(path)
-    except asyncssh.ChannelOpenError as error:
-        if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-            raise _FailedError(
-                "the login node forbids forwarding of unix sockets: its sshd needs "
-                "AllowStreamLocalForwarding (or let the site dial in)"
-            ) from None
+    except asyncssh.ChannelOpenError:
         return False
     writer.close()
     return True

@@ -33,9 +33,7 @@ class LoginNode(asyncssh.SSHServer):
 
     def unix_connection_requested(self, dest_path):
         if not self.forwards:
-            raise asyncssh.ChannelOpenError(
-                asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "no"
-            )
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "no")
         return True
 
 
@@ -245,6 +243,7 @@ async def test_a_key_with_a_passphrase_says_what_to_do(node, link, keys):
 
 
 async def test_a_login_node_that_forbids_forwarding_says_so(node, link, monkeypatch):
+    monkeypatch.setattr("offload.link.reaching.START_S", 2.0)
     monkeypatch.setattr(LoginNode, "forwards", False)
     with pytest.raises(PausedError, match="AllowStreamLocalForwarding"):
         await link().open()
