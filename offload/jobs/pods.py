@@ -147,9 +147,10 @@ def _annotations(job: Job, element: Element) -> dict[str, str]:
         f"{_PREFIX}/group-size": str(spec.count),
         f"{_PREFIX}/outputs": json.dumps(spec.declared),
         f"{_PREFIX}/working-folder": CODE,
-        f"{_PREFIX}/nodes": str(spec.nodes),
-        f"{_PREFIX}/tasks": str(spec.tasks),
     }
+    if spec.nodes > 1 or spec.tasks > 1:
+        found[f"{_PREFIX}/nodes"] = str(spec.nodes)
+        found[f"{_PREFIX}/tasks"] = str(spec.tasks)
     if spec.flags:
         found["slurm-job.vk.io/flags"] = spec.flags
     return found

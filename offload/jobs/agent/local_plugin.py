@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import os
 import socket
+import stat
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,12 +38,16 @@ from offload.link.ways import plugin_settings
 START_S = 30.0
 """A plugin that does not listen by then has failed."""
 GRACE_S = 10.0
+LONGEST_PATH = 95
+"""Of a socket (unix(7): 107 bytes) with room for the plugin's draft of it."""
 _POLL_S = 0.02
 _FOREIGN = ("FACILITY_", "JUPYTERHUB_", "JPY_")
 
 log = logging.getLogger("facility.agent")
 
-COMMAND = (sys.executable, "-m", "offload.plugins.main")
+# Not by import: the home's side does not know the site's. And not the script, which an
+# environment that was moved has with a wrong interpreter.
+COMMAND = (sys.executable, "-c", "from offload.plugins.main import main; main()")
 
 
 class LocalPlugin:
@@ -75,7 +82,12 @@ class LocalPlugin:
 
     @property
     def socket(self) -> Path:
-        return self._folder / "plugin.sock"
+        """Where the plugin listens; somewhere shorter if the folder's path is long."""
+        path = self._folder / "plugin.sock"
+        if len(os.fsencode(path)) <= LONGEST_PATH:
+            return path
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return _short_folder() / f"{name}.sock"
 
     @property
     def state(self) -> State:
@@ -200,6 +212,21 @@ class LocalPlugin:
                 self._child.returncode,
             )
             self._child = None
+
+
+def _short_folder() -> Path:
+    """Return a folder of ours with a short path.
+
+    Raises:
+        _FailedError: somebody else has made it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"analysis-facility-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise _FailedError(f"{folder}: expected a folder of mine: remove it")
+    folder.chmod(0o700)
+    return folder
 
 
 class _FailedError(Exception):

@@ -107,7 +107,11 @@ class Watch:
             return
         # A plugin that lost its count begins anew: so do we.
         self._sequence = changes.sequence if changes.sequence >= self._sequence else 0
-        await self._record({s.uid: observed(s) for s in changes.pods})
+        gone = set(changes.gone)
+        await self._record(
+            {s.uid: observed(s) for s in changes.pods}
+            | {e.uid: _lost(e) for e in there if e.uid in gone}
+        )
         if is_first:
             known = {status.uid for status in changes.pods}
             absent = [e for e in there if e.uid not in known]

@@ -234,11 +234,13 @@ class Handler(BaseHTTPRequestHandler):
         since = int(self.query["since"])
         end = time.monotonic() + float(self.query["timeout_s"])
         while True:
-            found, sequence = [], 1
+            found, sequence = [], len(SEEN) + 1
+            if since > sequence:  # of another life
+                since = 0
             for record in records():
                 phase, what = status(record)
                 number = SEEN.setdefault((record["uid"], phase), len(SEEN) + 2)
-                sequence = max(sequence, *SEEN.values())
+                sequence = max(sequence, number)
                 if number > since:
                     found.append(what)
             if found or since == 0 or time.monotonic() > end:
