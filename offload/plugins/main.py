@@ -156,3 +156,7 @@ def _listening(path: Path) -> Iterator[socket.socket]:
     finally:
         listener.close()
         path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
