@@ -245,7 +245,8 @@ class SlurmCluster:
             f"SlurmctldPort={controller}",
             f"SlurmUser={self.user}",
             f"SlurmdUser={self.user}",
-            f"AuthInfo=socket={self._socket}",
+            # A requeued job waits until its old credential has expired: 2 minutes, else.
+            f"AuthInfo=socket={self._socket},cred_expire=5",
             "AuthType=auth/munge",
             "CryptoType=crypto/munge",
             f"StateSaveLocation={self.folder}/state",
@@ -261,8 +262,7 @@ class SlurmCluster:
             "SchedulerType=sched/backfill",
             (
                 "SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,"
-                "bf_interval=1,sched_interval=1,default_queue_depth=2000,"
-                "requeue_delay=1"
+                "bf_interval=1,sched_interval=1,default_queue_depth=2000"
             ),
             f"MaxArraySize={self._max_array_size}",
             "MaxJobCount=20000",
@@ -287,8 +287,8 @@ class SlurmCluster:
                 f"PartitionName={name} Nodes=ALL MaxTime=INFINITE State=UP"
                 f" OverSubscribe=NO {rest}"
                 for name, rest in (
-                    ("main", "Default=YES PriorityTier=1 GraceTime=2"),
-                    ("spare", "PriorityTier=1 PreemptMode=CANCEL GraceTime=2"),
+                    ("main", "Default=YES PriorityTier=1"),
+                    ("spare", "PriorityTier=1 PreemptMode=CANCEL"),
                     ("urgent", "PriorityTier=10 PreemptMode=OFF"),
                 )
             ),

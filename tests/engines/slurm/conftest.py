@@ -1,7 +1,7 @@
 """The session's Slurm, ``slurm``, and others for who must break one: ``start_slurm``.
 
-What a cluster offers is said in ``cluster.py`` beside this file. Tests elsewhere load
-that file by its path, as this one does.
+What a cluster offers is said in ``cluster.py`` beside this file, what a plugin does in
+``plugin.py``. Tests elsewhere load those files by their paths, as this one does.
 """
 
 import contextlib
@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "slurm_cluster", Path(__file__).with_name("cluster.py")
-)
-cluster = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cluster)
+
+def _load(name):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"slurm_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cluster = _load("cluster")
+plugin_module = _load("plugin")
 
 
 def _needs_programs():
@@ -39,3 +45,33 @@ def start_slurm():
     _needs_programs()
     with contextlib.ExitStack() as stack:
         yield lambda **options: stack.enter_context(cluster.SlurmCluster(**options))
+
+
+@pytest.fixture(scope="session")
+def calls():
+    """How pods are made and read: the functions of ``plugin.py``."""
+    return plugin_module
+
+
+@pytest.fixture
+def start_plugin():
+    """Start a plugin: ``start_plugin(slurm, key=...)`` with keys of site.yaml."""
+    with contextlib.ExitStack() as stack:
+
+        def start(slurm=None, **config):
+            plugin = plugin_module.RunningPlugin(slurm, **config)
+            stack.callback(plugin.close)
+            return plugin.start()
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def plugin(slurm):
+    """A plugin of the session's Slurm, for the tests of one module."""
+    running = plugin_module.RunningPlugin(slurm)
+    try:
+        yield running.start()
+    finally:
+        running.close()
+        slurm.wait(lambda: slurm.jobs() == [], 30, "no job is left")
