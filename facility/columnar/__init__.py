@@ -14,6 +14,7 @@ from facility.columnar.errors import (
     MissingBranchError,
 )
 from facility.columnar.events import Collection, Events
+from facility.columnar.executors import Batch
 from facility.columnar.fourvectors import massless_pair_mass, pair_mass
 from facility.columnar.objects import leading
 from facility.columnar.provenance import Provenance
@@ -21,6 +22,7 @@ from facility.columnar.result import Result, load
 
 __all__ = [
     "AnalysisError",
+    "Batch",
     "ChunkError",
     "Collection",
     "Dataset",

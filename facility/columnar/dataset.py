@@ -111,7 +111,8 @@ class Dataset:
         Args:
             analysis: gets :class:`Events`, returns what can be added: a ``hist.Hist``,
                 a number, an array, or a dict, tuple or list of them.
-            on: ``"threads"`` (default), ``"serial"``, a Dask client or cluster.
+            on: ``"threads"`` (default), ``"serial"``, ``"batch"`` (jobs elsewhere; or
+                a :class:`Batch` with a site, a time ...), a Dask client or cluster.
             branches: what the analysis reads; found by :meth:`branches_of` if none.
             progress: show a bar.
 

@@ -123,7 +123,9 @@ def test_a_forgotten_return_is_said(ttree):
 
 
 def test_an_unknown_place_is_refused(ttree):
-    with pytest.raises(UsageError, match="expected 'threads', 'serial', a Dask client"):
+    with pytest.raises(
+        UsageError, match="expected 'threads', 'serial', 'batch', an executor"
+    ):
         Dataset(ttree).run(len, on="gpu", progress=False)
 
 

@@ -1,6 +1,7 @@
-"""Where chunks are computed: this thread, threads, or a Dask cluster."""
+"""Where chunks are computed: this thread, threads, batch jobs, or a Dask cluster."""
 
 from facility.columnar.executors.base import Executor
+from facility.columnar.executors.batch import Batch
 from facility.columnar.executors.choosing import Where, executor_for
 
-__all__ = ["Executor", "Where", "executor_for"]
+__all__ = ["Batch", "Executor", "Where", "executor_for"]

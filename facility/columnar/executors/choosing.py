@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from facility.columnar.executors.base import Executor
+from facility.columnar.executors.batch import Batch
 from facility.columnar.executors.local import Serial, Threads
 from facility.errors import UsageError
 
@@ -21,8 +22,8 @@ class Cluster(Protocol):
     def get_client(self) -> Client: ...
 
 
-Where = Literal["threads", "serial"] | Any | None
-"""``threads`` (also none), ``serial``, a Dask client or a Dask cluster."""
+Where = Literal["threads", "serial", "batch"] | Any | None
+"""``threads`` (also none), ``serial``, ``batch``, an executor, a Dask client or cluster."""
 
 
 @contextmanager
@@ -39,6 +40,10 @@ def executor_for(on: Where) -> Iterator[Executor]:
         yield Threads()
     elif on == "serial":
         yield Serial()
+    elif on == "batch":
+        yield Batch()
+    elif callable(getattr(on, "partials", None)):
+        yield on
     elif isinstance(on, Cluster):
         with on.get_client() as client:
             yield _dask(client)
@@ -46,7 +51,8 @@ def executor_for(on: Where) -> Iterator[Executor]:
         yield _dask(on)
     else:
         raise UsageError(
-            f"on={on!r}: expected 'threads', 'serial', a Dask client or a Dask cluster"
+            f"on={on!r}: expected 'threads', 'serial', 'batch', an executor, a Dask "
+            "client or a Dask cluster"
         )
 
 
