@@ -33,7 +33,7 @@ def record(working: Path, target: Path) -> None:
             found.st_mode & 0o777,
         )
         lines.append(json.dumps([path, *values]))
-    write_bytes(target, "\n".join(lines).encode())
+    write_bytes(target, "\n".join(lines).encode(), is_durable=False)
     deadline = time.monotonic() + _TICK_S
     probe = target.with_name(f".{target.name}.tick")
     while time.monotonic() < deadline:

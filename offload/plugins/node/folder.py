@@ -94,23 +94,31 @@ class PodFolder:
         return self.path / "run" / str(attempt)
 
 
-def write_json(path: Path, document: object) -> None:
-    """Replace a file by a JSON document: readers see the old or the new one whole."""
-    write_bytes(path, json.dumps(document).encode())
+def write_json(path: Path, document: object, *, is_durable: bool = True) -> None:
+    """Replace a file by a JSON document, as :func:`write_bytes` does."""
+    write_bytes(path, json.dumps(document).encode(), is_durable=is_durable)
 
 
-def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write_bytes(
+    path: Path, data: bytes, *, mode: int = 0o600, is_durable: bool = True
+) -> None:
     """Replace a file: readers see the old or the new one whole.
 
-    What is written survives a crash of the machine.
+    Args:
+        path: the file; its folder is made if need be.
+        data: all that it will hold.
+        mode: its permission bits.
+        is_durable: whether it must survive a crash of the machine. That may take as
+            long as starting a process, so not for what is written again anyway.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if is_durable:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)
 
 
@@ -122,7 +130,10 @@ def write_json_once(path: Path, document: object) -> bool:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
-    draft.write_text(json.dumps(document))
+    with draft.open("w") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(draft, path)
     except FileExistsError:

@@ -140,6 +140,7 @@ def save_working_folder(
                     "inside": inside,
                     "elsewhere": elsewhere,
                 },
+                is_durable=False,
             )
             return
 

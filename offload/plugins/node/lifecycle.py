@@ -25,6 +25,7 @@ from offload.plugins.node.layout import (
     plan_layout,
     save_working_folder,
 )
+from offload.plugins.node.packing import preload
 from offload.plugins.node.parallel import across_tasks
 from offload.plugins.node.pod import Container, Pod
 from offload.plugins.node.runs import Run, current_run, keep_previous_log
@@ -85,6 +86,7 @@ class Lifecycle:
         self.ended: dict[str, Ended] = {}
         self.runtime_name = ""
         self._kill_at: float | None = None
+        self._is_preloaded = False
 
     def run(self) -> None:
         """Bring every container to its end, or to the pod's.
@@ -159,7 +161,14 @@ class Lifecycle:
             ]
             if active:
                 self._wait(active)
+                self._use_the_time(active, is_init=is_init)
         return self.ended
+
+    def _use_the_time(self, active: Sequence[_Progress], *, is_init: bool) -> None:
+        is_idle = not is_init and all(progress.is_running for progress in active)
+        if is_idle and not self._is_preloaded and self._pod.working_folder:
+            self._is_preloaded = True
+            preload()
 
     def _advance(
         self, progress: _Progress, runtime: Runtime, volumes: Volumes, *, is_init: bool

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from offload.plugins.node import task
-from offload.plugins.node.folder import write_bytes
+from offload.plugins.node.folder import write_json
 from offload.plugins.node.runtimes import Launch
 
 
@@ -35,7 +34,7 @@ def across_tasks(
         "folders": launch.folders,
     }
     path = run / "task.json"
-    write_bytes(path, json.dumps(document).encode())
+    write_json(path, document, is_durable=False)
     return Launch(
         argv=(
             "srun", f"--nodes={nodes}", f"--ntasks={tasks}", "--kill-on-bad-exit=1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offload.plugins.node import shim
-from offload.plugins.node.folder import PodFolder, read_json, write_bytes
+from offload.plugins.node.folder import PodFolder, read_json, write_json
 from offload.plugins.node.identity import NodeProcess
 from offload.plugins.node.pod import Container
 from offload.plugins.node.runtimes import Launch
@@ -82,7 +81,7 @@ class Run:
             "log": str(self.log),
             "index": str(index),
         }
-        write_bytes(self.path / "spec.json", json.dumps(spec).encode())
+        write_json(self.path / "spec.json", spec, is_durable=False)
         # No pipe of ours or of whoever started us: it may outlive both.
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(

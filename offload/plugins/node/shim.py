@@ -276,12 +276,13 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
-def _write(path: str, document: object) -> None:
+def _write(path: str, document: object, *, is_durable: bool) -> None:
     draft = f"{path}.{os.getpid()}"
     with open(draft, "w") as file:
         json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
+        if is_durable:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(draft, path)
 
 
@@ -353,7 +354,7 @@ def main(folder: str) -> int:
     index = Index(spec["index"], container.log)
     began = time.time()
     container.start()
-    _write(f"{folder}/pid", {"container": identity(container.pid)})
+    _write(f"{folder}/pid", {"container": identity(container.pid)}, is_durable=False)
     is_ending = _wait(container, index, reader)
     finished = time.time()
     container.destroy()
@@ -372,6 +373,7 @@ def main(folder: str) -> int:
             "started": began,
             "finished": finished,
         },
+        is_durable=True,
     )
     return 0
 

@@ -76,5 +76,5 @@ def write_status(
         "image": container.image,
         "imageID": "",
     }
-    write_json(folder.status / f"{container.name}.json", status)
+    write_json(folder.status / f"{container.name}.json", status, is_durable=False)
     return status
