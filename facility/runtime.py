@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from facility.open_places import OFFLOAD_FILE, open_dir
 from facility.spec import Facility
 
 VARIABLE = "FACILITY_RUNTIME"
@@ -19,12 +20,6 @@ VARIABLE = "FACILITY_RUNTIME"
 
 MARK = "FACILITY_ID"
 """Environment variable by which every process of a facility is recognised."""
-
-OFFLOAD = "FACILITY_OFFLOAD"
-"""Environment variable that tells people's programs where jobs are recorded."""
-
-OFFLOAD_FILE = "offload.json"
-"""Name of the file that it holds the path of."""
 
 
 class Ports(BaseModel):
@@ -85,13 +80,8 @@ class Runtime(BaseModel):
 
     @property
     def open_dir(self) -> Path:
-        """What everybody whom the facility serves may reach.
-
-        Root's state is closed to others, so with several users it is elsewhere.
-        """
-        if self.multi_user:
-            return Path("/var/lib/analysis-facility") / self.id
-        return self.state_dir
+        """What everybody whom the facility serves may reach."""
+        return open_dir(self.id, self.state_dir, multi_user=self.multi_user)
 
     @property
     def offload_file(self) -> Path:

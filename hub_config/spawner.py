@@ -20,8 +20,9 @@ from traitlets.config import Config
 
 from facility.errors import UsageError
 from facility.malloc import MALLOC
+from facility.open_places import OFFLOAD
 from facility.process import ProcessIdentity, identify, send_signal
-from facility.runtime import MARK, OFFLOAD, Runtime
+from facility.runtime import MARK, Runtime
 from hub_config.lost_servers import SERVER_MODULE
 from hub_config.profiles import chosen, options_form, options_from_form
 from hub_config.server_log import log_path, open_log

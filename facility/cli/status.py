@@ -88,6 +88,18 @@ def _print(report: Report) -> None:
         f"Dask clusters: {clusters}",
         highlight=False,
     )
+    if report.offload is not None:
+        sites = ", ".join(
+            f"{site.name} ({site.state})" for site in report.offload.sites
+        )
+        console.print(
+            f"your jobs: {report.offload.jobs}  sites: {sites}", highlight=False
+        )
+        for site in report.offload.sites:
+            if site.detail and site.detail != "reachable":
+                console.print(
+                    f"site {site.name}: {site.detail}", style="yellow", highlight=False
+                )
 
 
 def _duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facility.errors import NotRunningError
-from facility.runtime import OFFLOAD, OFFLOAD_FILE
+from facility.open_places import OFFLOAD, OFFLOAD_FILE, open_dir
 
 if TYPE_CHECKING:  # it takes 0.1 s to import, and some only ask where it is
     from offload.jobs.settings import Settings
@@ -35,7 +35,9 @@ def settings_file(directory: Path | None = None) -> Path:
             f"no facility was ever started in {place.directory}: `facility up` starts "
             "one, `-C DIR` names another"
         )
-    return storage.state_dir / OFFLOAD_FILE
+    is_root = os.geteuid() == 0
+    folder = open_dir(storage.id, storage.state_dir, multi_user=is_root)
+    return folder / OFFLOAD_FILE
 
 
 def load_settings(directory: Path | None = None) -> Settings:

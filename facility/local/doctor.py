@@ -15,7 +15,7 @@ from facility.errors import UsageError
 from facility.local.paths import Storage
 from facility.local.ports import choose_ports, load_ports
 from facility.local.preflight import DISK, MEMORY, OPEN_FILES, Machine
-from facility.spec import Facility
+from facility.spec import Facility, Site, SiteKind
 from facility.spec.units import format_bytes
 
 
@@ -52,6 +52,7 @@ def examine(storage: Storage, spec: Facility, *, is_running: bool) -> list[Findi
         _gpu(),
         cgroups(),
         *(_command(*row) for row in COMMANDS),
+        *(_site(site) for site in spec.sites),
         _fuse(),
         _cvmfs(),
     ]
@@ -158,6 +159,24 @@ def _command(
         if path is not None:
             return Finding(name, Verdict.OK, path)
     return Finding(name, Verdict.ABSENT, f"no {' or '.join(commands)}", meaning)
+
+
+def _site(site: Site, which: Callable[[str], str | None] = shutil.which) -> Finding:
+    """Say how a site is reached, and what is missing here for that."""
+    name = f"site {site.name}"
+    if site.host is not None:
+        ask = f"`facility site check {site.name}` asks it"
+        return Finding(name, Verdict.OK, f"by SSH at {site.host}: {ask}")
+    if site.keys:
+        found = f"dials in with one of {len(site.keys)} keys"
+        return Finding(name, Verdict.OK, found)
+    if site.kind is SiteKind.SLURM and which("sbatch") is None:
+        meaning = (
+            "jobs for it wait until there is one: install Slurm's client, or give the "
+            "site a host"
+        )
+        return Finding(name, Verdict.ABSENT, "no sbatch on this machine", meaning)
+    return Finding(name, Verdict.OK, f"this machine ({site.kind.value})")
 
 
 def _fuse() -> Finding:

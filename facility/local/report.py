@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 import urllib.request
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+from facility.local.job_report import JobReport, look_at_jobs
 from facility.local.ledger import Ledger
 from facility.local.lock import is_locked
 from facility.local.paths import Place, Storage
+from facility.open_places import OFFLOAD_FILE, open_dir
 from facility.process import ProcessIdentity
 
 SAMPLE_S = 0.1
@@ -53,6 +57,8 @@ class Report:
     """Notebook servers that run; ``None`` while the hub does not answer."""
     clusters: int | None
     """Dask clusters that run; ``None`` if the gateway has no database yet."""
+    offload: JobReport | None
+    """Jobs of who asks, and the sites; ``None`` before his first job."""
 
     def to_json(self) -> dict[str, Any]:
         return {"running": True, **asdict(self)}
@@ -107,7 +113,15 @@ def make_report(place: Place) -> Report | None:
         processes=tuple(rows),
         servers=servers,
         clusters=clusters,
+        offload=look_at_jobs(_settings_file(storage)),
     )
+
+
+def _settings_file(storage: Storage) -> Path:
+    """Return where people's programs are told of jobs."""
+    is_root = os.geteuid() == 0
+    folder = open_dir(storage.id, storage.state_dir, multi_user=is_root)
+    return folder / OFFLOAD_FILE
 
 
 def _begin(

@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from facility import __version__
 from facility.local.direct import direct
+from facility.local.offloading import endpoint_file, endpoint_of, launcher_socket
+from facility.open_places import OFFLOAD
 from facility.runtime import MARK, VARIABLE, Runtime
 from gateway.proxy import command as gateway_proxy_command
 
@@ -29,7 +32,8 @@ class ProcessSpec:
     env: dict[str, str] = field(default_factory=dict, repr=False)
     ready_urls: tuple[str, ...] = ()
     """A process is ready when a GET of each, in this order, answers 200 (repeated until
-    it does). Any answer of the first is a sign of life afterwards."""
+    it does). Any answer of the first is a sign of life afterwards. What speaks another
+    protocol has ``tcp://HOST:PORT`` or ``unix:PATH``: then a connection will do."""
     ready_headers: dict[str, str] = field(default_factory=dict, repr=False)
     after: str | None = None
     """Started the first time once that process is ready; independent from then on."""
@@ -53,6 +57,7 @@ def environment_of(runtime: Runtime) -> dict[str, str]:
         "PATH": os.pathsep.join(path),
         VARIABLE: str(runtime.run_dir / "facility.json"),
         MARK: runtime.id,
+        OFFLOAD: str(runtime.offload_file),
     }
 
 
@@ -91,4 +96,27 @@ def process_table(runtime: Runtime) -> tuple[ProcessSpec, ...]:
             ready_urls=(f"{runtime.gateway_url}/api/health",),
             after="gateway",
         ),
+        ProcessSpec(
+            "agents",
+            (sys.executable, "-m", "offload.jobs.launcher"),
+            ready_urls=(f"unix:{launcher_socket(runtime)}",),
+            # Nobody waits for it to log in: what people wait for has the cores first.
+            after="hub",
+        ),
+        *_link(runtime),
+    )
+
+
+def _link(runtime: Runtime) -> Iterator[ProcessSpec]:
+    """Yield the process that sites dial in to, if one does."""
+    endpoint = endpoint_of(runtime)
+    if endpoint is None:
+        return
+    # It listens there, too, if the address means every interface.
+    every = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with
+    address = every.get(endpoint.bind, endpoint.bind)
+    yield ProcessSpec(
+        "link",
+        (sys.executable, "-m", "offload.link", str(endpoint_file(runtime))),
+        ready_urls=(f"tcp://{address}:{endpoint.port}",),
     )

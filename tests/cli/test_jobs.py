@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facility.runtime import OFFLOAD
+from facility.open_places import OFFLOAD
 from offload.jobs.changes import Observed, SiteReport
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
