@@ -8,9 +8,12 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from facility.process import ProcessIdentity, identify
 
 _LONGEST_PATH = 100
 
@@ -49,6 +52,22 @@ def connect(path: Path, timeout_s: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def listener(path: Path, *, uid: int) -> ProcessIdentity | None:
+    """Return the user's process that listens on a socket; ``None`` if none does.
+
+    Source: unix(7), ``SO_PEERCRED`` gives who called listen(2).
+    """
+    try:
+        with connect(path, timeout_s=5.0) as connection:
+            credentials = connection.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
+    except OSError:
+        return None
+    pid, owner, _ = struct.unpack("3i", credentials)
+    return identify(pid) if uid == owner else None
 
 
 class _Connection(http.client.HTTPConnection):

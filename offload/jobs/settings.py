@@ -52,7 +52,12 @@ class Settings(BaseModel):
 
     @property
     def ledger(self) -> Path:
-        return self.home / "ledger.sqlite"
+        return self.ledger_template.expanduser()
+
+    @property
+    def ledger_template(self) -> Path:
+        """The same of anybody: ``~`` is not replaced."""
+        return self.state_dir / "ledger.sqlite"
 
     @property
     def snapshots(self) -> Path:
@@ -61,7 +66,12 @@ class Settings(BaseModel):
 
     @property
     def agent_socket(self) -> Path:
-        return self.home / "agent.sock"
+        return self.agent_socket_template.expanduser()
+
+    @property
+    def agent_socket_template(self) -> Path:
+        """The same of anybody: ``~`` is not replaced."""
+        return self.state_dir / "agent.sock"
 
     @property
     def sites_dir(self) -> Path:

@@ -20,11 +20,11 @@ class Backoff:
         self._failures: dict[Hashable, int] = {}
         self._until: dict[Hashable, float] = {}
 
-    def failed(self, key: Hashable) -> float:
+    def failed(self, key: Hashable, shortest_s: float = SHORTEST_S) -> float:
         """Count a failure; return the seconds until the next try."""
         number = self._failures.get(key, 0) + 1
         self._failures[key] = number
-        delay_s = min(LONGEST_S, SHORTEST_S * 2.0 ** min(number - 1, 16))
+        delay_s = min(LONGEST_S, shortest_s * 2.0 ** min(number - 1, 16))
         self._until[key] = self._clock() + delay_s
         return delay_s
 

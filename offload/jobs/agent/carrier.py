@@ -36,6 +36,9 @@ SETTLE_S = 0.1
 SAFETY_S = 60.0
 """A job that waits for a site is looked at after so long in any case."""
 
+PACKING_S = 0.02
+"""Outputs that are not packed yet are asked for again after so long, then later."""
+
 _BEFORE_SITE = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
 
 log = logging.getLogger("facility.agent")
@@ -274,7 +277,7 @@ class Carrier:
                 await self._sites[name].lost(error)
                 return self._backoff.failed((id_, key))
             case NotReadyError():
-                return self._backoff.failed((id_, key))
+                return self._backoff.failed((id_, key), PACKING_S)
             case MissingBlobsError():
                 self._sites[name].known.clear()
                 await asyncio.to_thread(

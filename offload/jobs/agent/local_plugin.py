@@ -13,9 +13,7 @@ import hashlib
 import json
 import logging
 import os
-import socket
 import stat
-import struct
 import subprocess
 import sys
 import tempfile
@@ -28,9 +26,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from facility import __version__
-from facility.process import ProcessIdentity, end, identify
+from facility.process import ProcessIdentity, end
 from facility.spec import Site
-from offload.jobs.local_http import connect
+from offload.jobs.local_http import listener
 from offload.link import Paused, PausedError, Reachable, State
 from offload.link.state import delay_s
 from offload.link.ways import plugin_settings
@@ -96,7 +94,7 @@ class LocalPlugin:
     async def open(self) -> Path:
         async with self._lock:
             # A refused connection answers at once; nothing waits here.
-            if listener(self.socket) is not None and self._is_configured_so():
+            if self._listener() is not None and self._is_configured_so():
                 self._reap()
                 self._works()
                 return self.socket
@@ -116,10 +114,13 @@ class LocalPlugin:
     async def close(self) -> None:
         """End the plugin; its jobs go on and are found again by the next one."""
         async with self._lock:
-            running = listener(self.socket)
+            running = self._listener()
             if running is not None:
                 await end(running, grace_s=GRACE_S)
             self._reap()
+
+    def _listener(self) -> ProcessIdentity | None:
+        return listener(self.socket, uid=os.geteuid())
 
     def _works(self) -> None:
         self._failures = 0
@@ -157,7 +158,7 @@ class LocalPlugin:
     async def _start(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = self._content()
-        running = listener(self.socket)
+        running = self._listener()
         if running is not None:
             log.info("site %s: its configuration changed", self._site.name)
             await end(running, grace_s=GRACE_S)
@@ -168,11 +169,11 @@ class LocalPlugin:
         child = self._launch()
         log.info("site %s: plugin %d started", self._site.name, child.pid)
         deadline = asyncio.get_running_loop().time() + START_S
-        while listener(self.socket) is None:
+        while self._listener() is None:
             # It may have ended because another of an agent before us is starting.
             if child.poll() is not None:
                 await asyncio.sleep(1.0)
-                if listener(self.socket) is not None:
+                if self._listener() is not None:
                     break
                 raise _FailedError(self._why())
             if asyncio.get_running_loop().time() > deadline:
@@ -231,19 +232,3 @@ def _short_folder() -> Path:
 
 class _FailedError(Exception):
     """The plugin cannot be started; the text is for the person."""
-
-
-def listener(path: Path) -> ProcessIdentity | None:
-    """Return the process of ours that listens on a socket; ``None`` if none does.
-
-    Source: unix(7), ``SO_PEERCRED`` gives who called listen(2).
-    """
-    try:
-        with connect(path, timeout_s=5.0) as connection:
-            credentials = connection.getsockopt(
-                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-            )
-    except OSError:
-        return None
-    pid, uid, _ = struct.unpack("3i", credentials)
-    return identify(pid) if uid == os.geteuid() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import socket
@@ -28,10 +27,6 @@ RESYNC_S = 30.0
 """The ledger is read as a whole so often, should a call to wake up have been lost."""
 
 log = logging.getLogger("facility.agent")
-
-
-class RunsAlreadyError(Exception):
-    """Another agent of this person has the lock."""
 
 
 class _Server(uvicorn.Server):
@@ -62,8 +57,11 @@ class Agent:
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self) -> None:
-        """Serve until :meth:`stop`, or until there was nothing to do for long."""
+    async def run(self) -> bool:
+        """Serve until :meth:`stop`, or until there was nothing to do for long.
+
+        Returns whether somebody has handed a job over in the very last moment.
+        """
         with _listening(self._settings.agent_socket) as listening:
             app = application(
                 self._settings,
@@ -87,6 +85,9 @@ class Agent:
             log.info("agent %d stops", os.getpid())
             server.should_exit = True
             await self._close()
+        is_left = bool(self._ledger.open_jobs()) and not self._stop.is_set()
+        self._ledger.close()
+        return is_left
 
     def stop(self) -> None:
         """Ask for the end; the ledger knows where everything is."""
@@ -128,7 +129,6 @@ class Agent:
         await self._effects.close()
         await asyncio.gather(*(s.close(end_plugin=True) for s in self._sites.values()))
         await server
-        self._ledger.close()
 
 
 @contextmanager
@@ -148,29 +148,3 @@ def _listening(path: Path) -> Iterator[socket.socket]:
     finally:
         listening.close()
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Be the only agent of the person.
-
-    Raises:
-        RunsAlreadyError: there is one.
-    """
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.home / "agent.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunsAlreadyError from None
-        yield
-
-
-async def end_plugins(settings: Settings) -> None:
-    """End the plugins that a killed agent has left on this machine."""
-    ledger = Ledger(settings.ledger)
-    try:
-        sites = sites_of(settings, ledger, lambda _: None)
-        await asyncio.gather(*(s.close(end_plugin=True) for s in sites.values()))
-    finally:
-        ledger.close()

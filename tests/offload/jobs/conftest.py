@@ -226,7 +226,7 @@ def pack(
         shutil.copytree(project, there)
         packed.mkdir()
         tree = manifest(frozen, LocalStore(far.snapshots), "code")
-        baseline = Baseline.record(there, tree.entries)
+        baseline = Baseline.of(tree.entries)
         for name, text in files.items():
             path = there / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,129 @@
+"""Starts each person's agent when somebody asks for it, and keeps it running.
+
+``python -m offload.jobs.launcher`` reads the settings that ``FACILITY_OFFLOAD`` names
+and listens on a unix socket. Who asks is known to the kernel (unix(7), SO_PEERCRED), so
+nobody can have another's agent started. A line ``wake`` is answered by one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facility.errors import FacilityError
+from offload.jobs.keeping import Keeper
+from offload.jobs.local_http import connectable
+from offload.jobs.people import people_of, person_of
+from offload.jobs.settings import VARIABLE, Settings
+
+PATIENCE_S = 5.0
+"""For so long somebody who has connected may be silent."""
+LONGEST_LINE = 64
+
+log = logging.getLogger("facility.agents")
+
+
+class Launcher:
+    """One agent per person."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keepers: dict[int, Keeper] = {}
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM; then no agent and no plugin of theirs is left."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        # Whoever had jobs when the machine went down need not ask again.
+        for person in people_of(self._settings):
+            if person.ledger(self._settings).exists():
+                self._wake(person.uid)
+        with _listening(self._settings.launcher_socket, self._settings) as listening:
+            server = await asyncio.start_unix_server(
+                self._serve, sock=listening, limit=LONGEST_LINE
+            )
+            async with server:
+                await self._stopping.wait()
+        await asyncio.gather(*(keeper.stop() for keeper in self._keepers.values()))
+
+    def _wake(self, uid: int) -> None:
+        keeper = self._keepers.get(uid)
+        if keeper is None:
+            keeper = Keeper(person_of(uid, self._settings), self._settings)
+            self._keepers[uid] = keeper
+        keeper.wake()
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
+            async with asyncio.timeout(PATIENCE_S):
+                if await reader.readline() == b"wake\n":
+                    writer.write(json.dumps(self._answer(writer)).encode() + b"\n")
+                    await writer.drain()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    def _answer(self, writer: asyncio.StreamWriter) -> dict[str, str]:
+        credentials = writer.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+        )
+        _, uid, _ = struct.unpack("3i", credentials)
+        try:
+            self._wake(uid)
+        except FacilityError as error:
+            log.warning("refused: %s", error)
+            return {"error": str(error)}
+        return {"agent": "awake"}
+
+
+@contextmanager
+def _listening(path: Path, settings: Settings) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # With several users everybody may ask: the kernel says who it is.
+    mask = os.umask(0o111 if settings.multi_user else 0o177)
+    try:
+        with connectable(path) as name:
+            listening.bind(name)
+    finally:
+        os.umask(mask)
+    listening.listen(64)
+    try:
+        yield listening
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Serve until SIGTERM."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    settings = Settings.from_environment()
+    if settings is None:
+        sys.stderr.write(f"launcher: {VARIABLE} must name the settings file\n")
+        return 2
+    asyncio.run(_run(settings))
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    await Launcher(settings).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
