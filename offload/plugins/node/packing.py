@@ -60,25 +60,20 @@ def _remove_mark(point: Path) -> None:
 def _baseline(folder: PodFolder, pod: Pod) -> Any:
     from offload.cache import SiteCache
     from offload.outputs import Baseline
-    from offload.outputs.baseline import Fingerprint, Known
-    from offload.outputs.states import State
+    from offload.outputs.baseline import Fingerprint
     from offload.snapshot.image import read_image
     from offload.snapshot.manifests import read_trees
 
-    copies = recall(folder.fingerprints)
+    copies = {
+        os.fsencode(path): Fingerprint(*copy)
+        for path, copy in recall(folder.fingerprints).items()
+    }
     for volume in pod.volumes.values():
         image = digest_of((volume.get("image") or {}).get("reference", ""))
         if image is None:
             continue
         store = SiteCache(folder.work).store
         trees = read_trees(store, read_image(store, image))
-        if "code" not in trees:
-            continue
-        paths: dict[bytes, Known] = {}
-        for entry in trees["code"].entries:
-            copy = copies.get(os.fsdecode(entry.path))
-            paths[entry.path] = Known(
-                State.of(entry), None if copy is None else Fingerprint(*copy)
-            )
-        return Baseline(paths)
+        if "code" in trees:
+            return Baseline.of(trees["code"].entries, copies)
     return Baseline({})
