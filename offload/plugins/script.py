@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from offload.plugins.node.events import STOPPED
 from offload.plugins.node.folder import ExitCode
 
 FOLDERS = "folders"
@@ -24,15 +25,24 @@ def batch_script(python: Path) -> str:
     """
     final = "|".join(str(code.value) for code in ExitCode)
     return f"""#!/bin/sh
-# SIGTERM is for the wrapper, which has things to put in order; this waits for it.
-trap : HUP INT TERM USR1 USR2
+# Many schedulers signal nobody but this script. The wrapper, which has things to put in
+# order, must hear of it too, and also the one that comes after a killed one.
+forward() {{
+    export {STOPPED}=TERM
+    [ -z "$wrapper" ] || kill -TERM "$wrapper" 2>/dev/null
+}}
+wrapper=
+trap forward HUP INT TERM USR1 USR2
 task=${{SLURM_ARRAY_TASK_ID:-0}}
 folder=$(sed -n "$((task + 1))p" {FOLDERS})
 tries=0
 while :; do
-    {shlex.quote(str(python))} -P -m offload.plugins.node "$folder"
-    code=$?
+    {shlex.quote(str(python))} -P -m offload.plugins.node "$folder" &
+    wrapper=$!
+    # A signal ends the first wait, not the wrapper.
+    while wait "$wrapper"; code=$?; kill -0 "$wrapper" 2>/dev/null; do :; done
     case $code in {final}) exit "$code" ;; esac
+    wrapper=
     tries=$((tries + 1))
     [ "$tries" -lt {_TRIES} ] || exit "$code"
     sleep 1

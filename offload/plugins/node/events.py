@@ -13,6 +13,8 @@ from offload.plugins.node.identity import NodeProcess
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 """Signals by which a scheduler, or a person, asks a job to end."""
+STOPPED = "FACILITY_STOPPED"
+"""Variable that tells a wrapper of such a signal: it came before the wrapper could."""
 
 
 class Events:
@@ -20,6 +22,8 @@ class Events:
 
     def __init__(self) -> None:
         self.stop_signal: signal.Signals | None = None
+        if os.environ.get(STOPPED):
+            self.stop_signal = signal.SIGTERM
         self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)

@@ -146,3 +146,10 @@ def test_a_pod_that_never_began_is_closed(make):
     assert pod.ended()["reason"] == "Cancelled"
     assert pod.run() == ExitCode.CLAIMED
     assert runs(pod) == 0
+
+
+def test_a_signal_that_came_before_the_wrapper_counts(make):
+    pod = make(MARK + "sleep 30")
+    assert pod.run(FACILITY_STOPPED="TERM") == ExitCode.FAILED
+    assert pod.done["stop"] == "Terminated"
+    assert runs(pod) == 0
