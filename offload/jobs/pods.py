@@ -67,7 +67,9 @@ def pod_name(element: Element) -> str:
 def naming_pod(element: Element, user: str) -> Pod:
     """Return as much of an element's pod as names it."""
     return Pod(
-        metadata=ObjectMeta(name=pod_name(element), namespace=user, uid=element.uid)
+        api_version="v1",
+        kind="Pod",
+        metadata=ObjectMeta(name=pod_name(element), namespace=user, uid=element.uid),
     )
 
 
@@ -123,6 +125,8 @@ def build(
     )
     bare = naming_pod(element, user)
     pod = Pod(
+        api_version="v1",
+        kind="Pod",
         metadata=bare.metadata.model_copy(
             update={"annotations": _annotations(job, element)}
         ),

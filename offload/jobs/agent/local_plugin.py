@@ -27,6 +27,7 @@ from ruamel.yaml.error import YAMLError
 
 from facility import __version__
 from facility.process import ProcessIdentity, end
+from facility.runtime import OUTLIVES
 from facility.spec import Site
 from offload.jobs.local_http import listener
 from offload.link import Paused, PausedError, Reachable, State
@@ -181,10 +182,13 @@ class LocalPlugin:
             await asyncio.sleep(_POLL_S)
 
     def _launch(self) -> subprocess.Popen[bytes]:
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)
+        }
         with self._log_file.open("ab") as output:
             child = subprocess.Popen(
                 [*self._command, "--config", str(self._config_file)],
-                env={k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)},
+                env=environment | {OUTLIVES: "1"},
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
