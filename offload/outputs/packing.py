@@ -187,10 +187,16 @@ def _write_header(tar: zstd.ZstdFile, info: tarfile.TarInfo) -> None:
 def _write_content(
     tar: zstd.ZstdFile, info: tarfile.TarInfo, file: IO[bytes]
 ) -> tuple[str, bool]:
-    """Write the promised size; return its SHA-256 and whether zeros had to fill it."""
+    """Write the promised size; return its SHA-256 and whether zeros had to fill it.
+
+    They do when the file became shorter, or could not be read to its end.
+    """
     digest, left, is_short = hashlib.sha256(), info.size, False
     while left:
-        block = b"" if is_short else file.read(min(left, BLOCK))
+        try:
+            block = b"" if is_short else file.read(min(left, BLOCK))
+        except OSError:
+            block = b""
         if not block:
             is_short = True
             block = bytes(min(left, BLOCK))

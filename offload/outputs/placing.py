@@ -205,25 +205,35 @@ class Placing:
         """
         part = self._hidden(b"part")
         _remove(part, spot.handle)
-        if self.theirs.kind is Kind.LINK:
-            got = observe(self.landed)
-            os.symlink(
-                self.theirs.content.encode("utf-8", "surrogateescape"),
-                part,
-                dir_fd=spot.handle,
-            )
-        else:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(part, flags, 0o600, dir_fd=spot.handle)
-            with os.fdopen(handle, "wb") as target, open_file(self.landed) as source:
-                sha256, size = copy(source, target)
-                os.fchmod(handle, mode)
-                os.fsync(handle)
-            got = State.file(mode, size, sha256)
-        if got is None or not got.is_same_content(self.theirs):
+        try:
+            got = self._write_part(part, spot.handle, mode)
+        except OSError:  # no space: what is there of it would only be in the way
+            _remove(part, spot.handle)
+            raise
+        if not got.is_same_content(self.theirs):
             _remove(part, spot.handle)
             raise RefusedError("it was changed in the job's folder after it landed")
         os.rename(part, self.staged, src_dir_fd=spot.handle, dst_dir_fd=spot.handle)
+
+    def _write_part(self, part: bytes, folder: int, mode: int) -> State:
+        try:
+            if self.theirs.kind is Kind.LINK:
+                target = os.readlink(self.landed)  # noqa: PTH115 - a Path has no bytes
+                os.symlink(target, part, dir_fd=folder)
+                return State.link(target)
+            source = open_file(self.landed)
+        except OSError as error:
+            raise RefusedError(
+                f"it cannot be read in the job's folder: {error.strerror}"
+            ) from error
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with source:
+            handle = os.open(part, flags, 0o600, dir_fd=folder)
+            with os.fdopen(handle, "wb") as file:
+                sha256, size = copy(source, file)
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+        return State.file(mode, size, sha256)
 
     def _start_over(self, spot: Spot) -> bytes | None:
         """Empty the hidden names; what is the person's gets its own name back.

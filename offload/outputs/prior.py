@@ -17,6 +17,9 @@ from offload.outputs.globs import Declared, fixed_part
 from offload.outputs.states import to_bytes, to_text
 from offload.outputs.walking import walk
 
+_NEVER = frozenset([b".git"])
+"""Nothing is merged there (see :func:`offload.outputs.reaching.check`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prior:
@@ -37,7 +40,9 @@ class Prior:
         paths: dict[bytes, Fingerprint] = {}
         for start in {fixed_part(glob, top) for glob in globs}:
             _see(start, declared, paths)
-            for path, _, found in walk(start, left_out=lambda _path, _why: None):
+            for path, _, found in walk(
+                start, without=_NEVER, left_out=lambda _path, _why: None
+            ):
                 absolute = start + b"/" + path
                 if declared.matching(absolute):
                     paths[absolute] = Fingerprint.of(found)

@@ -45,6 +45,9 @@ def walk(
                 found = os.lstat(top + b"/" + path)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                left_out(path, f"cannot be read: {error.strerror}")
+                continue
             kind = kind_of(found.st_mode)
             if kind is None:
                 left_out(path, "a socket, pipe or device")

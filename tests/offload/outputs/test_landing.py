@@ -7,10 +7,13 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from offload import zstd
 from offload.outputs import (
@@ -19,6 +22,7 @@ from offload.outputs import (
     Change,
     Changes,
     InTheWayError,
+    OutputsError,
     Pack,
     PackError,
     State,
@@ -31,21 +35,30 @@ from offload.outputs import (
 WORKING = b"/home/u/proj"
 
 
-@pytest.fixture
-def pack(tmp_path: Path) -> Pack:
-    working, pod = tmp_path / "working", tmp_path / "pod"
+def packed(folder: Path, hole: int) -> Pack:
+    working, pod = folder / "working", folder / "pod"
     working.mkdir()
     pod.mkdir()
     (working / "closed").mkdir()
     (working / "closed/a").write_text("1")
     (working / "sparse").touch()
-    os.truncate(working / "sparse", 32 << 20)
+    os.truncate(working / "sparse", hole)
     (working / "run").write_text("#!")
     (working / "run").chmod(0o755)
     (working / "link").symlink_to("/somewhere")
     (working / os.fsdecode(b"\xff\n")).write_text("odd")
     (working / "closed").chmod(0o500)
     return collect(Area("/home/u/proj", working), Baseline({}), pod)
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Pack:
+    return packed(tmp_path, 32 << 20)
+
+
+@pytest.fixture
+def small_pack(tmp_path: Path) -> Pack:
+    return packed(tmp_path, 600)
 
 
 def test_landed_as_it_was(pack: Pack, tmp_path: Path) -> None:
@@ -72,7 +85,9 @@ class KilledError(BaseException):
     """Nothing that comes after has an effect."""
 
 
-def test_killed_before_every_step_it_lands_the_same(pack: Pack, tmp_path: Path) -> None:
+def test_killed_before_every_step_it_lands_the_same(
+    small_pack: Pack, tmp_path: Path
+) -> None:
     for at in range(100):
         left, folder = at, tmp_path / str(at)
         effects = [(Path, "mkdir"), (Path, "replace"), (Path, "rmdir")]
@@ -90,8 +105,8 @@ def test_killed_before_every_step_it_lands_the_same(pack: Pack, tmp_path: Path) 
 
                 stack.enter_context(mock.patch.object(owner, name, counted))
             stack.enter_context(contextlib.suppress(KilledError))
-            land(pack.path, folder)
-        land(pack.path, folder)
+            land(small_pack.path, folder)
+        land(small_pack.path, folder)
         assert sorted(os.listdir(folder)) == ["landed.json", "outputs"]
         assert (folder / "outputs/run").read_text() == "#!"
         assert len(os.listdir(folder / "outputs")) == 5
@@ -172,3 +187,24 @@ def test_nothing_leaves_the_folder(
     assert not (tmp_path / "jobs/42/outputs").exists()
     assert not (tmp_path / "x").exists()
     assert not (tmp_path / "jobs/x").exists()
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_whatever_a_pack_holds_it_lands_or_is_refused_in_one_line(
+    data: st.DataObject, small_pack: Pack
+) -> None:
+    raw = bytearray(zstd.decompress(small_pack.path.read_bytes()).rstrip(b"\0"))
+    head = min(len(raw), 8192)
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, head - 1))] = data.draw(st.integers(0, 255))
+    with TemporaryDirectory() as folder, mock.patch.object(landing, "synchronise"):
+        odd = Path(folder) / "pack"
+        odd.write_bytes(zstd.compress(bytes(raw) + bytes(1024)))
+        with contextlib.suppress(OutputsError):
+            land(odd, Path(folder) / "42")
+        assert sorted(os.listdir(folder)) == ["42", "pack"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from offload.outputs import (
     Baseline,
     Landed,
     Outcome,
+    OutputsError,
     Prior,
     Report,
     collect,
@@ -276,6 +278,31 @@ def test_changed_in_the_jobs_folder_is_refused(tmp_path: Path) -> None:
     report = world.merge()
     assert world.here == {}
     assert outcomes(report, world) == {"f": Outcome.REFUSED}
+
+
+@pytest.mark.parametrize("spec", ["new", "->new"])
+def test_removed_from_the_jobs_folder_is_refused(spec: Spec, tmp_path: Path) -> None:
+    world = World(tmp_path, {}, {"f": spec}, {})
+    world.landed()
+    (world.jobs / "outputs/f").unlink()
+    report = world.merge()
+    assert world.here == {}
+    assert outcomes(report, world) == {"f": Outcome.REFUSED}
+    assert "No such file" in report.items[0].why
+
+
+def test_no_space_is_one_line_and_goes_on_later(tmp_path: Path) -> None:
+    world = World(tmp_path, {"f": "old"}, {"f": "new"}, {})
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        mock.patch.object(placing, "copy", side_effect=full),
+        pytest.raises(OutputsError, match=r"cannot be merged now: No space.*goes on"),
+    ):
+        world.merge()
+    assert os.listdir(world.root) == ["f"]
+    assert world.here == {"f": "old"}
+    world.merge()
+    assert world.here == {"f": "new"}
 
 
 def test_merged_once_is_never_merged_again(tmp_path: Path) -> None:
