@@ -3,7 +3,8 @@
 The mark is the variable ``FACILITY_ID`` in a process's initial environment
 (``/proc/PID/environ``, which a process cannot lose by forking or by changing its own
 environment). Descendants of marked processes count too: a person may have started them
-with an empty environment.
+with an empty environment. What bears ``ANALYSIS_FACILITY_OUTLIVES`` does not count, nor
+what descends from it: those are jobs, which an agent finds again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facility.process import ProcessIdentity, end, identify, leads_another
-from facility.runtime import MARK
+from facility.runtime import MARK, OUTLIVES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def marked_processes(facility_id: str) -> list[MarkedProcess]:
     queue = list(found)
     while queue:
         for child in children.get(queue.pop(), ()):
-            if child not in found and child != os.getpid():
+            if child not in found and child != os.getpid() and not _outlives(child):
                 found.add(child)
                 queue.append(child)
     return [everything[pid] for pid in sorted(found)]
@@ -100,6 +101,10 @@ def _processes() -> Iterator[MarkedProcess]:
         fields = stat.rpartition(")")[2].split()
         arguments = tuple(os.fsdecode(a) for a in argv.split(b"\0")[:-1])
         yield MarkedProcess(identity, int(fields[1]), int(fields[3]), arguments)
+
+
+def _outlives(pid: int) -> bool:
+    return f"{OUTLIVES}=1".encode() in _environment(pid)
 
 
 def _environment(pid: int) -> list[bytes]:

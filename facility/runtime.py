@@ -21,6 +21,10 @@ VARIABLE = "FACILITY_RUNTIME"
 MARK = "FACILITY_ID"
 """Environment variable by which every process of a facility is recognised."""
 
+OUTLIVES = "ANALYSIS_FACILITY_OUTLIVES"
+"""Set in the environment of what a facility started but does not end: the plugin of a
+site on this machine, so that the jobs below it run on after ``facility down``."""
+
 
 class Ports(BaseModel):
     """TCP ports on the loopback interface (``hub`` on ``spec.hub.bind``)."""

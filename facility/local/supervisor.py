@@ -21,7 +21,7 @@ from facility.process import ProcessIdentity, end, identify, wait_gone
 from facility.runtime import Runtime
 
 GRACE_S = 5.0
-"""Between SIGTERM and SIGKILL of a supervised process."""
+"""Between SIGTERM and SIGKILL of a process that is not adopted."""
 ROTATION_S = 2.0
 """Between two looks at the sizes of the log files."""
 
@@ -93,7 +93,8 @@ class Supervisor:
             case core.End(name):
                 # Without identity it has ended, and its Exited is on the way.
                 if name in self._identities:
-                    self._spawn(self._end(self._identities[name]))
+                    grace_s = self._table[name].grace_s
+                    self._spawn(self._end(self._identities[name], grace_s))
             case core.Sweep():
                 self._spawn(self._sweep())
             case core.Finish():
@@ -162,8 +163,8 @@ class Supervisor:
             return f"killed by {signal.Signals(-status).name}"
         return f"exit status {status}"
 
-    async def _end(self, identity: ProcessIdentity) -> None:
-        await end(identity, grace_s=GRACE_S)
+    async def _end(self, identity: ProcessIdentity, grace_s: float = GRACE_S) -> None:
+        await end(identity, grace_s=grace_s)
 
     async def _sweep(self) -> None:
         left = await end_marked(self._runtime.id)

@@ -35,6 +35,8 @@ class ProcessSpec:
     it does). Any answer of the first is a sign of life afterwards. What speaks another
     protocol has ``tcp://HOST:PORT`` or ``unix:PATH``: then a connection will do."""
     ready_headers: dict[str, str] = field(default_factory=dict, repr=False)
+    grace_s: float = 5.0
+    """Between SIGTERM and SIGKILL."""
     after: str | None = None
     """Started the first time once that process is ready; independent from then on."""
 
@@ -100,6 +102,8 @@ def process_table(runtime: Runtime) -> tuple[ProcessSpec, ...]:
             "agents",
             (sys.executable, "-m", "offload.jobs.launcher"),
             ready_urls=(f"unix:{launcher_socket(runtime)}",),
+            # Agents end the plugins of this machine, and these what they answer.
+            grace_s=30.0,
             # Nobody waits for it to log in: what people wait for has the cores first.
             after="hub",
         ),
