@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from pathspec import GitIgnoreSpec
 
 from offload.snapshot.ignoring import matches
 from offload.snapshot.secrets import WHOLE_BYTES, find
+from offload.snapshot.secrets_files import find_by_file
 from offload.snapshot.secrets_finding import Finding
+from offload.snapshot.secrets_rules import rules
 from offload.snapshot.tree import Tree
 
+_HEAD_BYTES = 2**13
+"""In which a zero byte tells data from text."""
 END_BYTES = 2**18
 """Of a file that is too large to be looked at as a whole: data, where a header or a
 trailer may hold what a person wrote."""
@@ -30,15 +36,15 @@ class Suspect:
 def inspect(path: bytes, content: bytes) -> list[Finding]:
     """Return what looks like secrets in a whole content."""
     if len(content) <= WHOLE_BYTES:
-        return find(path, content)
+        return _find(path, content)
     return inspect_ends(path, content[:END_BYTES], content[-END_BYTES:])
 
 
 def inspect_ends(path: bytes, head: bytes, tail: bytes) -> list[Finding]:
     """Return what looks like secrets at the beginning and the end of a content."""
-    found = find(path, head)
+    found = _find(path, head)
     # How many lines are in between, nobody counted.
-    return [*found, *(replace(finding, line=None) for finding in find(path, tail))]
+    return [*found, *(replace(finding, line=None) for finding in _find(path, tail))]
 
 
 def refused(
@@ -68,3 +74,20 @@ def refused(
         and not matches(spec, suspect.path, is_folder=False)
         for finding in suspect.findings
     ]
+
+
+def _find(path: bytes, content: bytes) -> list[Finding]:
+    # Most contents hold nothing that any rule needs. One pass says so, five times as
+    # quick as one pass for each needle; it is what a first freeze spends its time on.
+    head = content[:_HEAD_BYTES]
+    if b"\0" in head or _needles().search(content) is None:
+        return [
+            Finding(path, kind, line or None) for kind, line in find_by_file(path, head)
+        ]
+    return find(path, content)
+
+
+@cache
+def _needles() -> re.Pattern[bytes]:
+    needles = {needle for rule in rules() for needle in rule.needles}
+    return re.compile(b"|".join(re.escape(needle) for needle in sorted(needles)))
