@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.compiled import restore_source_times
 from offload.cache.errors import CacheError, NoSpaceError
+from offload.cache.locking import alone_for
 from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
@@ -47,8 +46,7 @@ class UnpackedLayers:
         place = self.path(digest)
         if place.exists():
             return place
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._alone(place.name):
+        with room(self._folder), alone_for(place):
             if not place.exists():
                 self._unpack(blob, digest, place)
         return place
@@ -91,16 +89,3 @@ class UnpackedLayers:
         finally:
             with suppress(FileNotFoundError):
                 remove_tree(draft)
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        path = self._folder / f".{name}.lock"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            # No locks on this file system: more work, the same result.
-            with suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(handle)

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,11 +48,20 @@ class Incoming:
         place: where it is then.
         digest: ``sha256:HEX``.
         length: bytes it will have.
+        arrived: called once the blob is in place.
     """
 
-    def __init__(self, draft: Path, place: Path, digest: str, length: int) -> None:
+    def __init__(
+        self,
+        draft: Path,
+        place: Path,
+        digest: str,
+        length: int,
+        arrived: Callable[[str], None] = lambda _digest: None,
+    ) -> None:
         self._draft = draft
         self._place = place
+        self._arrived = arrived
         self.digest = digest
         self.length = length
 
@@ -123,6 +132,7 @@ class Incoming:
             self._place.parent.mkdir(parents=True, exist_ok=True)
             self._draft.replace(self._place)
             _sync_folder(self._place.parent)
+        self._arrived(self.digest)
         return True
 
 

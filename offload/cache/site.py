@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from offload.cache.background import Background
 from offload.cache.collection import Collector, Freed
 from offload.cache.errors import CacheError, MissingBlobsError, NoSpaceError
 from offload.cache.layers import UnpackedLayers
@@ -32,6 +33,9 @@ from offload.snapshot.manifests import read_trees
 
 _THREADS = 4
 """Layers unpacked at the same time: decompression and hashing release the lock."""
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a frame begins (RFC 8878, section 3.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,18 @@ class SiteCache:
     Args:
         work: the site's work area.
         quota_bytes: what all of it may take; ``None`` leaves it to the disk.
+        is_eager: unpack what arrives at once, in threads of its own. For a plugin; a
+            job's wrapper unpacks what is lacking when it needs it.
 
     Raises:
         NoSpaceError: there is no room for the first files.
     """
 
-    def __init__(self, work: Path, *, quota_bytes: int | None = None) -> None:
+    def __init__(
+        self, work: Path, *, quota_bytes: int | None = None, is_eager: bool = False
+    ) -> None:
         self._work = work
+        self._ahead = Background() if is_eager else None
         self._quota_bytes = quota_bytes
         with _as_ours():
             self.store = LocalStore(work / "store")
@@ -87,15 +96,28 @@ class SiteCache:
         """
         with _as_ours():
             place = self.store.blob_path(digest)
-        return Incoming(self._work / "incoming" / place.name, place, digest, length)
+        draft = self._work / "incoming" / place.name
+        return Incoming(draft, place, digest, length, self._arrived)
+
+    def _arrived(self, digest: str) -> None:
+        blob = self.store.blob_path(digest)
+        if self._ahead is not None and _is_layer(blob):
+            self._ahead.do(digest, lambda: self.layers.ensure(digest, blob))
 
     def missing_of(self, image: str) -> tuple[str, ...]:
         """Return which blobs a snapshot lacks to be used, as far as can be told.
 
-        Without its manifest that is the manifest alone.
+        Without its manifest that is the manifest alone. A snapshot that lacks nothing
+        is made ready ahead of time, if this cache is eager.
         """
         if self.is_ready(image):
             return ()
+        missing = self._missing_of(image)
+        if not missing and self._ahead is not None:
+            self._ahead.do(image, lambda: self.ensure_image(image))
+        return missing
+
+    def _missing_of(self, image: str) -> tuple[str, ...]:
         with _as_ours():
             if not self.store.has(image):
                 return (image,)
@@ -163,12 +185,13 @@ class SiteCache:
             NoSpaceError: the disk is full; what was unpacked is kept.
             CacheError: the snapshot is damaged.
         """
-        missing = self.missing_of(image)
+        is_ready = self.is_ready(image)
+        missing = () if is_ready else self._missing_of(image)
         if missing:
             raise MissingBlobsError(missing)
         with _as_ours():
             found = read_image(self.store, image)
-            if not self.is_ready(image):
+            if not is_ready:
                 self._unpack(found.snapshot)
                 self._link(found)
         return found.snapshot
@@ -223,6 +246,15 @@ class SiteCache:
         with room(self._work), path.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _is_layer(blob: Path) -> bool:
+    """Whether a blob is compressed, as layers are and nothing else of an image is."""
+    try:
+        with blob.open("rb") as file:
+            return file.read(4) == _ZSTD
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

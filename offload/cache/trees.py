@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.errors import DamagedTreeError
+from offload.cache.locking import alone_for
 from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
 from offload.snapshot import Entry, Kind
@@ -40,16 +41,23 @@ def ensure_tree(
     """
     if place.exists():
         return
+    with room(place.parent), alone_for(place):
+        if not place.exists():
+            _make(place, role, entries, layers)
+
+
+def _make(
+    place: Path, role: str, entries: Iterable[Entry], layers: Sequence[Path]
+) -> None:
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.draft")
     try:
-        with room(place.parent):
-            draft.mkdir(parents=True)
-            _build(os.fsencode(draft), role, entries, layers)
-            try:
-                draft.rename(place)
-            except OSError as error:
-                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-                    raise
+        draft.mkdir()
+        _build(os.fsencode(draft), role, entries, layers)
+        try:
+            draft.rename(place)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
     finally:
         with suppress(FileNotFoundError):
             remove_tree(draft)

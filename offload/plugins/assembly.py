@@ -37,7 +37,7 @@ def assemble(config: PluginConfig, instance: str) -> Site:
         case ExecutorKind.PROCESS:
             executor = ProcessExecutor(config, instance, work)
     table = Table(work)
-    cache = SiteCache(config.work)
+    cache = SiteCache(config.work, is_eager=True)
     retention = Retention(table, cache, config.retention)
     return Site(
         config=config,

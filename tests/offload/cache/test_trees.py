@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -240,3 +241,29 @@ def test_any_two_layers_make_their_tree(home, work, below, above):
     tree = snapshot.part("code").tree
     assert describe(site / "trees" / tree.removeprefix("sha256:")).digest == tree
     shutil.rmtree(site)
+
+
+def test_an_eager_cache_is_ready_before_anybody_needs_it(home, work):
+    cache = SiteCache(work, is_eager=True)
+    layers = [home.layer("code", [home.file(b"%d" % n, b"x")]) for n in range(4)]
+    members = [home.file(b"%d" % n, b"x") for n in range(4)]
+    snapshot = home.snapshot(code=(layers, members))
+    home.send(snapshot, cache)
+    deadline = time.monotonic() + 20
+    while not all(cache.layers.has(layer.digest) for layer in layers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert cache.missing_of(snapshot.image) == ()
+    while not cache.is_ready(snapshot.image):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_fails_ahead_of_time_is_said_when_it_is_needed(home, work):
+    cache = SiteCache(work, is_eager=True)
+    layer = home.layer("code", [])
+    snapshot = home.snapshot(code=([layer], [home.file(b"y", b"1")]))
+    home.send(snapshot, cache)
+    assert cache.missing_of(snapshot.image) == ()
+    with pytest.raises(DamagedTreeError):
+        cache.ensure_image(snapshot.image)
