@@ -111,6 +111,8 @@ def _submitted(record: Record, seen: Seen, facts: Facts, now: float) -> Decision
         if record.is_unwanted:
             extra.append(job.id)
         return Decision(record, cancel=tuple(extra))
+    if not job.nodes and _has_left_nothing(facts):
+        return Decision(_ended(record, now, verdict_of(record)), cancel=tuple(extra))
     decision = _dead(record, facts, now)
     return Decision(decision.record, cancel=tuple(extra), collect=decision.collect)
 
@@ -152,19 +154,33 @@ def _missing(record: Record, seen: Seen, facts: Facts, now: float) -> Decision:
         return Decision(record)
     if record.state and meaning(record.state).life is Life.ENDED:
         return _dead(record, facts, now)
+    # Slurm keeps no trace of an array's element that is cancelled before it starts.
+    is_waiting = not record.state or meaning(record.state).life is Life.WAITING
+    has_never_run = is_waiting and _has_left_nothing(facts)
+    if has_never_run and record.is_unwanted and record.state:
+        return Decision(_ended(record, now, _missing_ending(record, has_never_run)))
     record = record.changed(missed=record.missed + 1)
     if record.missed < MISSES_UNTIL_LOST:
         asked = (record.job,) if record.job else ()
         return Decision(record, asks_history=asked)
-    ending = Ending(
-        reason=Reason.CANCELLED if record.is_unwanted else Reason.LOST,
-        message="it was deleted"
-        if record.is_unwanted
-        else "the scheduler has forgotten its job, which left no result",
-    )
-    if done is not None:
+    ending = _missing_ending(record, has_never_run)
+    if done is not None or has_never_run:
         return Decision(_ended(record, now, ending))
     return Decision(record, collect=ending)
+
+
+def _missing_ending(record: Record, has_never_run: bool) -> Ending:
+    if record.is_unwanted:
+        return Ending(reason=Reason.CANCELLED, message="it was deleted")
+    if has_never_run and record.state:
+        words = "somebody took it out of the queue before it ran"
+        return Ending(reason=Reason.CANCELLED, message=words)
+    words = "the scheduler has forgotten its job, which left no result"
+    return Ending(reason=Reason.LOST, message=words)
+
+
+def _has_left_nothing(facts: Facts) -> bool:
+    return not facts.allocation and not facts.statuses and facts.done is None
 
 
 def _dead(record: Record, facts: Facts, now: float) -> Decision:

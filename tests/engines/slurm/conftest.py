@@ -58,7 +58,7 @@ def start_plugin():
     """Start a plugin: ``start_plugin(slurm, key=...)`` with keys of site.yaml."""
     with contextlib.ExitStack() as stack:
 
-        def start(slurm=None, **config):
+        def start(slurm=None, /, **config):
             plugin = plugin_module.RunningPlugin(slurm, **config)
             stack.callback(plugin.close)
             return plugin.start()

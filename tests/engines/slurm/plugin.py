@@ -83,7 +83,7 @@ def phase_of(status):
 class RunningPlugin:
     """See the module. Everything of it is gone after :meth:`close`."""
 
-    def __init__(self, slurm=None, **config):
+    def __init__(self, slurm=None, /, **config):
         self.slurm = slurm
         self.folder = Path(tempfile.mkdtemp(prefix="site-"))
         self.work = self.folder / "work"
