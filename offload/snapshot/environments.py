@@ -54,14 +54,15 @@ def bare_base() -> Base:
 
 
 def cut(
-    prefix: Path, *, root: Path | None = None, search_path: Sequence[Path] = ()
+    prefix: Path, *, root: Path | None = None, search_path: Sequence[Path] | None = None
 ) -> EnvironmentCut:
     """Cut the environment at a prefix; reads records and names, not contents.
 
     Args:
         prefix: ``sys.prefix`` of the environment, as it is spelled there.
         root: the code's root. What is imported from below it travels as code.
-        search_path: more folders that modules come from (``PYTHONPATH``).
+        search_path: more folders that modules come from; by default those that
+            ``PYTHONPATH`` names.
 
     Raises:
         EnvironmentCutError: there is no Python at the prefix that works.
@@ -83,7 +84,8 @@ def cut(
         part, warnings = cut_interpreter(python, with_site_packages=shares)
         parts.append(part)
     local = _Local(root, prefix, [CARRIED_BY_THE_HOST, *(part.mount for part in parts)])
-    sources = find_sources(prefix, sites, elsewhere=search_path)
+    elsewhere = _python_path() if search_path is None else search_path
+    sources = find_sources(prefix, sites, elsewhere=elsewhere)
     user_site = _user_site(prefix, python)
     if user_site is not None:
         sources += find_sources(user_site, [user_site])
@@ -110,6 +112,12 @@ def cut(
 def _cut_tree(root: Path, site_directories: Sequence[Path]) -> tuple[Group, ...]:
     paths = list_tree(root, is_skipped=is_other_environment)
     return cut_by_distribution(root, site_directories, paths)
+
+
+def _python_path() -> list[Path]:
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # A relative one means something else in every folder.
+    return [Path(entry) for entry in entries if entry.startswith("/")]
 
 
 def _user_site(prefix: Path, python: Python) -> Path | None:

@@ -1,4 +1,4 @@
-"""What secrets look like in text: detect-secrets' token detectors, and what it lacks.
+"""What secrets look like in text.
 
 Every rule names bytes without which it cannot match, so that a file without any of them
 costs a few substring searches. Detectors by entropy or by keyword alone are left out:
@@ -55,7 +55,10 @@ def is_allowed_line(text: str, position: int) -> bool:
 @cache
 def rules() -> tuple[Rule, ...]:
     """Return all rules; the first call imports detect-secrets (0.15 s)."""
-    return (*_detectors(), *_OWN)
+    # Late, and so that detectors may import what a rule is.
+    from offload.snapshot.secrets_detectors import detectors
+
+    return (*detectors(), *_OWN)
 
 
 def _pattern(
@@ -243,7 +246,7 @@ _OWN = (
     ),
     _pattern(
         "password hash",
-        (b":$6$", b":$5$", b":$2y$", b":$2b$", b":$apr1$", b":$y$"),
+        (b":$",),
         r"^[\w.@-]+:\$(?:6|5|2y|2b|apr1|y)\$[./A-Za-z0-9$=,]{20,}",
         is_real=_anything,
     ),
@@ -255,67 +258,3 @@ _OWN = (
         is_real=_is_password,
     ),
 )
-
-
-def _detectors() -> Iterator[Rule]:
-    # Late: it imports an HTTP client for verifications that are never made here.
-    from detect_secrets.plugins import (
-        aws,
-        azure_storage_key,
-        github_token,
-        gitlab_token,
-        openai,
-        pypi_token,
-        sendgrid,
-        slack,
-        square_oauth,
-        stripe,
-        telegram_token,
-    )
-
-    detectors: tuple[tuple[type, tuple[bytes, ...]], ...] = (
-        (aws.AWSKeyDetector, (b"AKIA", b"ASIA", b"ABIA", b"ACCA", b"A3T")),
-        (azure_storage_key.AzureStorageKeyDetector, (b"AccountKey=",)),
-        (
-            github_token.GitHubTokenDetector,
-            (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"),
-        ),
-        (
-            gitlab_token.GitLabTokenDetector,
-            tuple(
-                b"glpat- gldt- glft- glsoat- glrt- GR1348941 glcbt- glimt- glptt- "
-                b"glagent- gloas-".split()
-            ),
-        ),
-        (openai.OpenAIDetector, (b"T3BlbkFJ",)),
-        (pypi_token.PypiTokenDetector, (b"pypi-AgE",)),
-        (sendgrid.SendGridDetector, (b"SG.",)),
-        (slack.SlackDetector, (b"xox", b"hooks.slack.com")),
-        (square_oauth.SquareOAuthDetector, (b"sq0csp-",)),
-        (stripe.StripeDetector, (b"k_live_",)),
-        (telegram_token.TelegramBotTokenDetector, (b":AA",)),
-    )
-    for detector, needles in detectors:
-        plugin = detector()
-        yield Rule(
-            plugin.secret_type, needles, _by_line(plugin.analyze_string, needles)
-        )
-
-
-def _by_line(
-    analyze: Callable[[str], Iterator[str]], needles: tuple[bytes, ...]
-) -> Callable[[str], Iterator[int]]:
-    words = tuple(needle.decode() for needle in needles)
-
-    def find(text: str) -> Iterator[int]:
-        position = 0
-        for line in text.splitlines(keepends=True):
-            if any(word in line for word in words):
-                for value in analyze(line.rstrip()):
-                    start = line.find(value)
-                    before = line[start - 1 : start] if start > 0 else ""
-                    if not before.isalnum() and not is_placeholder(line):
-                        yield position + max(start, 0)
-            position += len(line)
-
-    return find

@@ -23,6 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return home
 
@@ -311,12 +312,15 @@ def test_a_single_module_comes_alone(venv, home):
     assert [path for group in local.groups for path in group.paths] == [b"mine.py"]
 
 
-def test_folders_of_pythonpath_come_along(venv, home):
+@pytest.mark.parametrize("is_set", [False, True])
+def test_folders_of_pythonpath_come_along(is_set, venv, home, monkeypatch):
     (home / "tools").mkdir()
     (home / "tools/tool.py").write_text("")
-    assert roles(venv.path, search_path=[home / "tools"])[1:] == [
-        ("local/0", home / "tools")
-    ]
+    more: dict[str, object] = {"search_path": [home / "tools"]}
+    if is_set:
+        monkeypatch.setenv("PYTHONPATH", f"{home}/tools::relative:/nowhere")
+        more = {}
+    assert roles(venv.path, **more)[1:] == [("local/0", home / "tools")]
 
 
 def test_compiled_extensions_that_git_ignores_come_along(venv, home):

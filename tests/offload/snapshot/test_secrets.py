@@ -120,6 +120,16 @@ PLANTED: dict[str, tuple[str, Plant, int | None]] = {
     "OIDC token": ("token.json", oidc, 1),
     "bearer token in code": ("a.py", lambda c: f"t = '{jwt(c)}'\n", 1),
     "GitHub token": ("a.sh", after("x=ghp_", 36), 1),
+    "GitHub token by its name": (
+        "a.py",
+        after("github_token = 'ghp_", 36, WORD, "'  # my secret password"),
+        1,
+    ),
+    "AWS key id by its name": (
+        "a.py",
+        after("aws_secret = {'token': 'ASIA", 16, UPPER, "'}"),
+        1,
+    ),
     "fine GitHub token": ("a.sh", after("x=github_pat_", 80), 1),
     "GitLab token": ("a.sh", after("x=glpat-", 20), 1),
     "Slack token": ("a.py", after("t='xoxb-2834756120-", 24, WORD, "'"), 1),
