@@ -17,12 +17,24 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facility.errors import ExitCode, FacilityError, UsageError
 from offload.plugins.config import PluginConfig, load_config
 
+if TYPE_CHECKING:  # late: a site that nobody dials from needs no SSH library
+    import uvicorn
+
+    from offload.link.dial import Facility
+    from offload.link.state import State
+
+KEY = Path("~/.config/analysis-facility/site-key")
+KNOWN_HOSTS = Path("~/.config/analysis-facility/known_hosts")
+
 _LONGEST_SOCKET_PATH = 107
 _STOP_S = 5
+
+log = logging.getLogger("offload.plugins")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,6 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--config", type=Path, help="site.yaml; defaults without it")
     parser.add_argument(
+        "--dial", metavar="HOST:PORT", help="be reached from a facility: dial in there"
+    )
+    parser.add_argument(
+        "--key", type=Path, default=KEY, help=f"private key to dial in with: {KEY}"
+    )
+    parser.add_argument(
+        "--known-hosts",
+        type=Path,
+        default=KNOWN_HOSTS,
+        help=f"the facility's host key: {KNOWN_HOSTS}",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="say whether it would work, and end"
     )
     options = parser.parse_args(arguments)
@@ -39,12 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     # One line a query would fill the disk.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "asyncssh"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         config = (
             PluginConfig() if options.config is None else load_config(options.config)
         )
-        sys.exit(_check(config) if options.check else _serve(config))
+        if options.check:
+            sys.exit(_check(config))
+        facility = None
+        if options.dial is not None:
+            from offload.link.dial import Facility
+
+            facility = Facility.parse(
+                options.dial,
+                site=config.site,
+                key=options.key.expanduser(),
+                known_hosts=options.known_hosts.expanduser(),
+            )
+        sys.exit(_serve(config, facility))
     except FacilityError as error:
         sys.stderr.write(f"offload-plugin: {error}\n")
         sys.exit(error.exit_code)
@@ -52,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(ExitCode.FAILED)
 
 
-def _serve(config: PluginConfig) -> int:
+def _serve(config: PluginConfig, facility: Facility | None) -> int:
     os.umask(0o077)
     with _alone(config.work), _listening(config.socket_path) as listener:
         # Late: --help and a wrong site.yaml are answered at once.
@@ -73,8 +110,32 @@ def _serve(config: PluginConfig) -> int:
                 timeout_keep_alive=60,
             )
         )
-        asyncio.run(server.serve(sockets=[listener]))
+        asyncio.run(_run(server, listener, config, facility))
         return ExitCode.OK if server.started else ExitCode.FAILED
+
+
+async def _run(
+    server: uvicorn.Server,
+    listener: socket.socket,
+    config: PluginConfig,
+    facility: Facility | None,
+) -> None:
+    """Serve until a signal, and be reached from the facility meanwhile."""
+    if facility is None:
+        await server.serve(sockets=[listener])
+        return
+    from offload.link.dial import dial
+
+    def tell(state: State) -> None:
+        log.info("%s:%d: %s", facility.host, facility.port, state)
+
+    dialing = asyncio.create_task(dial(facility, config.socket_path, tell))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        dialing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await dialing
 
 
 def _check(config: PluginConfig) -> int:

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from facility.local import doctor
 from facility.local.doctor import Verdict, cgroups, examine
 from facility.local.paths import Storage
 from facility.local.preflight import Machine
-from facility.spec import Facility
+from facility.spec import Facility, loads
 
 MIB = 2**20
 
@@ -77,3 +78,20 @@ def test_cgroups(tmp_path: Path, folders, own, verdict, found):
         (tmp_path / "cgroup.controllers").write_text("memory\n")
     finding = cgroups(tmp_path, own)
     assert (finding.verdict, finding.found) == (verdict, found)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "found"),
+    [
+        ("{name: a, host: login.example.org}", Verdict.OK, "by SSH at login.example"),
+        ("{name: a, keys: [{key: ssh-ed25519 AA}]}", Verdict.OK, "dials in with one"),
+        ("{name: a}", Verdict.OK, "this machine (process)"),
+        ("{name: a, kind: slurm}", Verdict.ABSENT, "no sbatch on this machine"),
+    ],
+)
+def test_each_site_says_how_it_is_reached(text, verdict, found):
+    (site,) = loads(f"sites: [{text}]", directory=Path("/")).sites
+    finding = doctor._site(site, which=lambda _: None)
+    assert (finding.name, finding.verdict) == ("site a", verdict)
+    assert finding.found.startswith(found)
+    assert bool(finding.meaning) == (verdict is Verdict.ABSENT)

@@ -7,6 +7,7 @@ import pytest
 
 from facility.local import readiness
 from facility.local.table import ProcessSpec
+from offload.jobs.local_http import connectable
 
 
 class Server:
@@ -111,3 +112,31 @@ async def test_an_error_is_a_sign_of_life_and_no_answer_is_not():
         server.status = 0
         await asyncio.wait_for(calls.silent.wait(), 5)
         await task
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_what_speaks_no_http_is_ready_once_it_accepts_connections(kind, tmp_path):
+    calls = Calls()
+    met = asyncio.Event()
+
+    async def meet(reader, writer):
+        met.set()
+        writer.close()
+
+    long_name = "x" * 100  # such paths do not fit the address of a socket
+    if kind == "unix":
+        path = tmp_path / long_name / "s"
+        path.parent.mkdir()
+        task = calls.watch(f"unix:{path}")
+        await asyncio.sleep(0.1)
+        assert not calls.answered.is_set()
+        with connectable(path) as name:
+            server = await asyncio.start_unix_server(meet, name)
+    else:
+        server = await asyncio.start_server(meet, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        task = calls.watch(f"tcp://127.0.0.1:{port}")
+    async with server:
+        await asyncio.wait_for(calls.answered.wait(), 5)
+        assert met.is_set()
+        task.cancel()
