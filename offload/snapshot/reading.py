@@ -23,8 +23,8 @@ from offload.snapshot.tree import PERMISSIONS
 TICK_S = 0.02
 """More than a tick of any kernel's clock for files (CONFIG_HZ=100: 10 ms)."""
 
-PAUSES_S = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4)
-"""Before each time that a file is read."""
+PAUSES_S = (0.01, 0.03, 0.1, 0.2, 0.4)
+"""Before each time that a file is read again."""
 
 SETTLED_NS = 2_000_000_000
 """Age from which a file's times are trusted to tell of any later change: file systems
@@ -176,11 +176,12 @@ def attempts(path: bytes) -> Iterator[int]:
     Raises:
         ChangingError: after the last.
     """
-    for number, pause_s in enumerate(PAUSES_S):
+    yield 0
+    for number, pause_s in enumerate(PAUSES_S, 1):
         time.sleep(pause_s)
         yield number
     raise ChangingError(
-        f"{show(path)}: changed each of the {len(PAUSES_S)} times it was read; wait for "
+        f"{show(path)}: changed each of the {len(PAUSES_S) + 1} times it was read; wait for "
         "the program that writes it, or leave it out with a line in .facilityignore"
     )
 

@@ -17,6 +17,7 @@ import random
 import resource
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -25,8 +26,8 @@ from machine import machine
 from measurement import Bar, Measurement
 
 CODE_SHARE = 0.8
-"""Of the files: source code of a few kB, which makes a tenth of the bytes. The others
-are data, half of it noise, which no compressor makes smaller."""
+"""Of the files: pieces of the standard library, a few kB each, a tenth of the bytes. The
+others are data, half of it noise, which no compressor makes smaller."""
 
 
 def main() -> int:
@@ -60,11 +61,8 @@ def main() -> int:
 def make_tree(root: Path, files: int, size: float) -> int:
     """Write code and data; return the bytes written."""
     chance = random.Random(1)
-    letters = b"abcdefghijklmnopqrstuvwxyz_()., "
-    words = [
-        bytes(chance.choices(letters, k=chance.randint(3, 10))) for _ in range(5000)
-    ]
-    text = b" ".join(chance.choices(words, k=1_000_000))
+    library = Path(sysconfig.get_path("stdlib"))
+    text = b"".join(path.read_bytes() for path in sorted(library.glob("*.py")))
     noise = chance.randbytes(16 << 20)
     code_mean = 0.1 * size / (files * CODE_SHARE)
     data_mean = 0.9 * size / (files * (1 - CODE_SHARE))
