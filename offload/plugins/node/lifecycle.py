@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,17 +108,27 @@ class Lifecycle:
         self._drive(self._pod.main, runtime, volumes, is_init=False)
 
     def clean_up(self) -> None:
-        """Remove what nobody needs after the end: ``/tmp``, and marks of mounts."""
+        """Remove what nobody needs after the end."""
         remove_tree(self._scratch)
+        self._remove_leftovers()
         for container in self._pod.containers:
             for path in self._folder.run(self._claim.attempt).glob(
                 f"{container.name}.*/task.json"
             ):
                 path.unlink()  # it holds the values of secrets
 
+    def _remove_leftovers(self) -> None:
+        """Remove the ``/tmp`` of pods that were killed on this node, with their wrapper."""
+        area, _, _ = self._scratch.name.rpartition(self._folder.path.name)
+        for path in self._scratch.parent.glob(f"{area}*"):
+            other = PodFolder(self._folder.path.with_name(path.name[len(area) :]))
+            if other.done.exists() or not other.path.exists():
+                with suppress(OSError):
+                    remove_tree(path)
+
     @property
     def _scratch(self) -> Path:
-        return self._settings.scratch_folder(self._folder.path.name, self._environment)
+        return self._settings.scratch_folder(self._folder, self._environment)
 
     def _begin_attempt(self) -> None:
         place = self._folder.run(self._claim.attempt)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from offload.plugins.node.folder import PodError, read_json, write_json
+from offload.plugins.node.folder import PodError, PodFolder, read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class NodeSettings:
         document["binds"] = tuple(document.get("binds", ()))
         return cls(**document)
 
-    def scratch_folder(self, uid: str, environment: Mapping[str, str]) -> Path:
+    def scratch_folder(self, folder: PodFolder, environment: Mapping[str, str]) -> Path:
         """Return where the pod's ``/tmp`` lies on this node; not made yet."""
         base = self.scratch or environment.get("TMPDIR") or "/tmp"  # noqa: S108
-        return Path(base) / f"facility-{os.getuid()}-{uid}"
+        # Several work areas may use one node, and each clears what its jobs left.
+        area = hashlib.sha256(os.fsencode(folder.work)).hexdigest()[:8]
+        return Path(base) / f"facility-{area}-{folder.path.name}"

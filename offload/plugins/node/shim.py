@@ -28,6 +28,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 INDEX_FIRST_S, INDEX_LATER_S, LATER_S = 0.1, 1.0, 300.0
@@ -136,6 +137,8 @@ class Container:
         self.failure = -1
         self.pid = -1
         self.status: int | None = None
+        self.told: set[int] = set()
+        """Who was asked to end."""
 
     def start(self) -> None:
         """Fork and execute it, in a session of its own."""
@@ -198,11 +201,29 @@ class Container:
             return pids
         return [pid for pid in pids if not _is_sandbox(pid)]
 
-    def signal(self, number: signal.Signals) -> None:
-        """Signal every process of the container."""
-        for pid in self.members():
+    def terminate(self) -> None:
+        """Ask every process of the container to end."""
+        self._terminate(self.members())
+
+    def terminate_orphans(self) -> None:
+        """Ask those to end that were begun when their parents were told, too late.
+
+        Others that began since then are left alone: they save what there is to save.
+        """
+        if not self.told:
+            return
+        adopters = {os.getpid(), *filter(_is_sandbox, processes_below(os.getpid()))}
+        self._terminate(
+            pid
+            for pid in self.members()
+            if pid not in self.told and _parent(pid) in adopters
+        )
+
+    def _terminate(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            self.told.add(pid)
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
+                os.kill(pid, signal.SIGTERM)
 
     def destroy(self) -> None:
         """Kill whatever is left below this shim, until nothing is."""
@@ -239,6 +260,11 @@ def _memory_file(data: bytes) -> int:
     os.write(handle, data)
     os.lseek(handle, 0, os.SEEK_SET)
     return handle
+
+
+def _parent(pid: int) -> int | None:
+    fields = _stat(pid)
+    return None if fields is None else int(fields[1])
 
 
 def _is_sandbox(pid: int) -> bool:
@@ -315,7 +341,7 @@ def _wait(container: Container, index: Index, reader: int) -> bool:
         while _ASKED:
             if _ASKED.pop(0) == signal.SIGUSR1:
                 is_ending = True
-                container.signal(signal.SIGTERM)
+                container.terminate()
             else:
                 container.destroy()
     if is_ending or container.is_headless():
@@ -328,6 +354,7 @@ def _wait(container: Container, index: Index, reader: int) -> bool:
 
 def _linger(container: Container, index: Index, poll: select.poll, reader: int) -> None:
     while container.members():
+        container.terminate_orphans()
         poll.poll(20)
         with suppress(BlockingIOError):
             os.read(reader, 4096)

@@ -153,3 +153,25 @@ def test_a_signal_that_came_before_the_wrapper_counts(make):
     assert pod.run(FACILITY_STOPPED="TERM") == ExitCode.FAILED
     assert pod.done["stop"] == "Terminated"
     assert runs(pod) == 0
+
+
+def test_what_killed_jobs_left_on_the_node_is_cleared(make, work):
+    killed, running, last = (
+        make("sleep 30", uid="killed"),
+        make("sleep 30", uid="running"),
+        make("true", uid="last"),
+    )
+    for pod in (killed, running):
+        wrapper = pod.start()
+        pod.wait(lambda pod=pod: list(work.glob(f"scratch/*-{pod.folder.path.name}")))
+        pod.wait(lambda pod=pod: list(pod.folder.path.glob("run/0/main.0/pid")))
+        kill(wrapper)
+    pid = json.loads((killed.folder.path / "run/0/main.0/started").read_text())
+    os.kill(pid["shim"]["pid"], signal.SIGKILL)
+    killed.run("--collect")
+    (work / "scratch" / "somebody-elses").mkdir()
+    assert last.run() == ExitCode.SUCCEEDED
+    left = sorted(path.name for path in (work / "scratch").iterdir())
+    assert len(left) == 2
+    assert left[0].endswith("-running")
+    assert left[1] == "somebody-elses"

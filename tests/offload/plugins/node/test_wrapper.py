@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -287,3 +288,28 @@ def test_usage(make):
     pod = make()
     assert pod.run("--no-such-option") == ExitCode.USAGE
     assert pod.stderr.startswith("usage:")
+
+
+LEAVES_A_CHILD = """
+import os, signal, time
+def stop(*_):
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(300)
+    os._exit(0)
+signal.signal(signal.SIGTERM, stop)
+print('here', flush=True)
+time.sleep(300)
+"""
+
+
+def test_what_was_begun_while_its_parent_was_told_to_end_is_told_too(make):
+    pod = make(
+        main={"command": [sys.executable, "-c", LEAVES_A_CHILD]},
+        terminationGracePeriodSeconds=18,
+    )
+    wrapper = pod.start()
+    pod.wait_for_log("here")
+    wrapper.send_signal(signal.SIGTERM)
+    assert wrapper.wait(12) == ExitCode.FAILED
+    assert pod.done["stop"] == "Terminated"
