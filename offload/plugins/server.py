@@ -21,7 +21,8 @@ from offload.interlink.messages import (
 )
 from offload.interlink.pod import Pod
 from offload.plugins.bodies import body_of, message, parse
-from offload.plugins.errors import PluginError
+from offload.plugins.errors import PluginError, SchedulerError
+from offload.plugins.executor import Capacity
 from offload.plugins.extension_routes import add_extensions
 from offload.plugins.log_routes import add_logs
 from offload.plugins.problems import ProblemError
@@ -92,8 +93,11 @@ def _add_protocol(app: FastAPI, site: Site) -> None:
 
 
 async def _ping(site: Site) -> PingResponse:
-    capacity = await site.executor.capacity()
     problem = site.reconciler.problem
+    try:
+        capacity = await site.executor.capacity()
+    except SchedulerError as error:
+        capacity, problem = Capacity(), str(error)
     return PingResponse(
         status=f"the scheduler does not answer: {problem}" if problem else "ok",
         resources=PingResources(

@@ -11,6 +11,7 @@ from pathlib import Path
 from offload.interlink.extensions import SchedulerInfo
 from offload.interlink.pod import Pod
 from offload.plugins.config import PluginConfig
+from offload.plugins.errors import SchedulerError
 from offload.plugins.executor import Capacity, Job
 from offload.plugins.flags import ANNOTATION, parse_flags
 from offload.plugins.gres import gres_option, read_gres, slices_of
@@ -23,6 +24,7 @@ from offload.plugins.states import normalise
 MARK = "analysis-facility"
 """Jobs bear the comment ``analysis-facility/INSTANCE/SUBMISSION``."""
 _CAPACITY_AGE_S = 300.0
+_RETRY_S = 10.0
 _NO_ACCOUNTS = "accounting_storage/none"
 _LONGEST_NAME = 60
 
@@ -48,7 +50,8 @@ class SlurmExecutor:
         self._clock = clock
         self._client = SlurmClient(config.slurm.commands, config.slurm.timeout)
         self._capacity = Capacity()
-        self._capacity_at = -_CAPACITY_AGE_S
+        self._capacity_until = clock()
+        self._failure: SchedulerError | None = None
         self._slices: dict[str, str] = slices_of(config.slices, ())
         self._has_accounts = False
         self.tick_s = config.slurm.tick
@@ -60,8 +63,21 @@ class SlurmExecutor:
         """Nothing is held."""
 
     async def capacity(self) -> Capacity:
-        if self._clock() - self._capacity_at < _CAPACITY_AGE_S:
-            return self._capacity
+        now = self._clock()
+        if now >= self._capacity_until:
+            try:
+                await self._ask_capacity()
+                self._capacity_until = now + _CAPACITY_AGE_S
+                self._failure = None
+            except SchedulerError as error:
+                # Not every caller shall wait for a scheduler that does not answer.
+                self._capacity_until = now + _RETRY_S
+                self._failure = error
+        if self._capacity.scheduler is None and self._failure is not None:
+            raise self._failure
+        return self._capacity
+
+    async def _ask_capacity(self) -> None:
         settings = await self._client.configuration()
         nodes = {row[0]: row for row in await self._client.nodes()}.values()
         gres: Counter[str] = Counter()
@@ -84,8 +100,6 @@ class SlurmExecutor:
             max_array_size=min(limits.max_array_size or largest, largest),
             max_submit_jobs=limits.max_submit_jobs,
         )
-        self._capacity_at = self._clock()
-        return self._capacity
 
     def options(self, pod: Pod) -> tuple[str, ...]:
         request = request_of(pod, self._config.limits)

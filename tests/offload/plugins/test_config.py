@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from facility.errors import ExitCode
+from offload.plugins.config import ExecutorKind, PluginConfig, load_config
+from offload.plugins.errors import ConfigError
+
+
+def test_all_of_it_has_defaults(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    config = PluginConfig()
+    assert config.executor is ExecutorKind.PROCESS
+    assert config.work == tmp_path / "analysis-facility/site"
+    assert config.socket_path == config.work / "plugin.sock"
+
+
+def test_a_file(tmp_path):
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        "executor: slurm\nwork: /work/area\nslices: {1g.5gb: 'gpu:a100_1g.5gb'}\n"
+        "slurm: {partition: gpu, flags: [--account=physics], tick: 10 s}\n"
+        "limits: {memory: 64 GiB, time: 2 d}\nretention: {logs: 7 d}\n"
+    )
+    config = load_config(file)
+    assert config.executor is ExecutorKind.SLURM
+    assert config.work == Path("/work/area")
+    assert config.slurm.tick == 10
+    assert config.limits.memory == 64 * 2**30
+    assert config.retention.logs == 7 * 86400
+
+
+def test_an_empty_file_is_all_defaults(tmp_path):
+    file = tmp_path / "site.yaml"
+    file.touch()
+    assert load_config(file) == PluginConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("executr: slurm", "executr: unknown key; did you mean 'executor'?"),
+        (
+            "slurm: {partiton: x}",
+            "slurm.partiton: unknown key; did you mean 'partition'?",
+        ),
+        ("work: here", "work: expected an absolute path, got 'here'"),
+        ("slurm: {tick: soon}", "slurm.tick: expected a duration such as '30 min'"),
+        (
+            "limits: {cpus: 0}",
+            "limits.cpus: Input should be greater than or equal to 1",
+        ),
+        ("executor: pbs", "executor: Input should be 'process' or 'slurm'"),
+        ("[]", "Input should be a valid dictionary"),
+        ("a: [", "expected YAML, got an error"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, text, words):
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="No such file or directory"):
+        load_config(tmp_path / "none.yaml")
