@@ -17,7 +17,7 @@ DRIVER = Path(__file__).with_name("killing.py")
 @pytest.mark.parametrize(
     ("first", "step"),
     [
-        (2, 7),
+        (3, 11),
         pytest.param(1, 1, marks=[pytest.mark.engines, pytest.mark.timeout(600)]),
     ],
     ids=["sample", "all"],
