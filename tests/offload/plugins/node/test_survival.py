@@ -92,7 +92,7 @@ def is_sleeping(pid: int) -> bool:
 def test_a_requeued_job_is_a_new_attempt(make):
     pod = make(MARK + "wc -l < $HOME/runs; [ $(wc -l < $HOME/runs) = 2 ] || sleep 30")
     first = pod.start(SLURM_JOB_ID="7")
-    pod.wait(lambda: runs(pod) == 1)
+    pod.wait_for_log("1")
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == ExitCode.FAILED
     assert pod.done["stop"] == "Terminated"
