@@ -30,14 +30,19 @@ class Keeper:
         self._person = person
         self._settings = settings
         self._is_wanted = False
+        self._is_asked = False
         self._is_stopping = asyncio.Event()
         self._running: ProcessIdentity | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._status: int | None = None
 
-    def wake(self) -> None:
-        """Have an agent running, now or once the one that is ending has ended."""
+    def wake(self, *, is_asked: bool = True) -> None:
+        """Have an agent running, now or once the one that is ending has ended.
+
+        Somebody who asks is answered also if no job is open: he may ask of a site.
+        """
         self._is_wanted = True
+        self._is_asked |= is_asked
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
 
@@ -88,7 +93,8 @@ class Keeper:
             await wait_gone(adopted)
             self._running = None
             return None
-        child = self._start("--if-open")
+        is_asked, self._is_asked = self._is_asked, False
+        child = self._start(*([] if is_asked else ["--if-open"]))
         self._running = identify(child.pid)
         if self._running is not None:
             log.info("agent of %s started: %d", self._person.name, child.pid)

@@ -49,7 +49,7 @@ class Launcher:
         # Whoever had jobs when the machine went down need not ask again.
         for person in people_of(self._settings):
             if person.ledger(self._settings).exists():
-                self._wake(person.uid)
+                self._wake(person.uid, is_asked=False)
         with _listening(self._settings.launcher_socket, self._settings) as listening:
             server = await asyncio.start_unix_server(
                 self._serve, sock=listening, limit=LONGEST_LINE
@@ -58,12 +58,12 @@ class Launcher:
                 await self._stopping.wait()
         await asyncio.gather(*(keeper.stop() for keeper in self._keepers.values()))
 
-    def _wake(self, uid: int) -> None:
+    def _wake(self, uid: int, *, is_asked: bool = True) -> None:
         keeper = self._keepers.get(uid)
         if keeper is None:
             keeper = Keeper(person_of(uid, self._settings), self._settings)
             self._keepers[uid] = keeper
-        keeper.wake()
+        keeper.wake(is_asked=is_asked)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
