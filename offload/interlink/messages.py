@@ -95,7 +95,7 @@ class LogOptions(Message):
     def _other_name(cls, data: object) -> object:
         if isinstance(data, dict) and "LimitBytes" in data:
             data = dict(data)
-            data.setdefault("Bytes", data.pop("LimitBytes"))
+            data["Bytes"] = data.pop("LimitBytes") or data.get("Bytes", 0)
         return data
 
     @field_validator("since_time")

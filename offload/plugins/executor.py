@@ -50,6 +50,8 @@ class Executor(Protocol):
 
     tick_s: float
     """How often :meth:`queue` is worth asking."""
+    has_own_allocations: bool
+    """Whether a claim names one job, not all jobs of a machine."""
 
     async def start(self) -> None:
         """Find out what there is; raise a :class:`PluginError` if it cannot work."""

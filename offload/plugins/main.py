@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import signal
 import socket
 import sys
 import uuid
@@ -110,6 +111,9 @@ def _serve(config: PluginConfig, facility: Facility | None) -> int:
                 timeout_keep_alive=60,
             )
         )
+        # The server hands on the signal that stopped it: there is still to clean up.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
         asyncio.run(_run(server, listener, config, facility))
         return ExitCode.OK if server.started else ExitCode.FAILED
 

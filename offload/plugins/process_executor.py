@@ -57,6 +57,7 @@ class ProcessExecutor:
     """
 
     tick_s = 1.0
+    has_own_allocations = False
 
     def __init__(
         self,

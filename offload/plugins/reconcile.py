@@ -135,7 +135,9 @@ class Reconciler:
         by_allocation: dict[str, Job] = {}
         for job in jobs:
             by_task.setdefault((job.submission, job.task), []).append(job)
-            by_allocation[job.allocation] = job
+            # An array's elements that wait bear the id of the array.
+            if self._executor.has_own_allocations and job.life is not Life.WAITING:
+                by_allocation[job.allocation] = job
         cancel: list[str] = []
         unsettled: set[str] = set()
         asks: set[str] = set()
@@ -145,7 +147,7 @@ class Reconciler:
             record = entry.record
             found = by_task.pop((record.submission, record.task), [])
             claimer = by_allocation.get(entry.facts.allocation)
-            if claimer is not None and claimer not in found and not _is_array(found):
+            if claimer is not None and claimer not in found:
                 found = [*found, claimer]
             seen = Seen(
                 jobs=found,
@@ -192,8 +194,8 @@ class Reconciler:
         claims = {
             entry.facts.allocation
             for entry in self._table
-            if entry.is_active and entry.facts.allocation not in NO_CLAIM
-        }
+            if entry.is_active and self._executor.has_own_allocations
+        } - NO_CLAIM
         return [
             job.id
             for jobs in unclaimed.values()
@@ -221,11 +223,6 @@ class Reconciler:
         if problem and problem != self.problem:
             log.warning("%s", problem)
         self.problem = problem
-
-
-def _is_array(jobs: list[Job]) -> bool:
-    # A pending array's elements share the id of the array until they start.
-    return any("_" in job.id for job in jobs)
 
 
 def _merged(record: Record, latest: Record) -> Record:

@@ -38,6 +38,8 @@ class SlurmExecutor:
         clock: Seconds since some moment.
     """
 
+    has_own_allocations = True
+
     def __init__(
         self,
         config: PluginConfig,

@@ -42,7 +42,7 @@ def pod_status(
     def of(containers: Iterable[Container]) -> tuple[ContainerStatus, ...]:
         return tuple(_status(c, record, facts, is_put_back) for c in containers)
 
-    return PodStatus(
+    status = PodStatus(
         name=record.name,
         uid=record.uid,
         namespace=record.namespace,
@@ -50,6 +50,15 @@ def pod_status(
         containers=of(pod.spec.containers),
         init_containers=of(pod.spec.init_containers),
     )
+    if status.phase.is_final and not is_final(record, facts):
+        # The outputs are still being packed: a pod that has ended has them ready.
+        return status.model_copy(
+            update={
+                "containers": _unfinished(status.containers),
+                "init_containers": _unfinished(status.init_containers),
+            }
+        )
+    return status
 
 
 def is_final(record: Record, facts: Facts) -> bool:
@@ -78,6 +87,19 @@ def _status(
     if known is not None:
         return _still_open(known)
     return _waiting(container, Reason.STARTING, "its files are being put in place")
+
+
+def _unfinished(statuses: Iterable[ContainerStatus]) -> tuple[ContainerStatus, ...]:
+    return tuple(
+        status
+        if (end := status.state.terminated) is None
+        else status.model_copy(
+            update={
+                "state": ContainerState(running=RunningState(started_at=end.started_at))
+            }
+        )
+        for status in statuses
+    )
 
 
 def _words_before_submission(record: Record) -> tuple[Reason, str]:

@@ -167,6 +167,7 @@ def test_a_container_status_has_what_kubernetes_always_writes():
 @pytest.mark.parametrize("name", ["Bytes", "LimitBytes"])
 def test_both_names_of_the_byte_limit(name):
     assert LogOptions.model_validate({name: 5}).limit_bytes == 5
+    assert LogOptions.model_validate({"Bytes": 0, name: 5}).limit_bytes == 5
 
 
 def test_a_time_that_is_not_set_in_go_is_none():

@@ -1,0 +1,101 @@
+"""The executor ``process``: what fits runs, and nothing runs twice."""
+
+import os
+import signal
+import time
+
+import psutil
+
+MARK = "FACILITY_SITE_JOB"
+
+
+def processes_of(plugin):
+    instance = (plugin.work / "instance").read_text()
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK, "").startswith(instance):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_what_does_not_fit_waits_and_says_so(start_plugin, calls, tmp_path):
+    plugin = start_plugin(process={"cpus": 1})
+    first = calls.make_pod("sleep 2; echo first")
+    second = calls.make_pod("echo second")
+    plugin.create(first)
+    plugin.wait_phase(first, "Running")
+    plugin.create(second)
+    plugin.wait(lambda: "Resources" in str(plugin.state(second)), 10, "it waits")
+    assert calls.phase_of(plugin.status(second)) == "Pending"
+    end = plugin.wait_end(second)
+    assert end["exitCode"] == 0, end
+    assert plugin.wait_end(first)["exitCode"] == 0
+
+
+def test_each_slice_is_given_to_one(start_plugin, calls):
+    plugin = start_plugin(process={"devices": {"1g.5gb": ["MIG-a", "MIG-b"]}})
+    asks = {"nvidia.com/mig-1g.5gb": "1", "cpu": "100m"}
+    pods = [
+        calls.make_pod("echo $CUDA_VISIBLE_DEVICES; sleep 1", limits=asks)
+        for _ in range(3)
+    ]
+    for pod in pods:
+        plugin.create(pod)
+    for pod in pods:
+        assert plugin.wait_end(pod)["exitCode"] == 0
+    assert {plugin.logs(pod) for pod in pods} == {b"MIG-a\n", b"MIG-b\n"}
+
+
+def test_a_killed_plugin_finds_its_jobs_again(start_plugin, calls):
+    plugin = start_plugin()
+    pod = calls.make_pod("echo ran; sleep 3; echo end")
+    plugin.create(pod)
+    plugin.wait_phase(pod, "Running")
+    plugin.restart()
+    assert plugin.wait_end(pod)["exitCode"] == 0
+    assert plugin.logs(pod) == b"ran\nend\n"
+
+
+def test_a_job_whose_processes_are_killed_goes_on(start_plugin, calls):
+    """Batch script and wrapper die; the container lives, and is found again."""
+    plugin = start_plugin()
+    pod = calls.make_pod("echo ran; sleep 4; echo end")
+    plugin.create(pod)
+    plugin.wait_phase(pod, "Running")
+    for process in processes_of(plugin):
+        if any("offload.plugins.node" in part for part in process.cmdline()) or (
+            process.name() == "sh"
+        ):
+            process.kill()
+    assert plugin.wait_end(pod)["exitCode"] == 0
+    assert plugin.logs(pod) == b"ran\nend\n"
+
+
+def test_killed_right_after_create(start_plugin, calls):
+    plugin = start_plugin()
+    pods = []
+    for pause_s in (0.0, 0.02, 0.1):
+        pods.append(calls.make_pod("echo ran", limits={"cpu": "100m"}))
+        plugin.create(pods[-1])
+        time.sleep(pause_s)
+        plugin.restart()
+    for pod in pods:
+        assert plugin.wait_end(pod)["exitCode"] == 0
+        assert plugin.logs(pod) == b"ran\n"
+    plugin.wait(lambda: processes_of(plugin) == [], 10, "nothing is left")
+
+
+def test_jobs_go_on_when_the_plugin_is_stopped(start_plugin, calls):
+    plugin = start_plugin()
+    pod = calls.make_pod("sleep 2; echo end")
+    plugin.create(pod)
+    plugin.wait_phase(pod, "Running")
+    os.kill(plugin.process.pid, signal.SIGTERM)
+    plugin.process.wait(20)
+    assert processes_of(plugin)
+    assert not plugin.socket.exists()
+    plugin.start()
+    assert plugin.wait_end(pod)["exitCode"] == 0
