@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from offload.snapshot.secrets_files import find_by_file
 from offload.snapshot.secrets_finding import Finding
@@ -54,10 +55,8 @@ def _in_text(path: bytes, content: bytes, possible: list[Rule]) -> Iterator[Find
 
 def _lines(text: str, possible: list[Rule]) -> list[tuple[str, int]]:
     """Return kind and line number of each secret, in the order of lines."""
-    found = [
-        (position, rule.kind)
-        for rule in possible
-        for position in rule.find(text)
-        if not is_allowed_line(text, position)
-    ]
+    found: list[tuple[int, str]] = []
+    for rule in possible:
+        places = (at for at in rule.find(text) if not is_allowed_line(text, at))
+        found += ((at, rule.kind) for at in islice(places, _MOST_IN_FILE))
     return [(kind, text.count("\n", 0, at) + 1) for at, kind in sorted(found)]

@@ -24,7 +24,7 @@ from detect_secrets.plugins import (
 
 from offload.snapshot.secrets_rules import Rule, is_placeholder
 
-_TOKEN = re.compile(r"[^\s\"'<>,;]+")
+_TOKEN = re.compile(r"[^\s\"'<>,;]{1,300}")
 
 
 def detectors() -> Iterator[Rule]:
@@ -67,9 +67,10 @@ def _by_line(
         position = 0
         for line in text.splitlines(keepends=True):
             if any(word in line for word in words):
+                start = -1
                 for value in analyze(line.rstrip()):
                     # Some detectors give no more than the beginning of a token.
-                    start = line.find(value)
+                    start = max(line.find(value, start + 1), line.find(value), 0)
                     token = _TOKEN.match(line, start)
                     before = line[start - 1 : start] if start > 0 else ""
                     is_real = token is not None and not is_placeholder(token[0])
