@@ -24,15 +24,17 @@ from offload.jobs.submission import submit
 from offload.snapshot import LocalStore, Request, freeze
 
 
-def _slurm_fixtures():
-    path = Path(__file__).parents[1] / "slurm/conftest.py"
-    spec = importlib.util.spec_from_file_location("jobs_slurm_fixtures", path)
+def _fixtures_of(engine: str):
+    path = Path(__file__).parents[1] / engine / "conftest.py"
+    spec = importlib.util.spec_from_file_location(f"jobs_{engine}_fixtures", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there for their module
     spec.loader.exec_module(module)
     return module
 
 
-slurm = _slurm_fixtures().slurm
+slurm = _fixtures_of("slurm").slurm
+running = _fixtures_of("registry").running
 
 SCRIPT = """\
 import os, sys, time, pathlib, socket
@@ -77,7 +79,7 @@ class Runs:
 class Facility:
     """What a person, and whoever runs the facility, do."""
 
-    def __init__(self, folder: Path, environment, sites: tuple[Site, ...]) -> None:
+    def __init__(self, folder: Path, environment, site: Site, store) -> None:
         self.folder = folder
         self.root = folder / "project"
         self.root.mkdir()
@@ -86,7 +88,8 @@ class Facility:
         self.settings = Settings(
             facility_id=folder.name,
             state_dir=folder / "state",
-            sites=sites,
+            sites=(site,),
+            store=store,
             launcher_socket=folder / "agents.sock",
             jobs_dir=folder / "jobs",
         )
@@ -178,7 +181,13 @@ def until():
 
 
 @pytest.fixture
-def facility(request):
+def store_url():
+    """No registry: snapshots stay in the person's folder."""
+    return
+
+
+@pytest.fixture
+def facility(request, store_url):
     """One person's; with the parameter ``slurm`` its site is a cluster."""
     kind = getattr(request, "param", "process")
     environment = dict(os.environ)
@@ -193,7 +202,7 @@ def facility(request):
             json.dumps({"executor": "slurm", "site": "here", "slurm": {"tick": 1}})
         )
         site = Site(name="here", kind="slurm", config=str(config))
-    found = Facility(folder, environment, (site,))
+    found = Facility(folder, environment, site, store_url)
     found.up()
     try:
         yield found

@@ -89,12 +89,16 @@ def status(record):
 
 def records():
     forget = set(behaviour().get("forget", ()))
-    found = [json.loads(p.read_text()) for p in sorted(PODS.glob("*.json"))]
-    return [r for r in found if r["uid"] not in forget]
+    return [r for r in list(RECORDS.values()) if r["uid"] not in forget]
 
 
 def record_of(uid):
-    return next((r for r in records() if r["uid"] == uid), None)
+    return None if uid in behaviour().get("forget", ()) else RECORDS.get(uid)
+
+
+def save(record):
+    write(PODS / f"{record['uid']}.json", record)
+    RECORDS[record["uid"]] = record
 
 
 def missing_of(pod):
@@ -200,11 +204,10 @@ class Handler(BaseHTTPRequestHandler):
             answers = []
             for one in asked:
                 meta = one["pod"]["metadata"]
-                path = PODS / f"{meta['uid']}.json"
-                if not path.exists():
+                if meta["uid"] not in RECORDS:
                     effect(created=meta["uid"], name=meta["name"])
                     record = {"uid": meta["uid"], "name": meta["name"]}
-                    write(path, record | {"created": time.time(), "asked": one})
+                    save(record | {"created": time.time(), "asked": one})
                 answers.append({"PodUID": meta["uid"], "PodJID": ""})
         time.sleep(how.get("answer_late_s", 0))
         self.answer(200, answers if isinstance(body, list) else answers[0])
@@ -218,7 +221,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
             if "deleted" not in record:
                 effect(deleted=uid)
-                write(PODS / f"{uid}.json", record | {"deleted": time.time()})
+                save(record | {"deleted": time.time()})
         self.answer(200)
 
     def status(self):
@@ -324,6 +327,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 SEEN = {}
 for folder in (BLOBS, PODS):
     folder.mkdir(parents=True, exist_ok=True)
+RECORDS = {p.stem: json.loads(p.read_text()) for p in PODS.glob("*.json")}
 Path(sys.argv[1]).unlink(missing_ok=True)
 server = Server(sys.argv[1], Handler)
 print("ready", flush=True)

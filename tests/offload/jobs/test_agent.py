@@ -222,6 +222,17 @@ async def test_many_equal_jobs_are_handed_over_together(
     assert (folder / "7/logs/main.log").read_bytes() == b"hello from job-1-7\n"
 
 
+@pytest.mark.engines
+async def test_a_thousand_equal_jobs_are_carried_and_none_is_lost(
+    far, site, agent, send, until_done
+) -> None:
+    site.behave(run_s=0.2)
+    job = await until_done(await send(count=1000))
+    assert job.outcomes == {Outcome.SUCCEEDED: 1000}
+    assert len(set(site.effects("created"))) == len(site.effects("created")) == 1000
+    await until(lambda: len(site.effects("deleted")) == 1000)
+
+
 async def test_a_job_comes_after_another(
     far, site, agent, send, waits, until_done
 ) -> None:
