@@ -99,13 +99,29 @@ class Lifecycle:
         self._begin_attempt()
         runtime = choose(self._settings.runtime, self._settings.binds)
         self.runtime_name = runtime.name
-        volumes = ensure_volumes(self._pod, self._folder, self._node)
-        (self._folder.path / "home").mkdir(exist_ok=True)
+        try:
+            volumes = ensure_volumes(self._pod, self._folder, self._node)
+            (self._folder.path / "home").mkdir(exist_ok=True)
+        except OSError as error:
+            raise PodError(f"its volumes could not be put in place: {error}") from None
         for container in self._pod.init:
             ended = self._drive([container], runtime, volumes, is_init=True)
             if self.stop is not None or ended[container.name].code != 0:
                 return
         self._drive(self._pod.main, runtime, volumes, is_init=False)
+
+    def abort(self) -> None:
+        """End what runs of a pod that cannot run as a whole, and note how it ended."""
+        for container in self._pod.containers:
+            run = current_run(self._folder, self._claim.attempt, container)
+            if container.name in self.ended or run.forbid(time.time()):
+                continue
+            run.kill()
+            while (ended := run.ended(time.time(), None)) is None:
+                watcher = run.shim()
+                self._events.wait(_LOOK_S, [] if watcher is None else [watcher])
+            self.ended[container.name] = ended
+            write_status(self._folder, container, ended.to_state())
 
     def clean_up(self) -> None:
         """Remove what nobody needs after the end."""
@@ -188,12 +204,12 @@ class Lifecycle:
         run, now = progress.run, time.time()
         container = run.container
         if not run.is_started:
-            if self.stop is not None and not progress.shim_pid:
-                self._note_never_started(run, self.stop, now)
-                return True
-            if progress.restart_at is None or now >= progress.restart_at:
-                self._ensure_shim(progress, runtime, volumes)
-            return False
+            if self.stop is None:
+                if progress.restart_at is None or now >= progress.restart_at:
+                    self._ensure_shim(progress, runtime, volumes)
+                return False
+            if not run.forbid(now):
+                run.ask_to_end()
         ended = run.ended(now, self.stop.reason if self.stop else None)
         if ended is None:
             if not progress.is_running:
@@ -239,11 +255,6 @@ class Lifecycle:
         progress.last = ended
         message = f"it ended with {ended.code} and starts again after {delay:g} s"
         self._write(progress, waiting("CrashLoopBackOff", message))
-
-    def _note_never_started(self, run: Run, stop: Stop, now: float) -> None:
-        ended = Ended(128 + 15, 0, stop.reason, "it had not started", now, now)
-        self.ended[run.container.name] = ended
-        write_status(self._folder, run.container, ended.to_state())
 
     def _write(self, progress: _Progress, state: dict[str, object]) -> None:
         write_status(

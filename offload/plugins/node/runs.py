@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offload.plugins.node import shim
-from offload.plugins.node.folder import PodFolder, read_json, write_json
+from offload.plugins.node.folder import (
+    PodFolder,
+    read_json,
+    write_json,
+    write_json_once,
+)
 from offload.plugins.node.identity import NodeProcess
 from offload.plugins.node.pod import Container
 from offload.plugins.node.runtimes import Launch
@@ -94,6 +99,23 @@ class Run:
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
         )
+
+    def forbid(self, now: float) -> bool:
+        """Make sure that it never starts; return whether that was in time.
+
+        A shim may be on its way, of this wrapper or of one that was killed.
+        """
+        ours = {"shim": shim.identity(os.getpid()), "time": now}
+        if not write_json_once(self.path / "started", ours):
+            return False
+        end = {
+            "code": 128 + signal.SIGTERM,
+            "asked": True,
+            "started": now,
+            "finished": now,
+        }
+        write_json(self.path / "exit.json", end)
+        return True
 
     def ended(self, now: float, stop_reason: str | None) -> Ended | None:
         """Return how it ended; ``None`` while it runs or is about to."""

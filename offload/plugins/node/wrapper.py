@@ -50,9 +50,12 @@ def _run_claimed(folder: PodFolder, pod: Pod, claim: Claim) -> ExitCode:
     except SupersededError as error:
         _say(str(error))
         return ExitCode.CLAIMED
-    except (PodError, OSError) as error:
+    except PodError as error:
+        # Any other error ends this process, and the next one goes on.
         reason, message = "ContainerCannotRun", str(error)
         _say(message)
+        if lifecycle is not None:
+            lifecycle.abort()
     stop = None
     if lifecycle is not None:
         ended = lifecycle.ended

@@ -313,3 +313,34 @@ def test_what_was_begun_while_its_parent_was_told_to_end_is_told_too(make):
     wrapper.send_signal(signal.SIGTERM)
     assert wrapper.wait(12) == ExitCode.FAILED
     assert pod.done["stop"] == "Terminated"
+
+
+def test_where_one_container_cannot_run_the_others_end(make):
+    pod = make("echo here; exec sleep 300", others={"side": "true"})
+    document = json.loads(pod.folder.pod.read_text())
+    document["pod"]["spec"]["containers"][1]["image"] = "busybox"
+    pod.folder.pod.write_text(json.dumps(document))
+    assert pod.run() == ExitCode.FAILED
+    assert "busybox" in pod.done["message"]
+    assert pod.ended("side")["reason"] == "ContainerCannotRun"
+    ended = [pod.ended()["reason"]]
+    assert ended in (["Error"], ["ContainerCannotRun"]), "killed, or never begun"
+    for started in pod.folder.path.glob("run/0/main.0/started"):
+        pid = json.loads(started.read_text())["shim"]["pid"]
+        pod.wait(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+
+
+def test_an_unforeseen_error_is_for_the_next_wrapper(make):
+    pod = make("echo here; sleep 0.5; echo there")
+    wrapper = pod.start()
+    pod.wait_for_log("here")
+    status = pod.folder.status
+    aside = status.with_name("aside")
+    status.rename(aside)
+    status.write_text("no folder")
+    wrapper.communicate(timeout=20)
+    assert wrapper.returncode not in list(ExitCode)
+    status.unlink()
+    aside.rename(status)
+    assert pod.run() == ExitCode.SUCCEEDED
+    assert pod.log() == "here\nthere\n"
