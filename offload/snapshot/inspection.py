@@ -12,9 +12,8 @@ from pathspec import GitIgnoreSpec
 
 from offload.snapshot.ignoring import matches
 from offload.snapshot.secrets import WHOLE_BYTES, find
-from offload.snapshot.secrets_files import find_by_file
 from offload.snapshot.secrets_finding import Finding
-from offload.snapshot.secrets_rules import rules
+from offload.snapshot.secrets_rules import Rule, rules
 from offload.snapshot.tree import Tree
 
 _HEAD_BYTES = 2**13
@@ -79,34 +78,53 @@ def refused(
 
 
 def _find(path: bytes, content: bytes) -> list[Finding]:
-    # Most contents hold nothing that any rule needs. One pass says so, five times as
-    # quick as one pass for each needle; it is what a first freeze spends its time on.
-    head = content[:_HEAD_BYTES]
-    if b"\0" in head or _needles().search(content) is None:
-        return [
-            Finding(path, kind, line or None) for kind, line in find_by_file(path, head)
-        ]
-    return find(path, content)
+    if b"\0" in content[:_HEAD_BYTES]:  # data: only its name and first bytes count
+        return find(path, content, ())
+    return find(path, content, _possible(content))
+
+
+def _possible(content: bytes) -> list[Rule]:
+    """Return the rules that have a needle in a content, in one pass over it.
+
+    One pass for each needle is what a first freeze would spend its time on. A plain
+    alternation is no quicker: it is tried at almost every letter. So each needle is
+    looked for by that letter of it which is rarest in code, and only there by others.
+    """
+    pattern, around = _needles()
+    present = {
+        needle
+        for match in pattern.finditer(content)
+        for needle, at in around[content[match.start()]]
+        if content.startswith(needle, match.start() - at)
+    }
+    if not present:
+        return []
+    return [rule for rule in rules() if not present.isdisjoint(rule.needles)]
 
 
 @cache
-def _needles() -> re.Pattern[bytes]:
-    """Return what matches where, and only where, a rule's needle is.
+def _needles() -> tuple[re.Pattern[bytes], dict[int, list[tuple[bytes, int]]]]:
+    """Return what matches the rarest letter of a needle in its place.
 
-    A plain alternation is tried at almost every letter. So each needle is looked for
-    by that letter of it which is rarest in code, and only there by its other letters.
+    And, by that letter, the needles it is in, with its position there.
     """
-    around: dict[int, list[bytes]] = {}
+    around: dict[int, list[tuple[bytes, int]]] = {}
     for needle in sorted({needle for rule in rules() for needle in rule.needles}):
         at = max(range(len(needle)), key=lambda i: _rank(needle[i]))
-        before, after = re.escape(needle[: at + 1]), re.escape(needle[at + 1 :])
-        around.setdefault(needle[at], []).append(b"(?<=%b)%b" % (before, after))
-    return re.compile(
-        b"|".join(
-            b"%b(?:%b)" % (re.escape(bytes([letter])), b"|".join(others))
-            for letter, others in around.items()
+        around.setdefault(needle[at], []).append((needle, at))
+    pattern = b"|".join(
+        b"%b(?:%b)"
+        % (
+            re.escape(bytes([letter])),
+            b"|".join(
+                # The match is the letter alone: needles may overlap.
+                b"(?<=%b)(?=%b)" % (re.escape(n[: at + 1]), re.escape(n[at + 1 :]))
+                for n, at in needles
+            ),
         )
+        for letter, needles in around.items()
     )
+    return re.compile(pattern), around
 
 
 def _rank(letter: int) -> int:

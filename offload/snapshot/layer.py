@@ -15,8 +15,10 @@ from offload.snapshot.tree import Entry, Kind
 
 _LEVEL = 1
 """A little larger than zstd's default of 3, twice as quick."""
-_FLUSH_AT = 1 << 20
+_FLUSH_AT = 1 << 18
 """Bytes given to the compressor at once; below, calls cost more than their work."""
+_COPIED = 1 << 16
+"""Bytes below which pieces are put together first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,22 @@ class LayerWriter:
         return Layer(blob.digest, blob.size, f"sha256:{self._archive.hexdigest()}")
 
     def _write(self, data: bytes | memoryview) -> None:
-        self._buffer += data
-        if len(self._buffer) >= _FLUSH_AT:
-            self._flush(zstd.ZstdCompressor.CONTINUE)
+        if len(data) < _COPIED:
+            self._buffer += data
+            if len(self._buffer) >= _FLUSH_AT:
+                self._flush(zstd.ZstdCompressor.CONTINUE)
+            return
+        self._flush(zstd.ZstdCompressor.CONTINUE)
+        self._pass(data, zstd.ZstdCompressor.CONTINUE)
 
     def _flush(self, mode: Literal[0, 1, 2]) -> None:
-        self._archive.update(self._buffer)
-        packed = self._compressor.compress(self._buffer, mode=mode)
+        self._pass(self._buffer, mode)
         self._buffer.clear()
+
+    def _pass(
+        self, data: bytes | bytearray | memoryview, mode: Literal[0, 1, 2]
+    ) -> None:
+        self._archive.update(data)
+        packed = self._compressor.compress(data, mode=mode)
         if packed:
             self._blob.write(packed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from offload.snapshot.secrets_files import find_by_file
@@ -17,10 +17,17 @@ _MOST_IN_FILE = 20
 """Findings of one file that are listed: a dump of keys is one mistake, not a thousand."""
 
 
-def find(path: bytes, content: bytes) -> list[Finding]:
+def find(
+    path: bytes, content: bytes, possible: Sequence[Rule] | None = None
+) -> list[Finding]:
     """Return what looks like secrets in the content of a file of that name.
 
     The first bytes are looked at whatever they are, the whole only if it is text.
+
+    Args:
+        path: the name counts too.
+        content: all of it, or a part.
+        possible: the rules that may match; found out by default.
     """
     found = [
         Finding(path, kind, line or None)
@@ -28,7 +35,8 @@ def find(path: bytes, content: bytes) -> list[Finding]:
     ]
     if b"\0" in content[:_HEAD_BYTES]:
         return found
-    possible = [rule for rule in rules() if rule.is_possible(content)]
+    if possible is None:
+        possible = [rule for rule in rules() if rule.is_possible(content)]
     if not possible:
         return found
     known = {(finding.line, finding.cell, finding.is_output) for finding in found}
@@ -41,7 +49,9 @@ def find(path: bytes, content: bytes) -> list[Finding]:
     return found[:_MOST_IN_FILE]
 
 
-def _in_text(path: bytes, content: bytes, possible: list[Rule]) -> Iterator[Finding]:
+def _in_text(
+    path: bytes, content: bytes, possible: Sequence[Rule]
+) -> Iterator[Finding]:
     cells = notebook_texts(content) if path.endswith(b".ipynb") else None
     if cells is None:
         text = content.decode(errors="replace")
@@ -53,7 +63,7 @@ def _in_text(path: bytes, content: bytes, possible: list[Rule]) -> Iterator[Find
             yield Finding(path, kind, line, cell.cell, cell.is_output)
 
 
-def _lines(text: str, possible: list[Rule]) -> list[tuple[str, int]]:
+def _lines(text: str, possible: Sequence[Rule]) -> list[tuple[str, int]]:
     """Return kind and line number of each secret, in the order of lines."""
     found: list[tuple[int, str]] = []
     for rule in possible:

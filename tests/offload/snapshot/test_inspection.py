@@ -1,9 +1,11 @@
 """Secrets are looked for in what is frozen, as quickly as it is read."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from offload.snapshot import Entry, Kind, Tree
-from offload.snapshot.inspection import END_BYTES, Suspect, inspect, refused
+from offload.snapshot.inspection import END_BYTES, Suspect, _possible, inspect, refused
 from offload.snapshot.secrets import find
 from offload.snapshot.secrets_finding import Finding
 from offload.snapshot.secrets_rules import rules
@@ -13,20 +15,18 @@ NEEDLES = sorted({needle for rule in rules() for needle in rule.needles})
 
 
 @pytest.mark.parametrize("needle", NEEDLES, ids=repr)
-@pytest.mark.parametrize("around", [b"", b"x", b"#" * 50])
-def test_no_needle_is_overlooked(needle, around, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "offload.snapshot.inspection.find", lambda *a: asked.append(a) or []
-    )
+@pytest.mark.parametrize(
+    "around", [b"", b"x", b"#" * 50, b"token secret_access_key://"]
+)
+def test_the_possible_rules_are_those_with_a_needle(needle, around):
     content = around + needle + around
-    inspect(b"name", content)
-    assert asked == [(b"name", content)]
+    assert _possible(content) == [rule for rule in rules() if rule.is_possible(content)]
 
 
-def test_a_text_without_needles_is_not_looked_through(monkeypatch):
-    monkeypatch.delattr("offload.snapshot.inspection.find")
-    assert inspect(b"train.py", b"import numpy\nprint(numpy.zeros(3))\n") == []
+@given(st.lists(st.sampled_from(NEEDLES) | st.binary(max_size=3), max_size=12))
+def test_no_needle_hides_another(pieces):
+    content = b"".join(pieces)
+    assert _possible(content) == [rule for rule in rules() if rule.is_possible(content)]
 
 
 @pytest.mark.parametrize(
