@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Callable
 
+from facility.errors import FacilityError
 from offload.plugins.collecting import MOST_FAILURES, Collector
 from offload.plugins.decisions import NO_CLAIM, Decision, Seen, decide
-from offload.plugins.errors import PluginError, SchedulerError
+from offload.plugins.errors import SchedulerError
 from offload.plugins.executor import Executor, Job
 from offload.plugins.records import Record, Stage
 from offload.plugins.retention import Retention
@@ -77,10 +78,14 @@ class Reconciler:
             self._wake.clear()
             try:
                 pause_s = await self.step()
-            except (PluginError, OSError) as error:
+            except (FacilityError, OSError) as error:
                 # A full disk, or a scheduler that is away: the next pass may do better.
                 self._report(str(error))
                 pause_s = SOON_S
+            except Exception:
+                # A slip of ours on one pod must not end the care for all the others.
+                log.exception("a pass has failed; it is tried again")
+                pause_s = _IDLE_S
             await self._table.announce()
             try:
                 async with asyncio.timeout(pause_s):
@@ -101,10 +106,10 @@ class Reconciler:
             elif entry.record.stage is Stage.ACCEPTED:
                 self._apply(entry, decide(entry.record, Seen(), entry.facts, now))
         has_submitted, look_again = await self._submitter.submit_ready()
-        if has_submitted:
-            self._query_at = min(self._query_at, self._clock() + SOON_S)
         if self._is_query_due():
             await self._query()
+        if has_submitted:
+            self._query_at = min(self._query_at, self._clock() + SOON_S)
         if now - self._swept_at > _HOUSEKEEPING_S:
             self._swept_at = now
             await self._retention.sweep()
@@ -183,9 +188,9 @@ class Reconciler:
                 )
         # What was asked for in the meantime is not undone.
         record = _merged(record, entry.record)
-        has_ended = record.stage is Stage.ENDED and entry.is_active
+        was_open = entry.record.stage is not Stage.ENDED
         self._table.save(entry, record)
-        if has_ended:
+        if was_open and record.stage is Stage.ENDED:
             self._submitter.made_room()
             self._retention.ended(entry)
 

@@ -152,9 +152,12 @@ class WorkArea:
         content = self.pod(uid).pod.read_bytes()
         return RetrievedPodData.model_validate_json(content).pod
 
-    def drop_secrets(self, uid: str, pod: Pod) -> None:
-        """Keep of a pod that has ended only what is no secret."""
-        write_bytes(self.pod(uid).pod, RetrievedPodData(pod=pod).to_wire())
+    def drop_secrets(self, uid: str) -> None:
+        """Keep of a pod that has ended only what is no secret; again is fine."""
+        path = self.pod(uid).pod
+        data = RetrievedPodData.model_validate_json(path.read_bytes())
+        if data.container:
+            write_bytes(path, RetrievedPodData(pod=data.pod).to_wire())
 
     def save_submission(self, submission: Submission, script: str) -> Path:
         """Write what a job needs; return its folder."""

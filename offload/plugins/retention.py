@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable
 
 from offload.cache import SiteCache
+from offload.cache.removal import remove_tree
 from offload.outputs import PACK
 from offload.plugins.config import RetentionConfig
 from offload.plugins.records import Stage
@@ -40,17 +40,21 @@ class Retention:
         self._cache = cache
         self._config = config
         self._clock = clock
+        self._closed: set[str] = set()
 
     def ended(self, entry: Entry) -> None:
         """A pod has ended: its secrets and its claim on snapshots end, too."""
         uid = entry.record.uid
-        self._table.work.drop_secrets(uid, entry.pod)
+        self._table.work.drop_secrets(uid)
         self._cache.unpin(uid)
+        self._closed.add(uid)
 
     async def sweep(self) -> None:
         """Look at everything that has ended."""
         for entry in self._table:
             if entry.record.stage is Stage.ENDED:
+                if entry.record.uid not in self._closed:
+                    self.ended(entry)  # a plugin before this one was killed there
                 await asyncio.to_thread(self._tidy, entry)
                 age_s = self._clock() - entry.record.ended_at
                 if age_s > max(self._config.logs, self._keeps_outputs_s(entry)):
@@ -77,4 +81,4 @@ class Retention:
             (folder.path / PACK).unlink(missing_ok=True)
         if entry.is_gone or age_s > self._config.outputs:
             for path in (folder.volumes, folder.root, folder.path / "run"):
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)

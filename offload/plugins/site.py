@@ -53,7 +53,10 @@ class Site:
         if new:
             await self._check_room()
             await self._check_snapshots([data.pod for data in new])
-            await self.table.accept(accepted)
+            try:
+                await self.table.accept(accepted)
+            except OSError as error:
+                raise self._no_room(error) from None
             self.reconciler.wake()
         for data in known:
             self._refuse_other(data)
@@ -107,6 +110,12 @@ class Site:
                 f"{self.config.work}: expected {LEAST_FREE_BYTES:,} bytes free, got"
                 f" {free:,}; the site's administrator can make room",
             )
+
+    def _no_room(self, error: OSError) -> ProblemError:
+        why = error.strerror or str(error)
+        return ProblemError(
+            507, "no-space", f"{self.config.work}: the pod cannot be recorded: {why}"
+        )
 
     async def _check_snapshots(self, pods: Sequence[Pod]) -> None:
         def check() -> set[str]:

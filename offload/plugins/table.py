@@ -90,11 +90,20 @@ class Table:
         return self._entries.get(uid)
 
     async def accept(self, accepted: list[tuple[Record, RetrievedPodData]]) -> None:
-        """Take pods in; durable once this has returned."""
+        """Take pods in; durable once this has returned.
+
+        Raises:
+            OSError: the disk is full, say; then none was taken in.
+        """
 
         def write() -> None:
-            for record, data in accepted:
-                self.work.accept(record, data)
+            try:
+                for record, data in accepted:
+                    self.work.accept(record, data)
+            except OSError:
+                for record, _ in accepted:
+                    self.work.forget_pod(record.uid)
+                raise
 
         await asyncio.to_thread(write)
         for record, data in accepted:

@@ -150,13 +150,3 @@ def test_killed_at_any_moment(start_slurm, start_plugin, calls):
 def test_killed_two_hundred_times(start_slurm, start_plugin, calls):
     slurm = start_slurm(nodes=4)
     rounds_of_kills(slurm, start_plugin(slurm), calls, rounds=200, seed=5)
-
-
-def test_as_an_ordinary_user(start_slurm, start_plugin, calls):
-    """Root's tests show it for one who is not: no capability is needed."""
-    slurm = start_slurm(nodes=1)
-    plugin = start_plugin(slurm)
-    assert oct(plugin.socket.stat().st_mode & 0o777) == "0o600"
-    pod = calls.make_pod("echo ran")
-    plugin.create(pod)
-    assert_once_and_no_orphan(plugin, slurm, [pod])
