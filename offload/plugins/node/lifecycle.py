@@ -13,25 +13,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from offload.plugins.node import downward, variables
+from offload.plugins.node import downward
 from offload.plugins.node.claim import Claim, read_claim
 from offload.plugins.node.copying import remove_tree
 from offload.plugins.node.events import Events
-from offload.plugins.node.expansion import expand
 from offload.plugins.node.folder import NodeError, PodError, PodFolder
 from offload.plugins.node.identity import NodeProcess
-from offload.plugins.node.layout import (
-    Layout,
-    mount_points,
-    plan_layout,
-    save_working_folder,
-)
+from offload.plugins.node.launching import Launcher
+from offload.plugins.node.layout import save_working_folder
 from offload.plugins.node.packing import preload
-from offload.plugins.node.parallel import across_tasks
 from offload.plugins.node.pod import Container, Pod
 from offload.plugins.node.runs import Run, current_run, keep_previous_log
-from offload.plugins.node.runtimes import Launch, Runtime, choose
-from offload.plugins.node.runtimes.launch import Process
+from offload.plugins.node.runtimes import choose
 from offload.plugins.node.settings import NodeSettings
 from offload.plugins.node.status import Ended, running, waiting, write_status
 from offload.plugins.node.stopping import (
@@ -42,7 +35,7 @@ from offload.plugins.node.stopping import (
     restart_delay,
     why_stop,
 )
-from offload.plugins.node.volumes import Volumes, ensure_volumes
+from offload.plugins.node.volumes import ensure_volumes
 
 _LOOK_S = 1.0
 """How often the files are looked at that no signal tells of."""
@@ -97,6 +90,15 @@ class Lifecycle:
             SupersededError: it is another attempt's by now.
         """
         self._begin_attempt()
+        launcher = self._launcher()
+        for container in self._pod.init:
+            ended = self._drive([container], launcher, is_init=True)
+            if self.stop is not None or ended[container.name].code != 0:
+                return
+        self._drive(self._pod.main, launcher, is_init=False)
+
+    def _launcher(self) -> Launcher:
+        """Put the pod's files in place."""
         runtime = choose(self._settings.runtime, self._settings.binds)
         self.runtime_name = runtime.name
         try:
@@ -104,11 +106,15 @@ class Lifecycle:
             (self._folder.path / "home").mkdir(exist_ok=True)
         except OSError as error:
             raise PodError(f"its volumes could not be put in place: {error}") from None
-        for container in self._pod.init:
-            ended = self._drive([container], runtime, volumes, is_init=True)
-            if self.stop is not None or ended[container.name].code != 0:
-                return
-        self._drive(self._pod.main, runtime, volumes, is_init=False)
+        return Launcher(
+            self._pod,
+            self._folder,
+            self._node,
+            runtime,
+            volumes,
+            self._scratch,
+            self._environment,
+        )
 
     def abort(self) -> None:
         """End what runs of a pod that cannot run as a whole, and note how it ended."""
@@ -161,21 +167,23 @@ class Lifecycle:
                 if is_main
                 else waiting("ContainerCreating", message),
             )
+        # What an attempt before this one had packed is not the end of the pod.
+        for name in ("status/done.json", "outputs.tar.zst", "changes.json"):
+            (self._folder.path / name).unlink(missing_ok=True)
         place.mkdir(parents=True)
 
     def _drive(
         self,
         containers: Sequence[Container],
-        runtime: Runtime,
-        volumes: Volumes,
+        launcher: Launcher,
         *,
         is_init: bool,
     ) -> Mapping[str, Ended]:
         """Run containers at the same time until all have ended for good."""
         attempt = self._claim.attempt
         active = [_Progress(current_run(self._folder, attempt, c)) for c in containers]
-        layouts = [self._layout(progress.run, volumes) for progress in active]
-        working = volumes.private.get(self._pod.working_folder)
+        layouts = [launcher.layout(progress.run) for progress in active]
+        working = launcher.volumes.private.get(self._pod.working_folder)
         if working is not None and not is_init:
             save_working_folder(self._folder, working, layouts)
         while active:
@@ -184,7 +192,7 @@ class Lifecycle:
             active = [
                 progress
                 for progress in active
-                if not self._advance(progress, runtime, volumes, is_init=is_init)
+                if not self._advance(progress, launcher, is_init=is_init)
             ]
             if active:
                 self._wait(active)
@@ -198,7 +206,7 @@ class Lifecycle:
             preload()
 
     def _advance(
-        self, progress: _Progress, runtime: Runtime, volumes: Volumes, *, is_init: bool
+        self, progress: _Progress, launcher: Launcher, *, is_init: bool
     ) -> bool:
         """Do the next thing for a container; return whether it has ended for good."""
         run, now = progress.run, time.time()
@@ -206,7 +214,7 @@ class Lifecycle:
         if not run.is_started:
             if self.stop is None:
                 if progress.restart_at is None or now >= progress.restart_at:
-                    self._ensure_shim(progress, runtime, volumes)
+                    self._ensure_shim(progress, launcher)
                 return False
             if not run.forbid(now):
                 run.ask_to_end()
@@ -224,9 +232,7 @@ class Lifecycle:
         self._write(progress, ended.to_state())
         return True
 
-    def _ensure_shim(
-        self, progress: _Progress, runtime: Runtime, volumes: Volumes
-    ) -> None:
+    def _ensure_shim(self, progress: _Progress, launcher: Launcher) -> None:
         if progress.shim_pid:
             if not _has_ended(progress.shim_pid):
                 return
@@ -242,7 +248,7 @@ class Lifecycle:
         if run.number and progress.shims == 0 and not run.path.exists():
             keep_previous_log(self._folder, run.container)
         progress.shims += 1
-        progress.shim_pid = run.start(self._launch(run, runtime, volumes))
+        progress.shim_pid = run.start(launcher.launch(run))
 
     def _prepare_restart(self, progress: _Progress, ended: Ended, now: float) -> None:
         run = progress.run
@@ -322,61 +328,6 @@ class Lifecycle:
         if self._kill_at is not None:
             timeout = min(timeout, max(_START_S, self._kill_at - now))
         self._events.wait(timeout, watchers)
-
-    def _layout(self, run: Run, volumes: Volumes) -> Layout:
-        home = next(
-            (v.get("value", "") for v in run.container.env if v["name"] == "HOME"), ""
-        )
-        return plan_layout(
-            run.container,
-            self._folder,
-            volumes,
-            home=home,
-            scratch=self._scratch,
-            termination_log=run.termination_log,
-        )
-
-    def _launch(self, run: Run, runtime: Runtime, volumes: Volumes) -> Launch:
-        container = run.container
-        layout = self._layout(run, volumes)
-        run.path.mkdir(parents=True, exist_ok=True)
-        run.termination_log.touch()
-        said = {
-            "PATH": variables.DEFAULT_PATH,
-            "HOME": layout.home,
-            **variables.of_job(self._pod),
-            **variables.of_scheduler(self._environment),
-            **variables.of_pod(self._pod, container, self._node),
-        }
-        if any(p.target == "/run/credentials" for p in layout.places):
-            said.setdefault("CREDENTIALS_DIRECTORY", "/run/credentials")
-        argv = tuple(
-            expand(word, said) for word in (*container.command, *container.arguments)
-        )
-        if not argv:
-            raise PodError(f"container {container.name}: it has no command")
-        cwd = container.working_dir or layout.home
-        if runtime.name != "none":
-            make_mount_points(layout)
-        launch = runtime.launch(container, layout, Process(argv, said, cwd))
-        tasks = self._pod.tasks
-        if tasks is not None and container in self._pod.main:
-            return across_tasks(launch, *tasks, run.path, self._environment)
-        for folder in launch.folders:
-            Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        return launch
-
-
-def make_mount_points(layout: Layout) -> None:
-    """Make the places that are mounted on, in the pod's own folders."""
-    for point, place in mount_points(layout):
-        if point.exists():
-            continue
-        if place.source.is_dir():
-            point.mkdir(parents=True)
-        else:
-            point.parent.mkdir(parents=True, exist_ok=True)
-            point.touch()
 
 
 def _has_ended(pid: int) -> bool:

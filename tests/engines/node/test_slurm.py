@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from offload import zstd
 from offload.plugins.node.settings import NodeSettings
 from offload.plugins.script import batch_script
 
@@ -108,6 +109,8 @@ def test_a_requeued_job_finds_what_it_saved(cluster, submit):
     )
     assert pod.log().strip() == "2"
     assert pod.log(kind="previous.log").strip() == "1"
+    with zstd.ZstdFile(pod.folder.path / "outputs.tar.zst") as packed:
+        assert b"run\nrun\n" in packed.read(), "packed by the attempt that ended"
 
 
 def test_too_much_memory_is_called_so(cluster, submit):
