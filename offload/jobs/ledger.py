@@ -298,20 +298,6 @@ class Ledger:
                 .values(progress_done=done, progress_total=total)
             )
 
-    def warn(self, job: JobId, line: str) -> None:
-        """Add a line that the person should see with the job."""
-        with self._database.write() as connection:
-            column = connection.scalar(
-                sa.select(jobs.c.warnings).where(jobs.c.id == job)
-            )
-            lines = json.loads(column or "[]")
-            if line not in lines:
-                connection.execute(
-                    jobs.update()
-                    .where(jobs.c.id == job)
-                    .values(warnings=json.dumps([*lines, line]))
-                )
-
     def sending(self, job: JobId, indexes: Sequence[int]) -> list[int]:
         """Record that the site is about to be asked to run these elements.
 
@@ -417,6 +403,11 @@ class Ledger:
         if message is not None:
             values["message"] = message[:_MESSAGE_LENGTH]
         with self._database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job)
+                .values(progress_done=None, progress_total=None)
+            )
             return connection.execute(
                 elements.update()
                 .where(

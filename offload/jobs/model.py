@@ -117,7 +117,7 @@ class Job:
     is_cancelled: bool = False
     """Whether the person wants it to end."""
     message: str = ""
-    """Why it ended without having run, or the message of the first failure."""
+    """Of an element that did not succeed: why."""
     elements: tuple[Element, ...] = ()
     """All of them, where they were asked for."""
 

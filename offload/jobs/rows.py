@@ -58,7 +58,7 @@ def job_of(
     }
     counts: dict[Stage, int] = {}
     outcomes: dict[Outcome, int] = {}
-    message = row["message"]
+    message = ""
     waiting = row["waiting"]
     last = 0.0
     for summary in summaries:

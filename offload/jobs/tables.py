@@ -29,7 +29,6 @@ jobs = sa.Table(
     sa.Column("progress_total", sa.BigInteger),
     sa.Column("warnings", sa.Text, nullable=False, default="[]"),
     sa.Column("cancelled_at", sa.Float),
-    sa.Column("message", sa.Text, nullable=False, default=""),
     sa.Column("closed_at", sa.Float, index=True),
     sqlite_autoincrement=True,
 )

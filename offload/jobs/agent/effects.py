@@ -138,7 +138,13 @@ class Effects:
     async def bring_back(self, job: Job, site: Site, element: Element) -> None:
         """Fetch logs and outputs of one element and put them in place."""
         client = await site.client()
-        await self._returning.bring_back(job, element, client, is_ours=site.is_ours)
+        await self._returning.bring_back(
+            job,
+            element,
+            client,
+            is_ours=site.is_ours,
+            on_progress=self._progress(job),
+        )
 
     async def summarise(self, job: Job) -> None:
         """Write ``job.json`` into the job's folder."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from offload.interlink import (
@@ -47,6 +47,7 @@ class Returning:
         client: PluginClient,
         *,
         is_ours: bool,
+        on_progress: Callable[[int, int], None],
     ) -> None:
         """Put logs and outputs in place, and then record that the element is done.
 
@@ -60,7 +61,7 @@ class Returning:
             await _keep_log(client, element, folder / "logs", is_ours=is_ours)
             report: list[str] = []
             if is_ours:
-                report = await self._outputs(job, element, client, folder)
+                report = await self._outputs(job, element, client, folder, on_progress)
             await asyncio.to_thread(
                 self._ledger.finish,
                 job.id,
@@ -70,13 +71,18 @@ class Returning:
             )
 
     async def _outputs(
-        self, job: Job, element: Element, client: PluginClient, folder: Path
+        self,
+        job: Job,
+        element: Element,
+        client: PluginClient,
+        folder: Path,
+        on_progress: Callable[[int, int], None],
     ) -> list[str]:
         pack = folder / PACK
         digest = None
         if not (folder / RECORD).exists():
             try:
-                digest = await _fetch(client, element.uid, pack)
+                digest = await _fetch(client, element.uid, pack, on_progress)
             except UnknownPodError:
                 return ["the site has no outputs of it"]
         landed = await asyncio.to_thread(land, pack, folder)
@@ -98,7 +104,12 @@ class Returning:
         return report.lines()
 
 
-async def _fetch(client: PluginClient, uid: str, pack: Path) -> str:
+async def _fetch(
+    client: PluginClient,
+    uid: str,
+    pack: Path,
+    on_progress: Callable[[int, int], None],
+) -> str:
     """Bring the pack; return its digest."""
     async with client.outputs(uid) as first:
         if first.digest is None or first.total is None:
@@ -113,7 +124,14 @@ async def _fetch(client: PluginClient, uid: str, pack: Path) -> str:
                 async for chunk in rest.chunks:
                     yield chunk
 
-        await fetch(download, pack, digest=first.digest, size=first.total)
+        size = first.total
+        await fetch(
+            download,
+            pack,
+            digest=first.digest,
+            size=size,
+            progress=lambda here: on_progress(here, size),
+        )
         return first.digest
 
 

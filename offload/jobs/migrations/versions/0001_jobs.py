@@ -31,7 +31,6 @@ def upgrade() -> None:
         sa.Column("progress_total", sa.BigInteger),
         sa.Column("warnings", sa.Text, nullable=False),
         sa.Column("cancelled_at", sa.Float),
-        sa.Column("message", sa.Text, nullable=False),
         sa.Column("closed_at", sa.Float, index=True),
         sqlite_autoincrement=True,
     )
