@@ -185,6 +185,11 @@ class _Attempt:
                 name=options.pop("name", f"{sum(c.events for c in chunks)} events"),
                 **options,
             )
+        self._elements = {
+            chunk.index: f"{self.job.id}.{element}" if len(parts) > 1 else self.job.id
+            for element, part in enumerate(parts)
+            for chunk in part
+        }
         if batch.send_data:
             self._check(files)
 
@@ -211,12 +216,13 @@ class _Attempt:
     def _arrived(self) -> Iterator[Partial]:
         for path in self.job.outputs:
             index = index_of(path, self._run)
-            if index not in self._left:
+            if index is None or index not in self._left:
                 continue
             result = load_result(path)
             self._left.remove(index)
             if isinstance(result, Partial):
-                where = f"{result.report.where} (job {self.job.id})"
+                # Each element may have its own process ids: they alone tell nothing.
+                where = f"{result.report.where} (job {self._elements[index]})"
                 yield replace(result, report=replace(result.report, where=where))
             elif result.is_final:
                 raise result.error
