@@ -354,14 +354,17 @@ def _wait(container: Container, index: Index, reader: int) -> bool:
 
 def _linger(container: Container, index: Index, poll: select.poll, reader: int) -> None:
     while container.members():
+        # The sandbox's outer process may be gone before anybody asked.
+        while _ASKED:
+            if _ASKED.pop(0) == signal.SIGUSR2:
+                return
+            container.terminate()
         container.terminate_orphans()
         poll.poll(20)
         with suppress(BlockingIOError):
             os.read(reader, 4096)
         container.reap()
         index.note()
-        if signal.SIGUSR2 in _ASKED:
-            return
 
 
 def main(folder: str) -> int:
