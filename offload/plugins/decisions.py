@@ -28,6 +28,7 @@ SETTLE_S = {
     Reason.BOOT_FAIL: 3.0,
 }
 """How long after a job's end nothing is concluded from the absence of a result."""
+_UNDISTURBED = frozenset({Reason.COMPLETED, Reason.ERROR})
 NO_CLAIM = frozenset({"", "closed"})
 
 
@@ -185,11 +186,12 @@ def _has_left_nothing(facts: Facts) -> bool:
 
 def _dead(record: Record, facts: Facts, now: float) -> Decision:
     verdict = verdict_of(record)
+    reason = meaning(record.state).reason or Reason.LOST
     if facts.done is not None:
-        is_clear = facts.done.is_conclusive
+        # A job that just ended or failed is what the wrapper has said better.
+        is_clear = facts.done.is_conclusive or reason in _UNDISTURBED
         return Decision(_ended(record, now, None if is_clear else verdict))
-    age_s = now - record.state_at
-    if age_s < SETTLE_S.get(meaning(record.state).reason or Reason.LOST, 0.0):
+    if now - record.state_at < SETTLE_S.get(reason, 0.0):
         return Decision(record)
     return Decision(record, collect=verdict)
 

@@ -11,7 +11,8 @@ from offload.interlink.status import ContainerStatus
 from offload.plugins.node.claim import read_claim
 from offload.plugins.node.folder import PodFolder, read_json
 
-_KILLED = 137
+STOPPED_CODES = frozenset({137, 143})
+"""Exit codes of SIGKILL and SIGTERM."""
 _DOUBTFUL = frozenset({"Error", "Lost"})
 TERMINATED = "Terminated"
 """The wrapper's word for: the scheduler asked it to end, and only that knows why."""
@@ -34,11 +35,13 @@ class Done:
         """Whether it is certain why the pod ended, without asking the scheduler.
 
         A process that was killed may have been killed for its memory, by a kernel that
-        tells the scheduler only.
+        tells the scheduler only; or the scheduler has signalled it beside the wrapper.
         """
         ends = [s.state.terminated for s in self.statuses.values()]
         was_killed = any(
-            end is not None and end.exit_code == _KILLED and end.reason in _DOUBTFUL
+            end is not None
+            and end.exit_code in STOPPED_CODES
+            and end.reason in _DOUBTFUL
             for end in ends
         )
         return self.stop != TERMINATED and not was_killed

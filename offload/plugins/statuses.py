@@ -15,7 +15,7 @@ from offload.interlink.status import (
     TerminatedState,
     WaitingState,
 )
-from offload.plugins.facts import TERMINATED, Facts
+from offload.plugins.facts import STOPPED_CODES, TERMINATED, Facts
 from offload.plugins.records import Ending, Record, Stage
 from offload.plugins.states import Life, Meaning, meaning
 
@@ -145,7 +145,7 @@ def _waiting(container: Container, reason: Reason, words: str) -> ContainerStatu
 def _still_open(known: ContainerStatus) -> ContainerStatus:
     end = known.state.terminated
     is_stopped = end is not None and end.reason == TERMINATED
-    was_killed = end is not None and end.exit_code == KILLED
+    was_killed = end is not None and end.exit_code in STOPPED_CODES
     if end is None or not (is_stopped or (was_killed and end.reason in _OPEN_REASONS)):
         return known
     # Why, and whether it will begin again, only the scheduler can say: until it has,

@@ -167,8 +167,8 @@ def test_node_failure(start_slurm, start_plugin, calls):
     assert end["reason"] == "NodeFail"
     assert end["exitCode"] != 0
     plugin.wait(lambda: plugin.state(again)[1].get("reason") == "Requeued", 40, "back")
-    slurm.start_node("n1")
-    slurm.run("scontrol", "update", "nodename=n1", "state=resume")
+    jid = plugin.status(again)["JID"]
+    slurm.run("scontrol", "update", f"jobid={jid}", "reqnodelist=n2")
     assert plugin.wait_end(again)["exitCode"] == 0
     assert plugin.logs(again) == b"done\n"
 

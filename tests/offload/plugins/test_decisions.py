@@ -126,6 +126,15 @@ def test_a_kill_that_may_have_been_for_memory_waits_for_the_scheduler():
     assert decision.record.ending.reason == "OOMKilled"
 
 
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_process_that_was_killed_by_its_own_kind_has_failed(code):
+    killed = Facts(done=done(end={"exitCode": code, "reason": "Error"}))
+    assert decide(record(), Seen([job("RUNNING")]), killed, NOW).record.stage != "ended"
+    decision = decide(record(), Seen([job("FAILED")]), killed, NOW)
+    assert decision.record.stage is Stage.ENDED
+    assert decision.record.ending is None
+
+
 def test_a_job_that_died_without_a_result_is_closed():
     facts = Facts(allocation="slurm:7", statuses=RAN)
     decision = decide(record(), Seen([job("TIMEOUT")]), facts, NOW)
