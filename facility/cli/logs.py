@@ -8,12 +8,15 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facility.cli.invocation import Json, directory_of, given_directory
 from facility.errors import NotRunningError, UsageError
+
+if TYPE_CHECKING:
+    from offload.jobs.settings import Settings
 
 NAMES = ("hub", "gateway", "proxy", "gateway-proxy", "agents", "link", "supervisor")
 POLL_S = 0.2
@@ -38,12 +41,21 @@ def logs(
         bool,
         typer.Option("-f", "--follow", help="Go on: until Ctrl-C, or the job's end."),
     ] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", help="A job's last: 10m, 2h.")
+    ] = None,
+    previous: Annotated[
+        bool,
+        typer.Option("--previous", help="A job's run before it was requeued."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a process of the facility, or a job, has logged."""
     if name[:1].isdecimal():
-        _job(context, name, lines, follow, as_json=as_json)
+        _job(context, name, lines, follow, since, previous, as_json=as_json)
         return
+    if since is not None or previous:
+        raise UsageError("--since and --previous are for jobs: expected a job's id")
     _part(context, name, LINES if lines is None else lines, follow, as_json=as_json)
 
 
@@ -92,16 +104,26 @@ def _job(
     name: str,
     lines: int | None,
     follow: bool,
+    since: str | None,
+    previous: bool,
     *,
     as_json: bool,
 ) -> None:
     from facility.client.offload_settings import load_settings
     from offload.jobs import queries
 
-    if follow and (lines is not None or as_json):
-        raise UsageError("--follow shows everything: leave --tail and --json out")
+    is_part = lines is not None or since is not None or previous
+    if follow and (is_part or as_json):
+        raise UsageError(
+            "--follow shows everything from the beginning: leave --tail, --since, "
+            "--previous and --json out"
+        )
     settings = load_settings(given_directory(context))
-    chunks = queries.logs(settings, name, follow=follow)
+    if follow:
+        _until_at_site(settings, name)
+    chunks = queries.logs(
+        settings, name, follow=follow, since_s=_seconds(since), previous=previous
+    )
     if follow:
         for chunk in chunks:
             sys.stdout.buffer.write(chunk)
@@ -119,6 +141,20 @@ def _job(
     sys.stdout.buffer.flush()
 
 
+def _until_at_site(settings: Settings, name: str) -> None:
+    """Wait until a site has the job: before, nobody has a log of it."""
+    from facility.cli.job_lines import waiting_line
+    from offload.jobs import queries
+
+    told = ""
+    for job in queries.changes(settings, name):
+        if job.is_done or job.stage.is_at_site:
+            return
+        if (waiting := waiting_line(job, time.time())) and waiting != told:
+            told = waiting
+            typer.echo(waiting, err=True)
+
+
 def _last(chunks: Iterator[bytes], count: int) -> deque[bytes]:
     """Return the last lines, byte for byte, without keeping the rest."""
     kept: deque[bytes] = deque(maxlen=count)
@@ -129,3 +165,14 @@ def _last(chunks: Iterator[bytes], count: int) -> deque[bytes]:
     if rest:
         kept.append(rest)
     return kept
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    from facility.spec.units import parse_seconds
+
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise UsageError(f"--since: {error}") from None

@@ -92,7 +92,8 @@ def _where(site: Site) -> str:
 def _state(report: SiteReport) -> str:
     from facility.cli.text import moment
 
-    words = f"{report.state}: {report.detail}" if report.detail else report.state
+    is_news = report.detail not in {"", "reachable"}
+    words = f"{report.state}: {report.detail}" if is_news else report.state
     now = time.time()
     if report.until is not None and report.until > now:
         words += f" (until {moment(report.until, now)})"

@@ -64,6 +64,8 @@ def wait_for(
     elif not quiet:
         folder = settings.folder(job.id)
         typer.echo(f"job {job.id} {outcome_words(job)}; outputs and logs: {folder}")
+        if exit_code_of(job):
+            typer.echo(f"`facility logs {job.id}` shows what it printed", err=True)
         for element in job.elements:
             for line in element.report:
                 typer.echo(line)

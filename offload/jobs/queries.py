@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,9 +120,22 @@ def cancel(settings: Settings, name: str) -> bool:
 
 
 def logs(
-    settings: Settings, name: str, *, container: str = MAIN, follow: bool = False
+    settings: Settings,
+    name: str,
+    *,
+    follow: bool = False,
+    since_s: float | None = None,
+    previous: bool = False,
 ) -> Iterator[bytes]:
-    """Yield the bytes of a container's log; with ``follow``, until it has ended.
+    """Yield what the job's command has written; with ``follow``, until it has ended.
+
+    Args:
+        settings: Of the facility.
+        name: The job, or one of its elements.
+        follow: Wait for more.
+        since_s: Only what was written in so many last seconds. As ``previous``, the
+            site is asked: it alone knows.
+        previous: Of the run before the site put the job back into its queue.
 
     Raises:
         NoSuchJobError: there is none.
@@ -129,16 +143,20 @@ def logs(
     """
     wanted = ElementName.parse(name)
     found = job(settings, name)
-    if found.is_done:
-        yield from _kept_log(settings, found, wanted.index, container)
+    asks_site = since_s is not None or previous
+    if found.is_done and not asks_site:
+        yield from _kept_log(settings, found, wanted.index)
         return
-    url = f"/jobs/{wanted}/logs?container={container}&follow={str(follow).lower()}"
+    url = f"/jobs/{wanted}/logs?follow={str(follow).lower()}"
+    url += f"&previous={str(previous).lower()}"
+    if since_s is not None:
+        url += f"&since_s={since_s}"
     try:
         with stream(
             settings.agent_socket, "GET", url, timeout_s=86400 if follow else 60
         ) as (status, chunks):
             if status >= 400:
-                raise JobsError(b"".join(chunks).decode(errors="replace").strip())
+                raise JobsError(_said(b"".join(chunks)))
             yield from chunks
     except OSError as error:
         raise JobsError(
@@ -147,18 +165,24 @@ def logs(
         ) from None
 
 
-def _kept_log(
-    settings: Settings, found: Job, index: int | None, container: str
-) -> Iterator[bytes]:
+def _kept_log(settings: Settings, found: Job, index: int | None) -> Iterator[bytes]:
     folder = settings.folder(found.id)
     if found.spec.count > 1:
         folder /= str(index or 0)
     with (
         contextlib.suppress(FileNotFoundError),
-        (folder / "logs" / f"{container}.log").open("rb") as log,
+        (folder / "logs" / f"{MAIN}.log").open("rb") as log,
     ):
         while chunk := log.read(1 << 20):
             yield chunk
+
+
+def _said(problem: bytes) -> str:
+    """Return the line of a problem (RFC 9457) for a person."""
+    try:
+        return str(json.loads(problem)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return problem.decode(errors="replace").strip()
 
 
 def sites(settings: Settings) -> list[SiteReport]:
@@ -197,6 +221,6 @@ def check_site(settings: Settings, name: str, *, timeout_s: float = 60.0) -> Sit
             time.sleep(LONGEST_LOOK_S)
             continue
         if status >= 400:
-            raise JobsError(body.decode(errors="replace").strip())
+            raise JobsError(_said(body))
         with opened(settings) as ledger:
             return ledger.sites()[name]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,11 @@ def submitted(project, type_command):
 def finish(settings, job, *, code=0, outcome=Outcome.SUCCEEDED, log=b""):
     """Carry a job to its end, as an agent would."""
     number = int(job)
+    folder = settings.folder(number)
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs/main.log").write_bytes(log)
+    (folder / "outputs").mkdir()
+    (folder / "outputs/result.txt").write_text("42\n")
     ledger = Ledger(settings.ledger)
     ledger.advance(number, Stage.FROZEN, Stage.STORED)
     ledger.advance(
@@ -68,11 +74,6 @@ def finish(settings, job, *, code=0, outcome=Outcome.SUCCEEDED, log=b""):
     ledger.observe({element.uid: ended})
     ledger.finish(number, [0], [Stage.RETURNING])
     ledger.close()
-    folder = settings.folder(number)
-    (folder / "logs").mkdir(parents=True)
-    (folder / "logs/main.log").write_bytes(log)
-    (folder / "outputs").mkdir()
-    (folder / "outputs/result.txt").write_text("42\n")
 
 
 def test_submit_prints_the_id_alone_for_programs(project, type_command):
@@ -260,6 +261,35 @@ def test_logs_of_a_job_that_is_gone_byte_for_byte(submitted, type_command, setti
         "name": "1",
         "lines": ["one", "two", "three"],
     }
+
+
+def test_following_waits_for_a_job_that_no_site_has_yet(
+    submitted, type_command, settings
+):
+    agent = threading.Timer(0.3, finish, (settings, submitted), {"log": b"done\n"})
+    agent.start()
+    answer = type_command("logs", submitted, "-f")
+    agent.join()
+    assert (answer.code, answer.out) == (0, "done\n")
+    assert answer.err.startswith("waiting: no agent carries it")
+
+
+@pytest.mark.parametrize(
+    "option", [("--tail", "1"), ("--since", "1h"), ("--previous",)]
+)
+def test_following_shows_everything(submitted, type_command, option):
+    answer = type_command("logs", submitted, "-f", *option)
+    assert answer.code == 2
+    assert answer.err.startswith("facility: --follow shows everything")
+
+
+def test_since_and_previous_are_the_sites_to_tell(submitted, type_command, settings):
+    for option in (("--since", "1h"), ("--previous",)):
+        answer = type_command("logs", submitted, *option)
+        assert answer.code == 1
+        assert "no agent answers" in answer.err
+        assert type_command("logs", "hub", *option).code == 2
+    assert type_command("logs", submitted, "--since", "soon").code == 2
 
 
 def test_logs_while_nobody_can_fetch_them(submitted, type_command):

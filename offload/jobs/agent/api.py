@@ -65,11 +65,21 @@ def application(
         return {"site": name, "paused": None if paused is None else str(paused)}
 
     @app.get("/jobs/{name}/logs")
-    async def logs(name: str, follow: bool = False) -> Response:
+    async def logs(
+        name: str,
+        follow: bool = False,
+        since_s: float | None = None,
+        previous: bool = False,
+    ) -> Response:
         wanted = ElementName.parse(name)
         element, _ = await asyncio.to_thread(
             ledger.element, wanted.job, wanted.index or 0
         )
+        if since_s is not None or previous:
+            content = await following.ask_site(
+                ledger, sites, element, since_s=since_s, previous=previous
+            )
+            return Response(content, media_type="application/octet-stream")
         chunks = following.follow(settings, ledger, sites, element, until_end=follow)
 
         async def counted() -> AsyncIterator[bytes]:

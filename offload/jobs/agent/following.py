@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping
 
-from offload.interlink import InterlinkError, PluginRefusedError
+from offload.interlink import (
+    InterlinkError,
+    LogOptions,
+    LogStruct,
+    PluginRefusedError,
+)
 from offload.jobs.agent.returning import element_folder, read_log
 from offload.jobs.agent.sites import Site
+from offload.jobs.errors import JobsError
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import Element
 from offload.jobs.pods import MAIN
@@ -17,6 +24,41 @@ from offload.link import PausedError
 
 LOOK_S = 0.2
 """Between two looks for more."""
+
+
+async def ask_site(
+    ledger: Ledger,
+    sites: Mapping[str, Site],
+    element: Element,
+    *,
+    since_s: float | None,
+    previous: bool,
+) -> bytes:
+    """Return what only the site can tell of a log: when, and what was before a requeue.
+
+    Args:
+        ledger: Says where the job is.
+        sites: By name.
+        element: Whose log.
+        since_s: What was written in so many last seconds; ``None`` for all.
+        previous: Of the run before the site put the job back into its queue.
+
+    Raises:
+        JobsError: the job was never sent to a site, or the site cannot tell.
+    """
+    _, site = await asyncio.to_thread(ledger.element, element.job, element.index)
+    if site is None or not element.is_sent:
+        raise JobsError(f"job {element.name} was not sent to a site yet")
+    options = LogOptions(
+        since_seconds=0 if since_s is None else max(1, math.ceil(since_s)),
+        previous=previous,
+    )
+    wanted = LogStruct(pod_uid=element.uid, container_name=MAIN, opts=options)
+    try:
+        client = await sites[site].client()
+        return await client.logs(wanted)
+    except (PausedError, InterlinkError) as error:
+        raise JobsError(f"site {site}: {error}") from None
 
 
 async def follow(
