@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from offload.cache.compiled import restore_source_times
 from offload.cache.errors import CacheError, NoSpaceError
 from offload.cache.locking import alone_for
+from offload.cache.measuring import enter_and_measure
 from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
@@ -75,7 +75,7 @@ class UnpackedLayers:
         try:
             with room(self._folder):
                 unpack(blob, draft, digest=digest)
-                size = restore_source_times(draft)
+                size = enter_and_measure(draft)
                 place.with_suffix(".size").write_text(str(size))
             try:
                 draft.rename(place)

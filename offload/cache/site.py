@@ -11,6 +11,7 @@ snapshot; it is there when all of them are), ``pins/UID``, ``trash``.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from offload.cache.receiving import Incoming, room
 from offload.cache.trees import ensure_tree
 from offload.snapshot import Blob, LocalStore, Snapshot, SnapshotError
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
+from offload.snapshot.bytecode import belonging_to, is_bytecode
 from offload.snapshot.image import Image, read_image
 from offload.snapshot.manifests import read_trees
 
@@ -205,24 +207,28 @@ class SiteCache:
     def _link(self, image: Image) -> None:
         snapshot, manifests = image.snapshot, read_trees(self.store, image)
         trees = self._work / "trees"
+        document: dict[str, list[dict[str, object]]] = {"parts": []}
         for part in snapshot.parts:
+            if is_bytecode(part.role):
+                continue
+            laid = [part, *filter(None, [snapshot.part(belonging_to(part.role))])]
+            tree = tree_name(one.tree for one in laid)
+            entries = {
+                e.path: e for one in reversed(laid) for e in manifests[one.role].entries
+            }
             ensure_tree(
-                trees / part.tree.removeprefix("sha256:"),
-                part.role,
-                manifests[part.role].entries,
-                [self.layers.path(digest) for digest in part.layers],
+                trees / tree,
+                sorted(entries.values()),
+                [self.layers.path(d) / one.role for one in laid for d in one.layers],
             )
-        document = {
-            "parts": [
+            document["parts"].append(
                 {
                     "role": part.role,
                     "mount": part.mount,
-                    "tree": part.tree.removeprefix("sha256:"),
-                    "layers": part.layers,
+                    "tree": tree,
+                    "layers": [digest for one in laid for digest in one.layers],
                 }
-                for part in snapshot.parts
-            ]
-        }
+            )
         path = self._image_path(snapshot.image)
         with room(self._work):
             path.parent.mkdir(exist_ok=True)
@@ -246,6 +252,14 @@ class SiteCache:
         with room(self._work), path.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def tree_name(digests: Iterable[str]) -> str:
+    """Return the name of the folder of trees that are laid over each other."""
+    first, *others = digests
+    if not others:
+        return first.removeprefix("sha256:")
+    return hashlib.sha256("\n".join([first, *others]).encode()).hexdigest()
 
 
 def _is_layer(blob: Path) -> bool:

@@ -21,9 +21,7 @@ from offload.snapshot import Entry, Kind
 _NO_LINK = {errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS}
 
 
-def ensure_tree(
-    place: Path, role: str, entries: Iterable[Entry], layers: Sequence[Path]
-) -> None:
+def ensure_tree(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) -> None:
     """Make a part's tree exactly as its manifest lists it, if nobody has.
 
     The manifest decides, not the layers: what a later layer deletes is not listed.
@@ -31,9 +29,9 @@ def ensure_tree(
 
     Args:
         place: where the tree is then.
-        role: the part's folder in the layers.
         entries: the part's manifest, sorted by path.
-        layers: unpacked, the lowest first: of two that have a path, the later counts.
+        folders: the part's in each unpacked layer, the lowest first: of two that have
+            a path, the later counts.
 
     Raises:
         DamagedTreeError: a listed file is in no layer, or of another size.
@@ -43,16 +41,14 @@ def ensure_tree(
         return
     with room(place.parent), alone_for(place):
         if not place.exists():
-            _make(place, role, entries, layers)
+            _make(place, entries, folders)
 
 
-def _make(
-    place: Path, role: str, entries: Iterable[Entry], layers: Sequence[Path]
-) -> None:
+def _make(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) -> None:
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.draft")
     try:
         draft.mkdir()
-        _build(os.fsencode(draft), role, entries, layers)
+        _build(os.fsencode(draft), entries, folders)
         try:
             draft.rename(place)
         except OSError as error:
@@ -63,12 +59,10 @@ def _make(
             remove_tree(draft)
 
 
-def _build(
-    target: bytes, role: str, entries: Iterable[Entry], layers: Sequence[Path]
-) -> None:
+def _build(target: bytes, entries: Iterable[Entry], folders: Sequence[Path]) -> None:
     sources: dict[bytes, bytes] = {}
-    for layer in layers:
-        top = os.fsencode(layer / role)
+    for folder in folders:
+        top = os.fsencode(folder)
         if os.path.isdir(top):
             _index(top, b"", sources)
     modes: list[tuple[bytes, int]] = []

@@ -32,6 +32,7 @@ from offload.jobs.model import Element, Job
 from offload.jobs.notebook import notebook_command
 from offload.jobs.placement import resource_of
 from offload.snapshot import Snapshot
+from offload.snapshot.bytecode import is_bytecode
 from offload.snapshot.model import CODE, ENVIRONMENT
 
 HOST_IMAGE = "analysis-facility/host"
@@ -171,6 +172,8 @@ def _limits(job: Job) -> dict[str, str]:
 def _mounts(snapshot: Snapshot) -> tuple[VolumeMount, ...]:
     found = []
     for part in snapshot.parts:
+        if is_bytecode(part.role):  # the site lays it over what it belongs to
+            continue
         if part.role == CODE:
             found.append(VolumeMount(name=CODE, mount_path=part.mount))
         else:

@@ -19,19 +19,22 @@ BINS = 16
 
 
 def bin_groups(
-    groups: Sequence[Group], size_of: Callable[[bytes], int]
+    groups: Sequence[Group],
+    size_of: Callable[[bytes], int],
+    most_of_their_own: int = MOST_OF_THEIR_OWN,
 ) -> tuple[Group, ...]:
-    """Return the groups that become layers: at most ``MOST_OF_THEIR_OWN + BINS + 1``.
+    """Return the groups that become layers: at most ``most_of_their_own + BINS + 1``.
 
     What no installer's record lists is never mixed with what one does.
 
     Args:
         groups: of one part.
         size_of: bytes of a path of theirs.
+        most_of_their_own: how many large ones have a layer each.
     """
     sizes = {group.name: sum(map(size_of, group.paths)) for group in groups}
     by_size = sorted(groups, key=lambda group: (-sizes[group.name], group.name))
-    own = {g.name for g in by_size[:MOST_OF_THEIR_OWN] if sizes[g.name] >= LARGE}
+    own = {g.name for g in by_size[:most_of_their_own] if sizes[g.name] >= LARGE}
     layers: list[Group] = []
     bins: dict[str, list[bytes]] = {}
     for group in groups:

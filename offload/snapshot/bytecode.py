@@ -51,8 +51,9 @@ def current(root: bytes, sources: Iterable[bytes], tag: bytes) -> Iterator[bytes
         tag: see :func:`cache_tag`.
     """
     for source in sources:
-        if source.endswith(b".py"):
-            folder, slash, name = source.rpartition(b"/")
+        folder, slash, name = source.rpartition(b"/")
+        # A finder of editable installs names paths that some sites must rewrite.
+        if name.endswith(b".py") and not name.startswith(b"__editable__"):
             path = b"%b%b__pycache__/%b.%b.pyc" % (folder, slash, name[:-3], tag)
             if _is_of(root + b"/" + path, root + b"/" + source):
                 yield path

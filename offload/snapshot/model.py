@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from offload.snapshot.base import Base
+from offload.snapshot.bytecode import is_bytecode
 from offload.snapshot.errors import DamagedError
 
 CODE = "code"
@@ -107,7 +108,9 @@ def identity(parts: Iterable[Part], base: Base) -> str:
 
     Of the base only the version of Python counts: the rest is checked against sites.
     """
-    lines = sorted(f"{part.role}\0{part.tree}\0" for part in parts)
+    lines = sorted(
+        f"{part.role}\0{part.tree}\0" for part in parts if not is_bytecode(part.role)
+    )
     text = f"analysis-facility snapshot 1\0{base.python_version or ''}\0"
     return f"sha256:{hashlib.sha256((text + ''.join(lines)).encode()).hexdigest()}"
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from offload.snapshot.bytecode import is_bytecode, unchecked
 from offload.snapshot.capture import PIECE, capture, hash_file
 from offload.snapshot.image import Layer
 from offload.snapshot.inspection import END_BYTES, Suspect, inspect, inspect_ends
@@ -110,6 +111,8 @@ class _Run:
     def _read(self, path: bytes, file: OpenFile) -> Entry:
         if file.size <= _WHOLE:
             data = file.read_all()
+            if is_bytecode(self._pack.role):
+                data = unchecked(data)
             sha256 = hashlib.sha256(data).hexdigest()
             entry = Entry(path, Kind.FILE, file.mode, file.size, sha256)
             if self._add(entry, data) and self._pack.is_inspected:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from offload.snapshot.base import Base
-from offload.snapshot.bins import bin_groups
-from offload.snapshot.cuts import Group
+from offload.snapshot.bins import MOST_OF_THEIR_OWN, bin_groups
+from offload.snapshot.bytecode import belonging_to, cache_tag, current
+from offload.snapshot.cuts import Group, PartCut
 from offload.snapshot.environments import bare_base, cut
 from offload.snapshot.errors import SelectionError
 from offload.snapshot.model import CODE, Request
 from offload.snapshot.reading import show
 from offload.snapshot.selection import code_root, select_code
 from offload.snapshot.survey import everything
+
+MOST_OF_BYTECODE = 8
+"""Distributions whose byte code is a layer of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +69,40 @@ def find_sources(request: Request) -> Sources:
     ]
     if environment is None:
         return Sources(tuple(parts), bare_base(), None, tuple(warnings))
+    version = environment.base.python_version
     for part in environment.parts:
-        groups = bin_groups(part.groups, partial(_size, os.fsencode(part.mount)))
-        parts.append(
-            Source(
-                part.role,
-                str(part.mount),
-                os.fsencode(part.mount),
-                tuple(path for group in groups for path in group.paths),
-                groups,
-            )
-        )
+        parts.append(_installed(part.role, part.mount, part.groups))
+        compiled = [] if version is None else _bytecode(part, cache_tag(version))
+        if compiled:
+            role = belonging_to(part.role)
+            parts.append(_installed(role, part.mount, compiled, MOST_OF_BYTECODE))
     return Sources(
         tuple(parts),
         environment.base,
         environment.environment,
         (*warnings, *environment.warnings),
     )
+
+
+def _installed(
+    role: str,
+    mount: Path,
+    groups: Sequence[Group],
+    most_of_their_own: int = MOST_OF_THEIR_OWN,
+) -> Source:
+    root = os.fsencode(mount)
+    layers = bin_groups(groups, partial(_size, root), most_of_their_own)
+    paths = tuple(path for group in layers for path in group.paths)
+    return Source(role, str(mount), root, paths, layers)
+
+
+def _bytecode(part: PartCut, tag: bytes) -> list[Group]:
+    root = os.fsencode(part.mount)
+    compiled = (
+        Group(group.name, tuple(current(root, group.paths, tag)), is_recorded=True)
+        for group in part.groups
+    )
+    return [group for group in compiled if group.paths]
 
 
 def _size(root: bytes, path: bytes) -> int:

@@ -1,5 +1,6 @@
 # Names are bytes of any kind.
 # ruff: noqa: PTH115, PTH118, PTH123
+import json
 import os
 import py_compile
 import shutil
@@ -7,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from offload.cache import CacheError, DamagedTreeError, MissingBlobsError, SiteCache
 from offload.cache.removal import remove_tree
 from offload.snapshot import Entry, Kind, Tree
+from offload.snapshot.bytecode import unchecked
 
 
 def describe(folder) -> Tree:
@@ -158,28 +161,34 @@ def test_a_layer_that_is_none_is_refused(home, cache, work):
     assert [p.name for p in (work / "layers").iterdir()] == []
 
 
-def test_byte_code_is_believed_by_python(home, cache, tree_of, tmp_path):
+def test_byte_code_lies_over_its_sources_and_is_believed(home, cache, work, tmp_path):
     source = tmp_path / "mod.py"
-    source.write_text("value = 1\n")
-    os.utime(source, (1_600_000_000, 1_600_000_000))
-    code = tmp_path / "mod.pyc"
-    py_compile.compile(
-        str(source), str(code), dfile="mod.py",
-        invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP,
-    )  # fmt: skip
-    tag = sys.implementation.cache_tag
-    snapshot = home.simple(
-        home.file(b"mod.py", source.read_bytes()),
+    source.write_text("value = 'compiled'\n")
+    code = Path(py_compile.compile(str(source), dfile="mod.py"))
+    path = f"__pycache__/{code.name}".encode()
+    sources = [home.file(b"mod.py", b"value = 'read'\n"), home.file(b"data", b"")]
+    compiled = [
         home.folder(b"__pycache__"),
-        home.file(f"__pycache__/mod.{tag}.pyc".encode(), code.read_bytes()),
-    )
+        home.file(path, unchecked(code.read_bytes())),
+    ]
+    parts = {
+        "env": ([home.layer("env", sources)], sources),
+        "bytecode/env": ([home.layer("bytecode/env", compiled)], compiled),
+    }
+    snapshot = home.snapshot(**parts)
     home.send(snapshot, cache)
     cache.ensure_image(snapshot.image)
+    hex_ = snapshot.image.removeprefix("sha256:")
+    document = json.loads((work / f"images/{hex_}.json").read_text())
+    (part,) = document["parts"]
+    assert part["role"] == "env"
+    tree = work / "trees" / part["tree"]
+    assert describe(tree) == Tree.of(entry for entry, _ in [*sources, *compiled])
     done = subprocess.run(
-        [sys.executable, "-v", "-B", "-c", "import mod"],
-        cwd=tree_of(snapshot), capture_output=True, text=True, check=True,
+        [sys.executable, "-B", "-c", "import mod; print(mod.value)"],
+        cwd=tree, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert f"mod.{tag}.pyc matches" in done.stderr
+    assert done.stdout == "compiled\n"
 
 
 def test_a_tree_is_there_whole_or_not_at_all(home, cache, tree_of, monkeypatch):

@@ -1,14 +1,17 @@
 """Only byte code that Python would believe travels, and then it is believed anywhere."""
 
+import hashlib
 import importlib.util
 import os
 import py_compile
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
+from offload.snapshot import LocalStore, Request, freeze, manifest
 from offload.snapshot.bytecode import belonging_to, cache_tag, current, unchecked
 from offload.snapshot.bytecode import is_bytecode as is_role
 
@@ -80,3 +83,28 @@ def test_it_is_believed_whenever_the_source_was_written(module: Path):
 def test_its_part_lies_over_another():
     assert is_role(belonging_to("local/0"))
     assert not is_role("local/0")
+
+
+def test_it_travels_beside_the_environment_and_outside_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    prefix = tmp_path / "venv"
+    venv.create(prefix, with_pip=False)
+    major, minor = sys.version_info[:2]
+    module = prefix / f"lib/python{major}.{minor}/site-packages/module.py"
+    module.write_text("answer = 42\n")
+    root = tmp_path / "work"
+    root.mkdir()
+    store = LocalStore(tmp_path / "store")
+    before = freeze(Request(root=root, prefix=prefix), store)
+    assert before.part("bytecode/env") is None
+    compiled = Path(py_compile.compile(os.fspath(module)))
+    after = freeze(Request(root=root, prefix=prefix), store)
+    assert after.id == before.id
+    (entry,) = [e for e in manifest(after, store, "bytecode/env").entries if e.sha256]
+    assert os.fsdecode(entry.path) == os.fspath(compiled.relative_to(prefix))
+    sha256 = hashlib.sha256(unchecked(compiled.read_bytes())).hexdigest()
+    assert entry.sha256 == sha256
+    module.write_text("answer = 43  # longer\n")
+    assert freeze(Request(root=root, prefix=prefix), store).part("bytecode/env") is None
