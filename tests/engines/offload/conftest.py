@@ -1,7 +1,7 @@
 """A person's home with a real Slurm behind it: ``home``."""
 
+import contextlib
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +18,11 @@ def _load(path: Path, name: str):
 
 _engines = Path(__file__).parents[1]
 slurm_fixtures = _load(_engines / "slurm/conftest.py", "offload_slurm_fixtures")
-homes = _load(Path(__file__).with_name("home.py"), "offload_homes")
+_here = Path(__file__).parent
+homes = _load(_here / "home.py", "offload_homes")
+killing = _load(_here / "killing.py", "offload_killing")
+small = _load(_here / "small.py", "offload_small_environments")
+witnesses = _load(_here / "witness.py", "offload_witness")
 
 slurm = slurm_fixtures.slurm
 start_slurm = slurm_fixtures.start_slurm
@@ -27,11 +31,18 @@ start_slurm = slurm_fixtures.start_slurm
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a small virtual environment, which every job takes along."""
-    prefix = tmp_path_factory.mktemp("environment") / "venv"
-    subprocess.run(
-        ["/usr/bin/python3", "-m", "venv", "--without-pip", prefix], check=True
-    )
-    return prefix / "bin/python"
+    return small.make_environment(tmp_path_factory.mktemp("environment") / "venv")
+
+
+@pytest.fixture(scope="session")
+def make_python(tmp_path_factory: pytest.TempPathFactory):
+    """Make another, with distributions: ``make_python("nbclient")``."""
+
+    def make(*requirements: str) -> Path:
+        prefix = tmp_path_factory.mktemp("environment") / "venv"
+        return small.make_environment(prefix, requirements)
+
+    return make
 
 
 @pytest.fixture
@@ -46,3 +57,23 @@ def shared_home(slurm):
     """The same for tests of a module that break nothing."""
     with homes.Home(slurm) as running:
         yield running
+
+
+@pytest.fixture
+def start_home():
+    """Start a home of one's own (arguments of ``Home``), ended afterwards."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(homes.Home(*args, **options))
+
+
+@pytest.fixture
+def witness():
+    """Counts how often jobs begin; see ``witness.py``."""
+    with witnesses.Witness() as running:
+        yield running
+
+
+@pytest.fixture
+def make_runs(home, slurm, witness, python):
+    """Jobs while who carries them is killed; see ``killing.py``."""
+    return lambda: killing.Runs(home, slurm, witness, python)

@@ -141,22 +141,45 @@ class Home:
 
     # using it
 
+    def start(
+        self, *arguments: str, python: Path | None = None, folder: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """Type ``facility ...`` and do not wait; see :meth:`run`."""
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND_LINE, *arguments],
+            env=self._environment(python),
+            cwd=folder or self.work,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def run(
-        self, *arguments: str, python: Path | None = None, timeout_s: float = 100
-    ) -> subprocess.CompletedProcess[str]:
+        self,
+        *arguments: str,
+        python: Path | None = None,
+        folder: Path | None = None,
+        timeout_s: float = 100,
+        as_bytes: bool = False,
+    ) -> subprocess.CompletedProcess[Any]:
         """Type ``facility ...`` in the working folder; a venv's Python comes first."""
-        environment = dict(self.environment)
-        if python is not None:
-            environment["PATH"] = f"{python.parent}:{environment['PATH']}"
         return subprocess.run(
             [sys.executable, "-c", COMMAND_LINE, *arguments],
-            env=environment,
-            cwd=self.work,
+            env=self._environment(python),
+            cwd=folder or self.work,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            text=not as_bytes,
             timeout=timeout_s,
             check=False,
         )
+
+    def _environment(self, python: Path | None) -> dict[str, str]:
+        if python is None:
+            return self.environment
+        path = f"{python.parent}:{self.environment['PATH']}"
+        return self.environment | {"PATH": path}
 
     def facility(self, *arguments: str, **options: Any) -> str:
         """As :meth:`run`; what it printed, and it must have worked."""
