@@ -121,6 +121,24 @@ def _is_password(value: str) -> bool:
     )
 
 
+_ASSIGNED = re.compile(r"=\s?[\"']([!-&(-~]{10,128})[\"']\s*(?:#.*)?$", re.MULTILINE)
+_PASSWORD_NAME = re.compile(
+    r"(?:passw(?:or)?d|api_key|secret|token)(?::\s?str)?\s?\Z", re.IGNORECASE
+)
+_LONGEST_NAME = 20
+"""Letters that a match of it has at most, and more."""
+
+
+def _passwords(text: str) -> Iterator[int]:
+    """Yield where a literal that looks like a password is given to such a name."""
+    # From the sign to the name: a name in any case is tried at every letter of a text.
+    for match in _ASSIGNED.finditer(text):
+        sign = match.start()
+        before = text[max(0, sign - _LONGEST_NAME) : sign]
+        if _PASSWORD_NAME.search(before) and _is_password(match[1]):
+            yield match.start(1)
+
+
 _OWN = (
     _pattern(
         "private key",
@@ -250,11 +268,9 @@ _OWN = (
         r"^[\w.@-]+:\$(?:6|5|2y|2b|apr1|y)\$[./A-Za-z0-9$=,]{20,}",
         is_real=_anything,
     ),
-    _pattern(
+    Rule(
         "password in the code",
         (b"assw", b"ASSW", b"pi_key", b"PI_KEY", b"ecret", b"ECRET", b"oken", b"OKEN"),
-        r"(?i:passw(?:or)?d|api_key|secret|token)(?::\s?str)?\s?=\s?"
-        r"[\"']([!-&(-~]{10,128})[\"']\s*(?:#.*)?$",
-        is_real=_is_password,
+        _passwords,
     ),
 )

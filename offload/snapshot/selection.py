@@ -22,9 +22,8 @@ from offload.snapshot.ignoring import (
     ENVIRONMENT_MARKS,
     FILE_NAME,
     NEVER,
-    WITHOUT_GIT,
     IgnoreFiles,
-    matches,
+    is_cache,
 )
 
 
@@ -182,8 +181,8 @@ class _Walk:
         if self.ignoring.ignores(path, is_folder=is_folder):
             return Reason.FACILITY
         if scope.repository is None:
-            is_cache = matches(WITHOUT_GIT, path, is_folder=is_folder)
-            return Reason.CACHE if is_cache else None
+            is_left = is_cache(entry.name, is_folder=is_folder)
+            return Reason.CACHE if is_left else None
         inner = path[len(scope.start) :]
         if is_folder:
             is_ignored = inner in scope.repository.ignored_folders
