@@ -34,7 +34,8 @@ def ensure_tree(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) 
             a path, the later counts.
 
     Raises:
-        DamagedTreeError: a listed file is in no layer, or of another size.
+        DamagedTreeError: a listed file is in no layer, or of another size, or what is
+            above it is no folder.
         NoSpaceError: the disk is full; nothing is left.
     """
     if place.exists():
@@ -66,12 +67,19 @@ def _build(target: bytes, entries: Iterable[Entry], folders: Sequence[Path]) -> 
         if os.path.isdir(top):
             _index(top, b"", sources)
     modes: list[tuple[bytes, int]] = []
+    made = {b""}
     for entry in entries:
+        # Never through a link, which could lead to any place of this machine.
+        if entry.path.rpartition(b"/")[0] not in made:
+            raise DamagedTreeError(
+                f"{os.fsdecode(entry.path)!r}: the manifest lists no folder for it"
+            )
         path = os.path.join(target, entry.path) if entry.path else target
         match entry.kind:
             case Kind.FOLDER:
                 with suppress(FileExistsError):
                     os.mkdir(path, 0o700)
+                made.add(entry.path)
                 modes.append((path, entry.mode))
             case Kind.LINK:
                 os.symlink(entry.target, path)

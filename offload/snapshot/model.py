@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from offload.snapshot.errors import DamagedError
 CODE = "code"
 ENVIRONMENT = "env"
 INTERPRETER = "interpreter"
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Snapshot:
                 Part(**{**part, "layers": tuple(part["layers"])})
                 for part in data.pop("parts")
             )
+            for part in parts:
+                _check(part)
             base = Base.from_json(data.pop("base"))
             warnings = tuple(data.pop("warnings"))
             return cls(parts=parts, base=base, warnings=warnings, **data)
@@ -101,6 +106,20 @@ class Snapshot:
     def carried_by(self, image: str) -> Snapshot:
         """Return the same snapshot as another image carries it."""
         return replace(self, image=image)
+
+
+def _check(part: Part) -> None:
+    # All of these become names of files where a job runs.
+    digests = (part.tree, *part.layers)
+    inner = (*part.role.split("/"), *([] if part.file is None else [part.file]))
+    if (
+        not all(_DIGEST.fullmatch(digest) for digest in digests)
+        or not {"", ".", ".."}.isdisjoint(inner)
+        or (part.file is not None and "/" in part.file)
+        or not part.mount.startswith("/")
+        or ".." in part.mount.split("/")
+    ):
+        raise ValueError(f"part {part.role!r} leads out of its place")
 
 
 def identity(parts: Iterable[Part], base: Base) -> str:

@@ -125,11 +125,20 @@ def _parse(field: bytes, following: Iterator[bytes]) -> Entry:
     match kind:
         case b"f":
             mode, size, sha256, path = rest.split(b" ", 3)
+            _check(path)
             return Entry(path, Kind.FILE, int(mode, 8), int(size), sha256.decode())
         case b"d":
             mode, path = rest.split(b" ", 1)
+            _check(path)
             return Entry(path, Kind.FOLDER, int(mode, 8))
         case b"l":
+            _check(rest)
             return Entry(rest, Kind.LINK, PERMISSIONS, target=next(following))
         case _:
             raise ValueError(kind)
+
+
+def _check(path: bytes) -> None:
+    # Whoever builds the tree joins it to a folder: it must not lead out of that.
+    if path and not {b"", b".", b".."}.isdisjoint(path.split(b"/")):
+        raise ValueError(path)

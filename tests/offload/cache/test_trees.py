@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from offload.cache import CacheError, DamagedTreeError, MissingBlobsError, SiteCache
 from offload.cache.removal import remove_tree
-from offload.snapshot import Entry, Kind, Tree
+from offload.snapshot import DamagedError, Entry, Kind, Snapshot, Tree
 from offload.snapshot.bytecode import unchecked
 
 
@@ -276,3 +277,39 @@ def test_what_fails_ahead_of_time_is_said_when_it_is_needed(home, work):
     assert cache.missing_of(snapshot.image) == ()
     with pytest.raises(DamagedTreeError):
         cache.ensure_image(snapshot.image)
+
+
+def test_no_manifest_leads_out_of_its_tree(home, cache, tmp_path):
+    """Neither by its names nor through a link that it lists before."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    real = (home.folder(b"a"), home.file(b"a/x", b"evil"))
+    layer = home.layer("code", real)
+    through = (home.link(b"a", os.fsencode(outside)), real[1])
+    away = (home.link(os.fsencode(outside / "x"), b"y"),)
+    above = (home.link(b"../../../outside/x", b"y"),)
+    for members in (through, away, above):
+        snapshot = home.snapshot(code=([layer], members))
+        home.send(snapshot, cache)
+        with pytest.raises(CacheError):
+            cache.ensure_image(snapshot.image)
+        assert not [*outside.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tree": "/etc"},
+        {"tree": "sha256:../../x"},
+        {"layers": ("../x",)},
+        {"role": "../../x"},
+        {"role": "/etc"},
+        {"file": "../x"},
+        {"mount": "/a/../etc"},
+    ],
+)
+def test_no_record_of_a_snapshot_names_other_files(home, change):
+    snapshot = home.simple(home.file(b"x", b"y"))
+    part = replace(snapshot.parts[0], **change)
+    with pytest.raises(DamagedError, match="leads out"):
+        Snapshot.from_json(replace(snapshot, parts=(part,)).to_json())
