@@ -19,13 +19,15 @@ from offload.outputs.prior import Prior
 if TYPE_CHECKING:
     from offload.snapshot import Snapshot
 
-_KEPT = ("LANG", "LC_", "TZ", "PATH", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
-"""Beginnings of the variables that a program's results may depend on: never tokens."""
+_KEPT = frozenset(
+    {"LANG", "LANGUAGE", "TZ", "PATH", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"}
+)
+"""Variables that a program's results may depend on, and all of ``LC_``: no tokens."""
 
 
 def relevant_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a job should have like the shell it is sent from."""
-    return {k: v for k, v in environment.items() if k.startswith(_KEPT)}
+    return {k: v for k, v in environment.items() if k in _KEPT or k.startswith("LC_")}
 
 
 def check(spec: JobSpec, base: HostBase, settings: Settings) -> None:

@@ -70,6 +70,9 @@ def test_the_environment_of_a_job_holds_no_tokens() -> None:
         "JUPYTERHUB_API_TOKEN": "t",
         "AWS_SECRET_ACCESS_KEY": "k",
         "SSH_AUTH_SOCK": "/s",
+        "LANGCHAIN_API_KEY": "k",
+        "PATHFINDER_TOKEN": "t",
+        "TZ_SECRET": "s",
     }
     assert relevant_environment(shell) == {"PATH": "/bin", "LC_ALL": "C"}
 
