@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from offload.interlink.messages import LogOptions
+from offload.plugins.node.folder import open_regular
 
 BLOCK = 1 << 16
 
@@ -33,8 +34,9 @@ class LogIndex:
     def read(cls, path: Path) -> LogIndex:
         """Read an index; a line that is being written does not count."""
         try:
-            lines = path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
+            with open_regular(path) as file:
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
             return cls()
         offsets, times = [], []
         for line in lines:
@@ -102,12 +104,12 @@ class LogFile:
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the bytes between two offsets, as far as they are there."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(start)
                 while start < end and (block := file.read(min(BLOCK, end - start))):
                     start += len(block)
                     yield block
-        except FileNotFoundError:
+        except OSError:  # none yet, or what a job has put in its place
             return
 
     def with_times(
@@ -150,9 +152,9 @@ class LogFile:
     def _tail(self, lines: int, size: int) -> int:
         """Return where the last lines begin; an unfinished one counts."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 return _tail_offset(file, lines, size)
-        except FileNotFoundError:
+        except OSError:
             return 0
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from offload.plugins.node.folder import open_regular
+
 _BLOCK = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
 
@@ -22,7 +24,8 @@ def range_response(
     The length is that of now: a file that grows meanwhile is cut there. A range of
     another version (``If-Range``) is answered with the whole file.
     """
-    size = path.stat().st_size if path.exists() else 0
+    # Of a link that a job has put there, the length is not told either.
+    size = path.stat().st_size if path.is_file() and not path.is_symlink() else 0
     headers = {"Accept-Ranges": "bytes"}
     if etag is not None:
         headers["ETag"] = f'"{etag}"'
@@ -54,7 +57,7 @@ def _stream(
 async def _blocks(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
     if start >= end:
         return
-    file = await asyncio.to_thread(path.open, "rb")
+    file = await asyncio.to_thread(open_regular, path)
     with file:
         file.seek(start)
         while start < end:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from facility.errors import FacilityError
 
@@ -94,6 +97,16 @@ class PodFolder:
         return self.path / "run" / str(attempt)
 
 
+def check_inside(path: Path, folder: Path) -> None:
+    """Make sure that no link, which a job may have made, leads out of a folder.
+
+    Raises:
+        PodError: one does.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise PodError(f"{path.name!r}: a link leads out of the volume that it is in")
+
+
 def write_json(path: Path, document: object, *, is_durable: bool = True) -> None:
     """Replace a file by a JSON document, as :func:`write_bytes` does."""
     write_bytes(path, json.dumps(document).encode(), is_durable=is_durable)
@@ -142,6 +155,20 @@ def write_json_once(path: Path, document: object) -> bool:
     finally:
         draft.unlink()
     return True
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that a job may have replaced: through no link, waiting for no pipe.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
 
 
 def read_json(path: Path) -> object | None:

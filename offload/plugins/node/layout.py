@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from offload.plugins.node.folder import PodFolder, read_json, write_json
+from offload.plugins.node.folder import PodFolder, check_inside, read_json, write_json
 from offload.plugins.node.pod import Container
 from offload.plugins.node.volumes import Volumes
 
@@ -85,18 +85,19 @@ def mount_points(layout: Layout) -> list[tuple[Path, Place]]:
     """Return what must exist, in the pod's own folders, for a place to be mounted on.
 
     The innermost writable place around it is where it appears.
+
+    Raises:
+        PodError: a link that the job has made leads elsewhere.
     """
     points: list[tuple[Path, Place]] = []
     for place in layout.places:
         around = [p for p in layout.places if is_inside(place.target, p.target)]
         if around and not around[-1].is_shared:
             outer = around[-1]
-            points.append(
-                (
-                    outer.source / place.target[len(outer.target.rstrip("/")) + 1 :],
-                    place,
-                )
-            )
+            inner = place.target[len(outer.target.rstrip("/")) + 1 :]
+            point = outer.source / inner
+            check_inside(point.parent, outer.source)
+            points.append((point, place))
     return points
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from offload.plugins.node.folder import PodError, read_json
+from offload.plugins.node.folder import PodError, check_inside, read_json
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,15 @@ class SnapshotTrees:
         """Return what a mount of the snapshot with this ``subPath`` shows.
 
         Raises:
-            PodError: the snapshot has no such part.
+            PodError: the snapshot has no such part, or a link leads out of it.
         """
         for role in sorted(self.trees, key=len, reverse=True):
             if sub_path == role:
                 return self.trees[role]
             if sub_path.startswith(f"{role}/"):
-                return self.trees[role] / sub_path[len(role) + 1 :]
+                place = self.trees[role] / sub_path[len(role) + 1 :]
+                check_inside(place, self.trees[role])
+                return place
         raise PodError(
             f"subPath {sub_path!r}: expected a part of the snapshot, one of "
             f"{', '.join(sorted(self.trees))}"
@@ -41,7 +46,8 @@ def digest_of(reference: str) -> str | None:
     name, at, digest = reference.partition("@")
     if name.partition(":")[0] != "analysis-facility/snapshot" or not at:
         return None
-    return digest
+    # It becomes the name of a file.
+    return digest if _DIGEST.fullmatch(digest) else None
 
 
 def snapshot_trees(work: Path, image: str) -> SnapshotTrees:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from offload.plugins.node.folder import open_regular
 from offload.plugins.node.status import Ended
 
 MESSAGE_BYTES, FALLBACK_BYTES, FALLBACK_LINES = 4096, 2048, 80
@@ -91,7 +92,7 @@ def _tail(path: Path, size: int, lines: int | None) -> str:
 
 def _tail_bytes(path: Path, size: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - size))
             return file.read()

@@ -6,17 +6,19 @@ what it had written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from offload.plugins.node import downward, fingerprints
 from offload.plugins.node.copying import copy_tree, remove_tree
-from offload.plugins.node.folder import PodError, PodFolder
+from offload.plugins.node.folder import PodError, PodFolder, check_inside
 from offload.plugins.node.pod import Json, Pod, VolumeMount
 from offload.plugins.node.snapshots import SnapshotTrees, digest_of, snapshot_trees
 
 _SECRET_MODE, _MODE = 0o400, 0o644
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Volumes:
         Raises:
             PodError: the pod has no such volume, or the volume no such path.
         """
+        if mount.sub_path:
+            _check_relative(mount.sub_path)
         snapshot = self.snapshots.get(mount.volume)
         if snapshot is not None:
             return snapshot.place(mount.sub_path), True
@@ -46,8 +50,8 @@ class Volumes:
             ) from None
         if not mount.sub_path:
             return path, False
-        _check_relative(mount.sub_path)
         place = path / mount.sub_path
+        check_inside(place, path)
         if not place.exists():
             place.mkdir(parents=True)
         return place, False
@@ -68,6 +72,10 @@ def ensure_volumes(pod: Pod, folder: PodFolder, node: downward.Node) -> Volumes:
     for name, volume in pod.volumes.items():
         if name in snapshots:
             continue
+        if not _NAME.fullmatch(name):
+            raise PodError(
+                f"volume {name[:80]!r}: expected a name of letters, digits and dashes"
+            )
         place = folder.volumes / name
         if not place.exists():
             draft = folder.volumes / f".{name}.new"

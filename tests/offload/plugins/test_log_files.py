@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -120,3 +121,17 @@ def test_the_tail_is_the_last_lines_whatever_the_block(tmp_path, content, lines,
 )
 def test_limited(most, expected):
     assert b"".join(limited(iter([b"abc", b"def"]), most)) == expected
+
+
+def test_what_a_job_put_in_the_place_of_its_log_is_not_read(log, tmp_path):
+    """Neither a link to what is none of it, nor a pipe that would stop the plugin."""
+    (tmp_path / "key").write_bytes(b"secret\n")
+    for path in (log.path, tmp_path / "main.index"):
+        path.unlink()
+        path.symlink_to(tmp_path / "key")
+    assert part(log) == part(log, tail=1) == b""
+    for path in (log.path, tmp_path / "main.index"):
+        path.unlink()
+        os.mkfifo(path)
+    assert part(log) == part(log, tail=1) == part(log, since_seconds=9) == b""
+    assert b"".join(log.with_times(iter([b"x\n"]), 0, NOW)).endswith(b" x\n")

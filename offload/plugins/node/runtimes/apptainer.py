@@ -12,9 +12,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
+from offload.plugins.node.folder import PodError
 from offload.plugins.node.layout import Layout
 from offload.plugins.node.pod import HOST_IMAGES, Container
-from offload.plugins.node.runtimes.launch import Launch, Process
+from offload.plugins.node.runtimes.launch import Launch, Process, check_image
 
 _SYSTEM = ("bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
 _PROBE_S = 60
@@ -57,9 +58,16 @@ class Apptainer:
             image = container.image
             if not image.startswith(("/", "docker://", "oras://", "library://")):
                 image = f"docker://{image}"
+            if Path(image).is_absolute() and Path(image).is_dir():
+                check_image(Path(image), layout)
         for folder_name in self._binds:
             options += ["--bind", f"{folder_name}:{folder_name}:ro"]
         for place in layout.places:
+            # These divide paths in its options: what follows would be others of them.
+            if not {":", ","}.isdisjoint(place.target):
+                raise PodError(
+                    f"mountPath {place.target!r}: apptainer takes no colon and no comma"
+                )
             mode = "ro" if place.is_read_only else "rw"
             options += ["--bind", f"{place.source}:{place.target}:{mode}"]
         inside = {

@@ -15,11 +15,12 @@ from typing import ClassVar
 from offload.plugins.node.folder import PodError
 from offload.plugins.node.layout import Layout, is_inside
 from offload.plugins.node.pod import HOST_IMAGES, Container
-from offload.plugins.node.runtimes.launch import Launch, Process
+from offload.plugins.node.runtimes.launch import Launch, Process, check_image
 
 _SYSTEM = ("bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
 _GPU_DEVICES = ("nvidia*", "dri", "kfd")
 _PROBE_S = 10
+_OF_THE_LOADER = ("LD_", "GLIBC_TUNABLES")
 
 
 class Bubblewrap:
@@ -47,14 +48,7 @@ class Bubblewrap:
         return done.returncode == 0
 
     def launch(self, container: Container, layout: Layout, process: Process) -> Launch:
-        root = Path("/") if container.image in HOST_IMAGES else Path(container.image)
-        if not container.image.startswith("/") and root != Path("/"):
-            raise PodError(
-                f"image {container.image!r}: bubblewrap runs analysis-facility/host or "
-                "a folder with an unpacked image; only apptainer runs images by name"
-            )
-        if not root.is_dir():
-            raise PodError(f"image {container.image!r}: no such folder on this node")
+        root = _root_of(container, layout)
         targets = [place.target for place in layout.places]
         options = [*_namespaces(), *_system(root, targets)]
         options += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys", "/sys"]
@@ -74,13 +68,34 @@ class Bubblewrap:
                 flag = "--ro-bind" if place.is_read_only else "--bind"
                 options += [flag, str(place.source), place.target]
         options += ["--chdir", process.cwd]
+        environment = {**process.environment, "TMPDIR": "/tmp"}  # noqa: S108
+        for name in [n for n in environment if n.startswith(_OF_THE_LOADER)]:
+            # Meant for the job: here they would load its libraries into bubblewrap.
+            options += ["--setenv", name, environment.pop(name)]
+        if any("\0" in option for option in options):
+            raise PodError("a path of the pod holds a NUL: expected none")
         return Launch(
             argv=(self._program or "bwrap", "--", *process.argv),
-            environment={**process.environment, "TMPDIR": "/tmp"},  # noqa: S108
+            environment=environment,
             arguments="".join(f"{option}\0" for option in options),
             is_sandboxed=True,
             folders=(str(layout.temporary),),
         )
+
+
+def _root_of(container: Container, layout: Layout) -> Path:
+    if container.image in HOST_IMAGES:
+        return Path("/")
+    root = Path(container.image)
+    if not root.is_absolute():
+        raise PodError(
+            f"image {container.image!r}: bubblewrap runs analysis-facility/host or "
+            "a folder with an unpacked image; only apptainer runs images by name"
+        )
+    if not root.is_dir():
+        raise PodError(f"image {container.image!r}: no such folder on this node")
+    check_image(root, layout)
+    return root
 
 
 def _namespaces() -> list[str]:

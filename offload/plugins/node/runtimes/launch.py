@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Protocol
 
+from offload.plugins.node.folder import PodError
 from offload.plugins.node.layout import Layout
 from offload.plugins.node.pod import Container
 
@@ -52,3 +54,15 @@ class Runtime(Protocol):
             PodError: the container cannot run so.
         """
         ...
+
+
+def check_image(root: Path, layout: Layout) -> None:
+    """Make sure that a folder is an unpacked image, and not what pods are kept from.
+
+    Raises:
+        PodError: it is no system, or the homes or other pods are in it.
+    """
+    real = root.resolve()
+    ours = (Path.home().resolve(), layout.copies.resolve())
+    if any(place.is_relative_to(real) for place in ours) or not (real / "usr").is_dir():
+        raise PodError(f"image {str(root)!r}: expected a folder with an unpacked image")

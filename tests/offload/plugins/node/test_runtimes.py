@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,42 @@ def test_srun_starts_a_runtime_per_task(tmp_path):
     assert document.stat().st_mode & 0o777 == 0o600
     assert "SECRET" in document.read_text()
     assert "SECRET" not in " ".join(parallel.argv)
+
+
+def test_no_path_of_a_pod_becomes_another_option_of_bubblewrap(plan):
+    cwd = "/home/u/p\0--bind\0/\0/host"
+    with pytest.raises(PodError, match="NUL"):
+        Bubblewrap().launch(*plan(), Process(("true",), {}, cwd))
+
+
+def test_no_library_of_the_job_is_loaded_into_bubblewrap_itself(plan):
+    said = {"LD_PRELOAD": "/work/evil.so", "LD_LIBRARY_PATH": "/x", "A": "b"}
+    launch = Bubblewrap().launch(*plan(), Process(("true",), said, "/"))
+    assert launch.environment == {"A": "b", "TMPDIR": "/tmp"}
+    assert "--setenv\0LD_PRELOAD\0/work/evil.so\0" in launch.arguments
+    assert "--setenv\0LD_LIBRARY_PATH\0/x\0" in launch.arguments
+
+
+@pytest.mark.parametrize("kind", [Bubblewrap, Apptainer])
+def test_no_image_is_a_folder_around_other_pods(plan, tmp_path, kind):
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "bare").mkdir()
+    for image in (str(tmp_path), "//", "/proc/self/root", str(tmp_path / "bare")):
+        with pytest.raises(PodError, match="unpacked image"):
+            kind().launch(*plan(image=image), PROCESS)
+
+
+def test_no_mount_of_a_pod_becomes_another_of_apptainer(plan):
+    container, layout = plan()
+    odd = replace(layout.places[0], target="/x,/home/u:/home/u")
+    with pytest.raises(PodError, match="no colon"):
+        Apptainer().launch(container, replace(layout, places=(odd,)), PROCESS)
+
+
+def test_no_place_to_mount_on_is_made_through_a_link(plan, folder, tmp_path):
+    _, layout = plan()
+    code = next(p for p in layout.places if p.target == "/home/u/p")
+    (code.source / "out").symlink_to(tmp_path)
+    inner = replace(layout.places[-1], target="/home/u/p/out/made")
+    with pytest.raises(PodError, match="leads out"):
+        mount_points(replace(layout, places=(code, inner)))

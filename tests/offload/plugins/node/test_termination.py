@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from offload.plugins.node.termination import lost, read_ending
@@ -86,3 +88,21 @@ def test_lost_says_so():
     state = lost(1.0, 2.0).to_state()["terminated"]
     assert (state["exitCode"], state["reason"]) == (137, "Lost")
     assert state["startedAt"] == "1970-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_no_message_is_read_through_a_link_or_from_a_pipe(tmp_path, kind):
+    message = tmp_path / "message"
+    if kind == "link":
+        (tmp_path / "key").write_text("secret")
+        message.symlink_to(tmp_path / "key")
+    else:
+        os.mkfifo(message)
+    ended = read_ending(
+        {"code": 0, "started": 1.0, "finished": 2.0},
+        termination_log=message,
+        log=tmp_path / "nothing",
+        is_log_the_message=False,
+        stop_reason=None,
+    )
+    assert ended.message == ""

@@ -6,8 +6,9 @@ from offload.plugins.node import downward
 from offload.plugins.node.folder import PodError, PodFolder
 from offload.plugins.node.pod import VolumeMount, parse_pod
 from offload.plugins.node.snapshots import SnapshotTrees, digest_of
-from offload.plugins.node.volumes import ensure_volumes
+from offload.plugins.node.volumes import Volumes, ensure_volumes
 
+HEX = "ab" * 32
 NODE = downward.Node("n1", 8, 2**34)
 CERTIFICATE = "-----BEGIN-----\nMII\n\n-----END-----\n"
 CAME_WITH = {
@@ -144,10 +145,10 @@ def test_the_working_folder_is_a_private_copy_with_fingerprints(ensure, folder):
     (code / "lib").chmod(0o555)
     images = folder.work / "images"
     images.mkdir()
-    (images / "aa.json").write_text(
+    (images / f"{HEX}.json").write_text(
         json.dumps({"parts": [{"role": "code", "tree": "11"}]})
     )
-    reference = "analysis-facility/snapshot@sha256:aa"
+    reference = f"analysis-facility/snapshot@sha256:{HEX}"
     volumes = ensure(
         {"name": "snapshot", "image": {"reference": reference}},
         {"name": "code", "emptyDir": {}},
@@ -192,12 +193,36 @@ def test_a_part_that_is_not_there(tmp_path):
 @pytest.mark.parametrize(
     ("reference", "digest"),
     [
-        ("analysis-facility/snapshot@sha256:ab", "sha256:ab"),
-        ("analysis-facility/snapshot:x@sha256:ab", "sha256:ab"),
+        (f"analysis-facility/snapshot@sha256:{HEX}", f"sha256:{HEX}"),
+        (f"analysis-facility/snapshot:x@sha256:{HEX}", f"sha256:{HEX}"),
         ("analysis-facility/snapshot", None),
-        ("docker.io/analysis-facility/snapshot@sha256:ab", None),
+        (f"docker.io/analysis-facility/snapshot@sha256:{HEX}", None),
+        ("analysis-facility/snapshot@sha256:../../pods/uid/volumes/v/x", None),
         ("", None),
     ],
 )
 def test_references_to_snapshots(reference, digest):
     assert digest_of(reference) == digest
+
+
+@pytest.mark.parametrize("name", ["../../../home", "/home/somebody", "a/b", ""])
+def test_the_name_of_a_volume_leads_nowhere_else(ensure, name):
+    with pytest.raises(PodError, match="expected a name"):
+        ensure({"name": name, "emptyDir": {}})
+
+
+def test_a_link_in_a_volume_leads_no_mount_out_of_it(ensure, tmp_path):
+    volumes = ensure({"name": "v", "emptyDir": {}})
+    (volumes.private["v"] / "out").symlink_to(tmp_path)
+    with pytest.raises(PodError, match="leads out"):
+        volumes.place(VolumeMount("v", "/x", "out/work", False))
+
+
+def test_no_sub_path_leads_out_of_a_snapshot(tmp_path):
+    env = tmp_path / "env"
+    env.mkdir()
+    (env / "out").symlink_to(tmp_path)
+    volumes = Volumes({}, {"s": SnapshotTrees("", {"env": env})})
+    for sub_path in ("env/../other", "env/out"):
+        with pytest.raises(PodError):
+            volumes.place(VolumeMount("s", "/x", sub_path, True))
