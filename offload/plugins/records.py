@@ -15,6 +15,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from offload.cache.removal import remove_tree
 from offload.interlink.messages import RetrievedPodData
 from offload.interlink.pod import Pod
 from offload.plugins.node.folder import PodFolder, write_bytes
@@ -154,10 +155,19 @@ class WorkArea:
 
     def drop_secrets(self, uid: str) -> None:
         """Keep of a pod that has ended only what is no secret; again is fine."""
-        path = self.pod(uid).pod
-        data = RetrievedPodData.model_validate_json(path.read_bytes())
+        folder = self.pod(uid)
+        data = RetrievedPodData.model_validate_json(folder.pod.read_bytes())
+        secret = {
+            volume.name
+            for volume in data.pod.spec.volumes
+            if volume.secret is not None or volume.projected is not None
+        }
+        # Not by path: a name is whatever the caller wrote, and could lead elsewhere.
+        for place in [*folder.volumes.iterdir()] if folder.volumes.exists() else []:
+            if place.name in secret:
+                remove_tree(place)
         if data.container:
-            write_bytes(path, RetrievedPodData(pod=data.pod).to_wire())
+            write_bytes(folder.pod, RetrievedPodData(pod=data.pod).to_wire())
 
     def save_submission(self, submission: Submission, script: str) -> Path:
         """Write what a job needs; return its folder."""

@@ -60,6 +60,21 @@ def test_secrets_end_with_the_pod(work):
     assert work.read_pod("u-1") == DATA.pod
 
 
+def test_what_was_made_of_secrets_ends_with_the_pod(work):
+    names = {"plain": "emptyDir", "s": "secret", "p": "projected", "..": "secret"}
+    volumes = [{"name": name, kind: {}} for name, kind in names.items()]
+    data = {"pod": {"metadata": {"uid": "u-1"}, "spec": {"volumes": volumes}}}
+    work.accept(RECORD, RetrievedPodData.model_validate(data))
+    folder = work.pod("u-1").volumes
+    for name in ("plain", "s", "p"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "file").touch(mode=0o400)
+    for _ in range(2):
+        work.drop_secrets("u-1")
+        assert [path.name for path in folder.iterdir()] == ["plain"]
+    assert (folder / "plain/file").exists()
+
+
 def test_a_submission(work):
     submission = Submission(
         id="s", uids=("u-1", "u-2"), options=("--mem=1M",), name="a"
