@@ -81,7 +81,7 @@ def submit(
     Raises:
         UsageError: a value, file, site or slice is not what it must be, or what would
             travel holds secrets: nothing was submitted.
-        NotRunningError: no facility was ever started here.
+        NotRunningError: there is no facility that could take it.
     """
     from facility.spec.units import parse_bytes, parse_seconds
 

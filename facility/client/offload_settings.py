@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facility.errors import NotRunningError
+from facility.errors import NotRunningError, UsageError
 from facility.open_places import OFFLOAD, OFFLOAD_FILE, open_dir
 
 if TYPE_CHECKING:  # it takes 0.1 s to import, and some only ask where it is
+    from facility.local.paths import Storage
     from offload.jobs.settings import Settings
 
 
@@ -17,27 +18,59 @@ def settings_file(directory: Path | None = None) -> Path:
     """Return the settings file of a facility.
 
     Args:
-        directory: of the facility; if ``None``, what ``FACILITY_OFFLOAD`` says (set in
-            notebooks and their terminals), else the working directory.
+        directory: of the facility. If ``None``: what ``FACILITY_OFFLOAD`` says (set in
+            notebooks and their terminals); else the facility of the working directory
+            or of the nearest folder above it that has one; else the only one of this
+            person that runs.
 
     Raises:
-        NotRunningError: no facility was ever started there.
+        NotRunningError: there is none.
+        UsageError: several run, and nothing says which is meant.
     """
-    told = os.environ.get(OFFLOAD)
-    if directory is None and told:
-        return Path(told)
-    from facility.local.paths import Place
+    from facility.local.paths import Place, home, running_storages
 
-    place = Place.of(directory or Path())
-    storage = place.last_storage()
-    if storage is None:
+    told = os.environ.get(OFFLOAD)
+    if directory is not None:
+        place = Place.of(directory)
+        storage = place.last_storage()
+        if storage is None:
+            raise NotRunningError(
+                f"no facility was ever started in {place.directory}: `facility up` "
+                "starts one there"
+            )
+        return _file_of(storage)
+    if told:
+        return Path(told)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        storage = Place.of(folder).last_storage()
+        if storage is not None and _file_of(storage).exists():
+            return _file_of(storage)
+    running = running_storages(home())
+    if not running:
         raise NotRunningError(
-            f"no facility was ever started in {place.directory}: `facility up` starts "
-            "one, `-C DIR` names another"
+            f"no facility in {here} or above, and none of yours runs elsewhere: "
+            "`facility up` starts one, `-C DIR` names one"
         )
+    if len(running) > 1:
+        names = ", ".join(sorted(str(_directory_of(each)) for each in running))
+        raise UsageError(
+            f"{len(running)} facilities of yours run, in {names}: say which, with "
+            "`facility -C DIR`"
+        )
+    return _file_of(running[0])
+
+
+def _file_of(storage: Storage) -> Path:
     is_root = os.geteuid() == 0
     folder = open_dir(storage.id, storage.state_dir, multi_user=is_root)
     return folder / OFFLOAD_FILE
+
+
+def _directory_of(storage: Storage) -> Path:
+    from facility.runtime import Runtime
+
+    return Runtime.load(storage.runtime_file).directory
 
 
 def load_settings(directory: Path | None = None) -> Settings:

@@ -23,8 +23,11 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from facility.local.files import ensure_private_directory, replace_file
+from facility.local.lock import is_locked
 
 APPLICATION = "analysis-facility"
+_SUPERVISOR_LOCK = "supervisor.lock"
+_POINTER = "storage.json"
 
 
 def home() -> Path:
@@ -89,7 +92,7 @@ class Place:
     @property
     def supervisor_lock(self) -> Path:
         """Locked as long as a supervisor serves this directory."""
-        return self._dir / "supervisor.lock"
+        return self._dir / _SUPERVISOR_LOCK
 
     @property
     def command_lock(self) -> Path:
@@ -98,7 +101,7 @@ class Place:
 
     @property
     def _pointer(self) -> Path:
-        return self._dir / "storage.json"
+        return self._dir / _POINTER
 
     def ensure(self) -> None:
         ensure_private_directory(self._dir)
@@ -111,13 +114,31 @@ class Place:
 
     def last_storage(self) -> Storage | None:
         """Return the storage of the facility started here last, if there was one."""
-        try:
-            data = json.loads(self._pointer.read_text())
-        except FileNotFoundError:
-            return None
-        return Storage(data["id"], Path(data["state_dir"]))
+        return _pointed_to(self._pointer)
 
     def remember(self, storage: Storage) -> None:
         """Make ``storage`` the answer of :meth:`last_storage`."""
         data = {"id": storage.id, "state_dir": str(storage.state_dir)}
         replace_file(self._pointer, json.dumps(data))
+
+
+def running_storages(home: Path) -> list[Storage]:
+    """Return where each facility that runs now, in whatever directory, keeps its things.
+
+    Args:
+        home: see :func:`home`.
+    """
+    found = (
+        _pointed_to(folder / _POINTER)
+        for folder in sorted((home / "places").glob("*"))
+        if is_locked(folder / _SUPERVISOR_LOCK)
+    )
+    return [storage for storage in found if storage is not None]
+
+
+def _pointed_to(pointer: Path) -> Storage | None:
+    try:
+        data = json.loads(pointer.read_text())
+    except FileNotFoundError:
+        return None
+    return Storage(data["id"], Path(data["state_dir"]))

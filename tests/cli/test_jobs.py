@@ -181,13 +181,23 @@ def test_home_itself_does_not_travel(project, type_command, monkeypatch):
     assert "this is your home folder; change to a sub-folder" in answer.err
 
 
-def test_without_a_facility_it_says_how_to_start_one(type_command, monkeypatch):
+def test_without_a_facility_it_says_how_to_start_one(
+    type_command, monkeypatch, tmp_path
+):
     monkeypatch.delenv(OFFLOAD, raising=False)
     answer = type_command("submit", "true")
     assert answer.code == 3
-    assert answer.err.startswith("facility: no facility was ever started in ")
+    assert answer.err == (
+        f"facility: no facility in {Path.cwd()} or above, and none of yours runs "
+        "elsewhere: `facility up` starts one, `-C DIR` names one\n"
+    )
     answer = type_command("jobs", "--json")
     assert (answer.code, answer.json["exit_code"]) == (3, 3)
+    answer = type_command("-C", str(tmp_path), "jobs")
+    assert answer.err == (
+        f"facility: no facility was ever started in {tmp_path}: `facility up` starts "
+        "one there\n"
+    )
 
 
 def test_jobs_says_what_waits_for_what(submitted, type_command):
