@@ -95,11 +95,10 @@ def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
         f"base      {base.architecture}, {base.libc} {base.libc_version}, "
         f"Python {base.python_version or 'none'}"
     )
+    width = max(9, *(len(part.role) for part in snapshot.parts))
     for part in snapshot.parts:
-        typer.echo(
-            f"{part.role:9} {part.mount}: {part.files:,} files, {amount(part.size)}, "
-            f"{len(part.layers)} layers"
-        )
+        size = f"{part.files:,} files, {amount(part.size)}, {len(part.layers)} layers"
+        typer.echo(f"{part.role:{width}} {part.mount}: {size}")
     for warning in snapshot.warnings:
         typer.echo(f"warning: {warning}")
 
@@ -126,29 +125,24 @@ def verify(context: typer.Context, which: Which, as_json: Json = False) -> None:
 def gc(
     context: typer.Context,
     older: Annotated[
-        str,
-        typer.Option("--older-than", help="Snapshots of jobs that ended before: 30d."),
-    ] = "30d",
+        str | None,
+        typer.Option(
+            "--older-than",
+            help="Not needed for: 7d (`offload.retention` of facility.yaml if not given).",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Delete snapshots that no job needs."""
+    """Delete snapshots that no job needs; agents do so once a day."""
     from facility.cli.text import amount
     from facility.spec.units import parse_seconds
-    from offload.jobs import queries
-    from offload.snapshot import LocalStore, collect_garbage
+    from offload.jobs.cleaning import clean
 
     try:
-        age_s = parse_seconds(older)
+        age_s = None if older is None else parse_seconds(older)
     except ValueError as error:
         raise UsageError(f"--older-than: {error}") from None
-    settings = _settings(context)
-    oldest = time.time() - age_s
-    keep = {
-        job.image
-        for job in queries.jobs(settings)
-        if not job.is_done or max(job.times.values()) > oldest
-    }
-    done = collect_garbage(LocalStore(settings.snapshots), keep)
+    done = clean(_settings(context), retention_s=age_s)
     if as_json:
         record = {"images": done.images, "blobs": done.blobs, "bytes": done.size}
         typer.echo(json.dumps(record))

@@ -41,6 +41,7 @@ def settings_of(runtime: Runtime) -> Settings:
         dialed_dir=_sockets(runtime),
         jobs_dir=Path("~") / offload.jobs,
         multi_user=runtime.multi_user,
+        retention_s=offload.retention,
         people=tuple(sorted(runtime.people)),
     )
 

@@ -42,6 +42,8 @@ class Settings(BaseModel):
     multi_user: bool = False
     people: tuple[str, ...] = ()
     """Who may have jobs, if there are several users."""
+    retention_s: Annotated[float, Field(ge=0)] = 30 * 86400.0
+    """Snapshots that no job needs are kept for so long."""
     idle_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     """An agent with nothing to do leaves after so many seconds."""
 

@@ -18,6 +18,7 @@ from offload.jobs.agent.carrier import Carrier
 from offload.jobs.agent.effects import Effects
 from offload.jobs.agent.sites import Site, sites_of
 from offload.jobs.agent.watching import Watch
+from offload.jobs.cleaning import clean
 from offload.jobs.ledger import Ledger
 from offload.jobs.local_http import connectable
 from offload.jobs.settings import Settings
@@ -25,6 +26,9 @@ from offload.jobs.settings import Settings
 IDLE_LOOK_S = 1.0
 RESYNC_S = 30.0
 """The ledger is read as a whole so often, should a call to wake up have been lost."""
+CLEAN_FIRST_S = 600.0
+CLEAN_EVERY_S = 86400.0
+"""Snapshots that no job needs any more are deleted so often."""
 
 log = logging.getLogger("facility.agent")
 
@@ -77,6 +81,7 @@ class Agent:
                 asyncio.create_task(server.serve(sockets=[listening])),
                 asyncio.create_task(self._carrier.run()),
                 asyncio.create_task(self._look()),
+                asyncio.create_task(self._clean()),
                 *(asyncio.create_task(w.run()) for w in self._watches.values()),
                 *(asyncio.create_task(s.check()) for s in self._sites.values()),
             ]
@@ -102,10 +107,24 @@ class Agent:
 
     async def _look(self) -> None:
         while True:
-            await self._carrier.look_at_all()
+            try:
+                await self._carrier.look_at_all()
+            except Exception:  # a full disk, for one: jobs are looked for again
+                log.exception("the ledger cannot be read")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), RESYNC_S)
             self._woken.clear()
+
+    async def _clean(self) -> None:
+        await asyncio.sleep(CLEAN_FIRST_S)  # who has just started has better to do
+        while True:
+            try:
+                done = await asyncio.to_thread(clean, self._settings)
+            except Exception:  # jobs matter more
+                log.exception("snapshots cannot be cleaned up")
+            else:
+                log.info("deleted %d snapshots (%d bytes)", done.images, done.size)
+            await asyncio.sleep(CLEAN_EVERY_S)
 
     async def _until_idle_or_stopped(self) -> None:
         loop = asyncio.get_running_loop()
