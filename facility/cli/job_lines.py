@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from facility.cli.text import duration, moment
+from facility.cli.text import duration, moment, shown
 
 if TYPE_CHECKING:
     from offload.jobs.model import Element, Job
@@ -18,7 +18,9 @@ def stage_lines(job: Job) -> Iterator[tuple[str, str]]:
         took = "" if before is None else f"+{duration(at - before)}"
         note = ""
         if stage.value == "placed" and job.site:
-            note = f"{job.site}: {job.site_reason}" if job.site_reason else job.site
+            note = (
+                f"{job.site}: {shown(job.site_reason)}" if job.site_reason else job.site
+            )
         elif stage.value == "done":
             note = outcome_words(job)
         clock = moment(at, at)
@@ -35,7 +37,7 @@ def outcome_words(job: Job) -> str:
     if count > 1:
         parts = [f"{n} {o.value.replace('_', ' ')}" for o, n in job.outcomes.items()]
         word = f"{', '.join(sorted(parts))} of {count}"
-    return f"{word}: {job.message}" if job.message else word
+    return f"{word}: {shown(job.message)}" if job.message else word
 
 
 def state_words(job: Job) -> str:
@@ -55,8 +57,8 @@ def waiting_line(job: Job, now: float) -> str:
     if not job.waiting or job.is_done:
         return ""
     if job.waiting_until is None or job.waiting_until <= now:
-        return f"waiting: {job.waiting}"
-    return f"waiting: {job.waiting} (until {moment(job.waiting_until, now)})"
+        return f"waiting: {shown(job.waiting)}"
+    return f"waiting: {shown(job.waiting)} (until {moment(job.waiting_until, now)})"
 
 
 def job_json(job: Job) -> dict[str, Any]:

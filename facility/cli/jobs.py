@@ -88,6 +88,7 @@ def _print_table(found: list[Job]) -> None:
 
 def _print_one(job: Job, folder: object) -> None:
     from facility.cli.job_lines import outcome_words, stage_lines, waiting_line
+    from facility.cli.text import shown
 
     typer.echo(f"job {job.id}: {job.spec.title}")
     typer.echo(f"snapshot     {job.image}")
@@ -102,7 +103,7 @@ def _print_one(job: Job, folder: object) -> None:
     for element in job.elements:
         for line in element.report:
             where = f"{job.id}.{element.index}: " if job.spec.count > 1 else ""
-            typer.echo(f"{where}{line}")
+            typer.echo(f"{where}{shown(line)}")
 
 
 def _shortened(text: str) -> str:

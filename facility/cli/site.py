@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facility.cli.invocation import Json, given_directory
+from facility.cli.text import shown
 from facility.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _state(report: SiteReport) -> str:
     from facility.cli.text import moment
 
     is_news = report.detail not in {"", "reachable"}
-    words = f"{report.state}: {report.detail}" if is_news else report.state
+    words = f"{report.state}: {shown(report.detail)}" if is_news else report.state
     now = time.time()
     if report.until is not None and report.until > now:
         words += f" (until {moment(report.until, now)})"

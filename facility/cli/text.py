@@ -33,3 +33,10 @@ def moment(at: float, now: float) -> str:
     there, here = time.localtime(at), time.localtime(now)
     is_today = there[:3] == here[:3]
     return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M", there)
+
+
+def shown(text: str) -> str:
+    """Write somebody else's words so that they cannot command a terminal."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text
+    )

@@ -50,6 +50,7 @@ def wait_for(
     """Wait and say how it ended; return the exit code that says so."""
     from facility.cli.job_lines import job_json, outcome_words
     from facility.cli.job_progress import JobProgress
+    from facility.cli.text import shown
     from offload.jobs import queries
 
     try:
@@ -68,7 +69,7 @@ def wait_for(
             typer.echo(f"`facility logs {job.id}` shows what it printed", err=True)
         for element in job.elements:
             for line in element.report:
-                typer.echo(line)
+                typer.echo(shown(line))
     return exit_code_of(job)
 
 
