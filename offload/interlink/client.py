@@ -52,6 +52,9 @@ from offload.interlink.wire import Message
 
 M = TypeVar("M", bound=Message)
 
+LARGEST_ANSWER = 256 * 2**20
+"""Bytes that are held at a time, of what does not go to a file."""
+
 _JSON = {"Content-Type": "application/json"}
 _CREATED = TypeAdapter(tuple[CreateStruct, ...])
 
@@ -100,7 +103,8 @@ class PluginClient:
             base_url="http://plugin" if socket is not None else address.rstrip("/"),
             transport=transport,
             timeout=timeout_s,
-            headers=dict(headers or {}),
+            # What few bytes on the wire become in memory is not for a site to choose.
+            headers={"Accept-Encoding": "identity", **(headers or {})},
             # A proxy is for the web, not for sites; and no password from ~/.netrc.
             trust_env=False,
         )
@@ -319,7 +323,7 @@ class PluginClient:
             parameters=parameters,
             patience_s=patience_s,
         ) as response:
-            return b"".join([chunk async for chunk in self._chunks(response)])
+            return await self._all(response)
 
     @asynccontextmanager
     async def _stream(
@@ -356,11 +360,22 @@ class PluginClient:
 
     async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
         try:
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 yield chunk
         except httpx.TransportError as error:
             request = response.request
             raise self._unreachable(request.method, request.url.path, error) from error
+
+    async def _all(self, response: httpx.Response) -> bytes:
+        content = bytearray()
+        async for chunk in self._chunks(response):
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise MalformedAnswerError(
+                    f"{self.address}{response.request.url.path}: expected at most "
+                    f"{LARGEST_ANSWER:,} bytes, got more"
+                )
+        return bytes(content)
 
     def _unreachable(
         self, method: str, path: str, error: Exception
@@ -371,7 +386,7 @@ class PluginClient:
         )
 
     async def _refuse(self, request: str, response: httpx.Response) -> NoReturn:
-        content = b"".join([chunk async for chunk in self._chunks(response)])
+        content = await self._all(response)
         text = content.decode(errors="replace")
         problem: dict[str, object] = {}
         is_problem = "problem+json" in response.headers.get("Content-Type", "")

@@ -136,6 +136,6 @@ class Changes:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PackError(f"changes.json: not JSON: {error}") from error
         return cls.from_json(data)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import IO
+from typing import IO, Protocol
 
 from offload.outputs.states import BLOCK
+
+
+class Source(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
 
 _HOLE = 1 << 16
 """Zeros of this length are not written; holes of file systems are 4 KiB and more."""
@@ -14,7 +21,7 @@ _HOLE = 1 << 16
 _ZEROS = bytes(_HOLE)
 
 
-def copy(source: IO[bytes], target: IO[bytes]) -> tuple[str, int]:
+def copy(source: Source, target: IO[bytes]) -> tuple[str, int]:
     """Copy all that is left of ``source``; return its SHA-256 and size.
 
     ``target`` is an empty file, which gets holes where there are zeros.

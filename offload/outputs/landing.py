@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import shutil
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,18 @@ from offload.outputs.copying import copy
 from offload.outputs.errors import InTheWayError, OutputsError, PackError
 from offload.outputs.kernel import synchronise
 from offload.outputs.members import CHANGES, ELSEWHERE, WORKING, member_name
-from offload.outputs.states import State, to_bytes, to_text
-from offload.snapshot.tree import PERMISSIONS
+from offload.outputs.states import State, to_text
+from offload.snapshot.errors import SnapshotError
+from offload.snapshot.tar import BLOCK, Member, read_member
+from offload.snapshot.tree import PERMISSIONS, Kind
 
 OUTPUTS = "outputs"
 """Folder of what was in the working folder."""
 
 RECORD = "landed.json"
 STAGING = ".landing"
+LARGEST_CHANGES = 1 << 30
+"""Bytes of ``changes.json`` that are read: some millions of paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +121,20 @@ def _unpack(pack: Path, staging: bytes) -> Changes:
     changes: Changes | None = None
     folders = {WORKING}
     Path(os.fsdecode(staging + b"/" + WORKING)).mkdir()
-    with _members(pack) as tar:
-        for info in tar:
-            name = to_bytes(info.name)
-            if name == CHANGES.encode():
-                file = tar.extractfile(info)
-                changes = Changes.loads(file.read() if file else b"")
-                continue
-            _make_parents(name, staging, folders)
-            states[name] = _extract(tar, info, staging + b"/" + name)
-            if info.isdir():
-                folders.add(name)
+    with _opened(pack) as file:
+        while (member := read_member(file.exactly)) is not None:
+            content = _Content(file, member.size)
+            if member.path == CHANGES.encode():
+                if member.size > LARGEST_CHANGES:
+                    raise PackError(f"{pack}: {CHANGES} has {member.size:,} bytes")
+                changes = Changes.loads(content.read(member.size))
+            else:
+                _make_parents(member.path, staging, folders)
+                place = staging + b"/" + member.path
+                states[member.path] = _extract(member, content, place)
+                if member.kind is Kind.FOLDER:
+                    folders.add(member.path)
+            file.exactly(-member.size % BLOCK)
     if changes is None:
         raise PackError(f"{pack}: changes.json is missing: the pack is cut short")
     expected = {
@@ -145,18 +151,54 @@ def _unpack(pack: Path, staging: bytes) -> Changes:
     return changes
 
 
+class _Pack:
+    """The archive in a pack."""
+
+    def __init__(self, file: zstd.ZstdFile) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Return some bytes, at most so many.
+
+        Raises:
+            EOFError: there are none.
+        """
+        if size and not (data := self._file.read(size)):
+            raise EOFError("it is cut short")
+        return data if size else b""
+
+    def exactly(self, size: int) -> bytes:
+        """Return so many bytes.
+
+        Raises:
+            EOFError: there are fewer.
+        """
+        data = b""
+        while len(data) < size:
+            data += self.read(size - len(data))
+        return data
+
+
+class _Content:
+    """What one member holds."""
+
+    def __init__(self, file: _Pack, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._file.exactly(wanted)
+        self._left -= len(data)
+        return data
+
+
 @contextlib.contextmanager
-def _members(pack: Path) -> Iterator[tarfile.TarFile]:
+def _opened(pack: Path) -> Iterator[_Pack]:
     try:
-        with (
-            pack.open("rb") as raw,
-            zstd.ZstdFile(raw, "rb") as file,
-            tarfile.open(
-                fileobj=file, mode="r|", encoding="utf-8", errors="surrogateescape"
-            ) as tar,
-        ):
-            yield tar
-    except (tarfile.TarError, zstd.ZstdError, EOFError) as error:
+        with pack.open("rb") as raw, zstd.ZstdFile(raw, "rb") as file:
+            yield _Pack(file)
+    except (SnapshotError, zstd.ZstdError, EOFError) as error:
         raise PackError(f"{pack}: damaged: {error}") from error
 
 
@@ -179,24 +221,21 @@ def _make_parents(name: bytes, staging: bytes, folders: set[bytes]) -> None:
         folders.add(parent)
 
 
-def _extract(tar: tarfile.TarFile, info: tarfile.TarInfo, path: bytes) -> State:
+def _extract(member: Member, content: _Content, path: bytes) -> State:
     place = Path(os.fsdecode(path))
-    mode = info.mode & PERMISSIONS
+    mode = member.mode & PERMISSIONS
     try:
-        if info.isdir():
+        if member.kind is Kind.FOLDER:
             place.mkdir(exist_ok=place.is_dir() and not place.is_symlink())
             # Whose outputs they are can always look into them and remove them.
             place.chmod(mode | 0o700)
             return State.folder(mode)
-        if info.issym():
-            place.symlink_to(os.fsdecode(to_bytes(info.linkname)))
-            return State.link(to_bytes(info.linkname))
-        source = tar.extractfile(info) if info.isreg() else None
-        if source is None:
-            raise PackError(f"{info.name!r}: neither file, folder nor link")
+        if member.kind is Kind.LINK:
+            place.symlink_to(os.fsdecode(member.target))
+            return State.link(member.target)
         with place.open("xb") as target:
-            sha256, size = copy(source, target)
+            sha256, size = copy(content, target)
             os.fchmod(target.fileno(), mode | 0o600)
     except FileExistsError:
-        raise PackError(f"{info.name!r}: twice in one pack") from None
+        raise PackError(f"{to_text(member.path)!r}: twice in one pack") from None
     return State.file(mode, size, sha256)

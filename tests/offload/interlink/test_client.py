@@ -1,5 +1,6 @@
 """The client, against a plugin that shares no code with ours."""
 
+import gzip
 import hashlib
 import json
 import threading
@@ -249,3 +250,20 @@ async def test_outputs_from_an_offset_on(plugin, client):
     async with client.outputs("u-1", offset=6) as download:
         assert (download.offset, download.total) == (6, 6)
         assert [chunk async for chunk in download.chunks] == []
+
+
+async def test_no_answer_takes_all_memory(plugin, client, monkeypatch):
+    monkeypatch.setattr("offload.interlink.client.LARGEST_ANSWER", 100)
+    for status in (200, 500):
+        plugin.canned["GET", "/system-info"] = (status, b" " * 200, [])
+        with pytest.raises(MalformedAnswerError, match="at most 100 bytes"):
+            await client.system_info()
+
+
+async def test_what_comes_compressed_is_not_unpacked(plugin, client):
+    headers = [("Content-Encoding", "gzip")]
+    content = gzip.compress(b'{"version": "1"}')
+    plugin.canned["GET", "/system-info"] = (200, content, headers)
+    with pytest.raises(MalformedAnswerError):
+        await client.system_info()
+    assert plugin.received[-1][2]["Accept-Encoding"] == "identity"

@@ -208,3 +208,20 @@ def test_whatever_a_pack_holds_it_lands_or_is_refused_in_one_line(
         with contextlib.suppress(OutputsError):
             land(odd, Path(folder) / "42")
         assert sorted(os.listdir(folder)) == ["42", "pack"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_no_header_takes_all_memory(tmp_path: Path, kind: bytes) -> None:
+    """A megabyte of a pack may be a gigabyte of header: it is not even read."""
+    info = tarfile.TarInfo("working/a")
+    info.type, info.size = kind, 1 << 40
+    path = tmp_path / "pack"
+    with zstd.ZstdFile(path, "wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+    with pytest.raises(PackError, match="header"):
+        land(path, tmp_path / "42")
+
+
+def test_changes_nested_without_end_are_no_changes() -> None:
+    with pytest.raises(PackError, match="not JSON"):
+        Changes.loads(b"[" * 10**6)
