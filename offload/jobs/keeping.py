@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
@@ -54,8 +55,9 @@ class Keeper:
         if self._keeping is not None:
             await self._keeping
         if self._status != 0:  # one that was killed could not end them
-            child = self._start("--end-plugins")
-            await asyncio.to_thread(child.wait)
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                child = self._start("--end-plugins")
+                await asyncio.to_thread(child.wait)
 
     async def _keep(self) -> None:
         failures = 0
@@ -94,7 +96,13 @@ class Keeper:
             self._running = None
             return None
         is_asked, self._is_asked = self._is_asked, False
-        child = self._start(*([] if is_asked else ["--if-open"]))
+        try:
+            child = self._start(*([] if is_asked else ["--if-open"]))
+        except (OSError, subprocess.SubprocessError) as error:
+            # He may have all the processes that he may: others' agents go on.
+            log.warning("agent of %s: %s", self._person.name, error)
+            self._is_asked |= is_asked
+            return 1
         self._running = identify(child.pid)
         if self._running is not None:
             log.info("agent of %s started: %d", self._person.name, child.pid)

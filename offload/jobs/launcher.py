@@ -48,7 +48,7 @@ class Launcher:
             loop.add_signal_handler(number, self._stopping.set)
         # Whoever had jobs when the machine went down need not ask again.
         for person in people_of(self._settings):
-            if person.ledger(self._settings).exists():
+            if person.may_have_jobs(self._settings):
                 self._wake(person.uid, is_asked=False)
         with _listening(self._settings.launcher_socket, self._settings) as listening:
             server = await asyncio.start_unix_server(

@@ -31,6 +31,13 @@ class Person:
     def ledger(self, settings: Settings) -> Path:
         return self._mine(settings.ledger_template)
 
+    def may_have_jobs(self, settings: Settings) -> bool:
+        """Whether there is a ledger, or it is not for us to see: his agent knows."""
+        try:
+            return self.ledger(settings).exists()
+        except OSError:  # such as a home on a file system that is closed to root
+            return True
+
     def agent_socket(self, settings: Settings) -> Path:
         return self._mine(settings.agent_socket_template)
 

@@ -121,7 +121,10 @@ class LocalPlugin:
             self._reap()
 
     def _listener(self) -> ProcessIdentity | None:
-        return listener(self.socket, uid=os.geteuid())
+        try:
+            return listener(self.socket, uid=os.geteuid())
+        except _FailedError:  # whoever has the folder of its socket: not it
+            return None
 
     def _works(self) -> None:
         self._failures = 0

@@ -153,6 +153,9 @@ async def _keep_log(
     except PluginRefusedError:
         draft.unlink(missing_ok=True)
         return
+    except OSError:  # a log without end must not keep the disk full
+        draft.unlink(missing_ok=True)
+        raise
     draft.replace(target)
 
 
@@ -169,15 +172,18 @@ async def read_log(
             async for chunk in download.chunks:
                 yield chunk
         return
-    everything = await client.logs(
-        LogStruct(
-            namespace=person(),
-            pod_uid=element.uid,
-            pod_name=pod_name(element),
-            container_name=MAIN,
-        )
+    wanted = LogStruct(
+        namespace=person(),
+        pod_uid=element.uid,
+        pod_name=pod_name(element),
+        container_name=MAIN,
     )
-    yield everything[offset:]
+    async with client.follow_logs(wanted) as chunks:
+        async for chunk in chunks:
+            skipped = min(offset, len(chunk))
+            offset -= skipped
+            if skipped < len(chunk):
+                yield chunk[skipped:]
 
 
 def element_folder(settings: Settings, element: Element) -> Path:

@@ -81,6 +81,10 @@ class Watch:
                 log.warning("site %s: %s", self._site.name, error)
                 self._sequence = 0
                 await asyncio.sleep(TICK_S)
+            except Exception:  # whatever a site says: it is listened to again
+                log.exception("site %s cannot be watched", self._site.name)
+                self._sequence = 0
+                await asyncio.sleep(TICK_S)
 
     async def _note(self, there: Sequence[Element], error: PausedError | None) -> None:
         """Record with each job there that nothing is heard of it, and why."""

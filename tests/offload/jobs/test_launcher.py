@@ -13,6 +13,7 @@ import pytest
 from facility.process import ProcessIdentity, identify, send_signal
 from offload.jobs import queries
 from offload.jobs.errors import JobRefusedError
+from offload.jobs.keeping import Keeper
 from offload.jobs.ledger import Ledger
 from offload.jobs.local_http import connect, listener
 from offload.jobs.people import person_of
@@ -162,3 +163,31 @@ def test_another_users_agent_gets_nothing_of_our_environment(far) -> None:
     }
     mine = several.model_copy(update={"state_dir": Path("~/state")})
     assert person.ledger(mine) == person.home / "state/ledger.sqlite"
+
+
+def test_a_home_that_is_closed_to_us_stops_nobody(far) -> None:
+    person = person_of(os.geteuid(), far)
+    closed = far.model_copy(update={"state_dir": far.state_dir.parent / ("x" * 300)})
+    with pytest.raises(OSError, match="too long"):
+        person.ledger(closed).exists()
+    assert person.may_have_jobs(closed)
+    assert not person.may_have_jobs(
+        far.model_copy(update={"state_dir": far.state_dir / "none"})
+    )
+
+
+async def test_an_agent_that_cannot_be_started_is_started_later(
+    far, monkeypatch, caplog
+) -> None:
+    tried = asyncio.Event()
+
+    def refuse(*_, **__):
+        tried.set()
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    keeper = Keeper(person_of(os.geteuid(), far), far)
+    keeper.wake()
+    await tried.wait()
+    await keeper.stop()
+    assert "temporarily unavailable" in caplog.text

@@ -1,0 +1,45 @@
+import asyncio
+from types import SimpleNamespace
+
+from offload.interlink import Changes
+from offload.jobs.agent import watching
+from offload.jobs.agent.watching import Watch
+from offload.jobs.model import JobId
+
+
+class Site:
+    """A site whose first words are none."""
+
+    name = "far"
+    is_ours = True
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.again = asyncio.Event()
+
+    async def client(self) -> "Site":
+        return self
+
+    async def changes(self, since: int, *, timeout_s: float) -> Changes:
+        self.times += 1
+        if self.times == 1:
+            raise RecursionError("nested without end")
+        self.again.set()
+        await asyncio.sleep(timeout_s)
+        raise AssertionError
+
+
+async def test_a_site_is_listened_to_again_whatever_it_has_said(
+    monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(watching, "TICK_S", 0.01)
+    site = Site()
+    there = [SimpleNamespace(job=JobId(1), uid="u")]
+    ledger = SimpleNamespace(at_site=lambda _: there, note=lambda *_: None)
+    watch = Watch(site, ledger, lambda _: None)
+    watch.wanted()
+    task = asyncio.create_task(watch.run())
+    await site.again.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "cannot be watched" in caplog.text
