@@ -53,6 +53,8 @@ class Endpoint:
         self._clock = clock
         self._connections: dict[Way, tuple[AdmittedKey, _Connection]] = {}
         self._strangers: set[_Connection] = set()
+        self._silent: dict[Way, _Connection] = {}
+        """Who is known, and has not asked for his socket."""
         self._told: dict[Way, State] = {}
         self._server: asyncssh.SSHAcceptor | None = None
 
@@ -117,7 +119,8 @@ class Endpoint:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
-        for _, connection in list(self._connections.values()):
+        connected = [connection for _, connection in self._connections.values()]
+        for connection in [*connected, *self._silent.values()]:
             connection.end("the facility stops")
         self._connections.clear()
         for way in self.settings.ways:
@@ -136,6 +139,18 @@ class Endpoint:
     def know(self, connection: _Connection) -> None:
         """He has said who he is, or is gone."""
         self._strangers.discard(connection)
+
+    def admit(self, key: AdmittedKey, connection: _Connection) -> None:
+        """He has a key. Of those who then ask for nothing, the last one is kept."""
+        former = self._silent.get(key.way)
+        self._silent[key.way] = connection
+        if former is not None:
+            former.end(f"{key.site} has dialed in again")
+
+    def unsilence(self, key: AdmittedKey, connection: _Connection) -> None:
+        """He has asked for his socket, or is gone."""
+        if self._silent.get(key.way) is connection:
+            del self._silent[key.way]
 
     def entry(self, site: str, key: str) -> AdmittedKey | None:
         """Return by which entry a site gets in."""
@@ -204,6 +219,7 @@ class _Connection(asyncssh.SSHServer):
         self._key: AdmittedKey | None = None
         self._connection: asyncssh.SSHServerConnection | None = None
         self._inode: int | None = None
+        self._has_asked = False
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -225,12 +241,16 @@ class _Connection(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         self._endpoint.know(self)
+        if self._key is not None:
+            self._endpoint.admit(self._key, self)
 
     async def unix_server_requested(
         self, listen_path: str
     ) -> asyncssh.SSHListener | bool:
-        if self._key is None or self._connection is None or self._inode is not None:
+        if self._key is None or self._connection is None or self._has_asked:
             return False
+        self._has_asked = True
+        self._endpoint.unsilence(self._key, self)
         final = self._endpoint.settings.socket(self._key.way)
         # Bound beside and renamed: an agent finds the old socket or the new one.
         draft = final.with_name(f".{final.name}")
@@ -245,7 +265,10 @@ class _Connection(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._endpoint.know(self)
-        if self._key is None or self._inode is None:
+        if self._key is None:
+            return
+        self._endpoint.unsilence(self._key, self)
+        if self._inode is None:
             return
         socket = self._endpoint.settings.socket(self._key.way)
         with contextlib.suppress(FileNotFoundError):

@@ -260,3 +260,27 @@ async def test_strangers_cannot_fill_the_endpoint(
         await eventually(lambda: not endpoint._strangers)
         async with dialing(keys, port, plugin) as states:
             await eventually(lambda: Reachable() in states)
+
+
+async def test_of_those_who_ask_for_nothing_one_is_kept(
+    keys, endpoint_settings, plugin, say, eventually
+):
+    settings = endpoint_settings(("far", "anna", "site", None))
+    socket = settings.socket(Way("far", "anna"))
+    async with serving(settings) as (_, port), dialing(keys, port, plugin):
+        await eventually(socket.exists)
+        silent = [
+            await asyncssh.connect(
+                "127.0.0.1",
+                port,
+                username="far",
+                client_keys=[str(keys.private("site"))],
+                known_hosts=str(keys.trust("host", port)),
+                config=[],
+                agent_path=None,
+            )
+            for _ in range(3)
+        ]
+        await eventually(lambda: [c.is_closed() for c in silent] == [True, True, False])
+        assert await say(socket, b"x") == b"X"
+        silent[-1].abort()
