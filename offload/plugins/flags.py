@@ -26,6 +26,9 @@ WITH_VALUE = frozenset({
 })  # fmt: skip
 """Let through, with a value."""
 
+_FILES = frozenset({"exclude", "nodelist"})
+"""Whose values, with a slash in them, ``sbatch`` takes for a file to read."""
+
 WITHOUT_VALUE = frozenset({
     "contiguous", "exclusive", "no-requeue", "overcommit", "oversubscribe", "requeue",
     "spread-job", "use-min-nodes",
@@ -61,6 +64,8 @@ def parse_flags(text: str) -> tuple[str, ...]:
                 if not words or words[0].startswith("-"):
                     raise _refused(f"expected a value after {word}, got none")
                 value = words.pop(0)
+            if name in _FILES and "/" in value:
+                raise _refused(f"--{name}: expected names, got a file {value[:60]!r}")
             found.append(f"--{name}={value}")
         elif name in WITHOUT_VALUE:
             if has_value and name != "exclusive":

@@ -36,6 +36,7 @@ def test_flags_as_sbatch_takes_them(text, expected):
         "--container=/x", "--no-kill", "--input=x", "--signal=KILL", "--help", "-h",
         "script.sh", "--", "-", "--partition", "--partition --exclusive", "--requeue=1",
         "--partiton=x", "-p 'a", "--nice=\x001", "-p x; rm",
+        "--nodelist=/etc/shadow", "-w ./nodes", "--exclude=/etc/shadow", "-x a/b",
     ],
 )  # fmt: skip
 def test_what_is_refused(text):
