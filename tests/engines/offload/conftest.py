@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,3 +79,26 @@ def witness():
 def make_runs(home, slurm, witness, python):
     """Jobs while who carries them is killed; see ``killing.py``."""
     return lambda: killing.Runs(home, slurm, witness, python)
+
+
+@pytest.fixture
+def tiny():
+    """Mount a file system of few bytes: ``tiny(folder, "4m")``; again: its new size."""
+    mounted = []
+
+    def mount(folder: Path, size: str) -> None:
+        options = f"size={size},mode=700"
+        if folder in mounted:
+            options = f"remount,{options}"
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            message = f"{folder} cannot be mounted: {done.stderr.strip()}"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+        mounted.append(folder)
+
+    yield mount
+    for folder in set(mounted):
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -19,13 +19,22 @@ from typing import Any, Self
 
 import psutil
 
+from offload.jobs.ledger import Ledger
+from offload.jobs.settings import Settings
+
 COMMAND_LINE = "from facility.cli import main; main()"
 
 
 class Home:
     """See the module."""
 
-    def __init__(self, slurm: Any = None, *, store: str | None = None) -> None:
+    def __init__(
+        self,
+        slurm: Any = None,
+        *,
+        store: str | None = None,
+        site_work: str | None = None,
+    ) -> None:
         # Not below pytest's folders: the path of a socket has room for 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="home-")).resolve()
         self.work = self.folder / "work"
@@ -34,6 +43,7 @@ class Home:
         self.settings = self.folder / "settings.json"
         self._slurm = slurm
         self._store = store
+        self._site_work = site_work
         self._agents: list[subprocess.Popen[bytes]] = []
         inherited = slurm.environment if slurm is not None else os.environ
         self.environment = {
@@ -52,6 +62,7 @@ class Home:
         if self._slurm is not None:
             slices = {"1g.5gb": "gpu:a100_1g.5gb"}
             sites.append({"name": "cluster", "kind": "slurm", "slices": slices})
+            sites[-1]["work"] = self._site_work
         self.settings.write_text(
             json.dumps(
                 {
@@ -142,8 +153,12 @@ class Home:
     # using it
 
     def start(
-        self, *arguments: str, python: Path | None = None, folder: Path | None = None
-    ) -> subprocess.Popen[str]:
+        self,
+        *arguments: str,
+        python: Path | None = None,
+        folder: Path | None = None,
+        as_bytes: bool = False,
+    ) -> subprocess.Popen[Any]:
         """Type ``facility ...`` and do not wait; see :meth:`run`."""
         return subprocess.Popen(
             [sys.executable, "-c", COMMAND_LINE, *arguments],
@@ -152,7 +167,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            text=not as_bytes,
         )
 
     def run(
@@ -210,6 +225,18 @@ class Home:
                 raise AssertionError(f"not within {timeout_s} s{self.logs()}")
             time.sleep(0.05)
         return answer
+
+    def all_forgotten(self) -> None:
+        """Wait until nothing is left to be done, at the sites neither."""
+        ledger = Ledger(Settings.load(self.settings).ledger)
+        try:
+            self.eventually(lambda: not ledger.open_jobs())
+        finally:
+            ledger.close()
+
+    def pods(self, site: str) -> list[Path]:
+        """Folders of pods at a site."""
+        return [*(self.state / "offload/sites" / site / "work/pods").iterdir()]
 
     def logs(self) -> str:
         """The ends of the logs of agent and plugins."""

@@ -120,9 +120,9 @@ class Runs:
                             f"{run}: {job}{self.home.logs()}"
                         )
                 time.sleep(0.005)
-            self.home.eventually(lambda: not ledger.open_jobs(), 60)
         finally:
             ledger.close()
+        self.home.all_forgotten()
         self._nothing_is_left()
 
     def _submit(self, kill: Kill) -> Run:

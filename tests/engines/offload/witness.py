@@ -6,6 +6,7 @@ nothing that comes back, is merged or is logged has a part in the count.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections import Counter
@@ -19,6 +20,8 @@ class Witness:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._port = self._socket.getsockname()[1]
         self._begun: Counter[str] = Counter()
+        self._held: set[str] = set()
+        self._waiting: dict[str, socket.socket] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve)
 
@@ -32,6 +35,8 @@ class Witness:
             last.sendall(b"\n")
         self._thread.join()
         self._socket.close()
+        for name in [*self._held]:
+            self.release(name)
 
     def says(self, name: str) -> str:
         """Return a line of Python that tells this witness that NAME has begun."""
@@ -41,6 +46,20 @@ class Witness:
             f"c.sendall(b'{name}\\n'); c.recv(1); c.close()\n"
         )
 
+    def hold(self, name: str) -> str:
+        """As :meth:`says`; who says it goes on when NAME is released."""
+        self._held.add(name)
+        return self.says(name)
+
+    def release(self, name: str) -> None:
+        """Let who holds at NAME, or will, go on."""
+        with self._lock:
+            self._held.discard(name)
+            caller = self._waiting.pop(name, None)
+        if caller is not None:
+            with caller, contextlib.suppress(OSError):
+                caller.sendall(b".")
+
     def count(self, name: str) -> int:
         """How often NAME has begun."""
         with self._lock:
@@ -49,10 +68,17 @@ class Witness:
     def _serve(self) -> None:
         while True:
             caller, _ = self._socket.accept()
-            with caller, caller.makefile("rb") as lines:
+            with caller.makefile("rb") as lines:
                 name = lines.readline().strip().decode()
-                if not name:
-                    return
-                with self._lock:
-                    self._begun[name] += 1
-                caller.sendall(b".")
+            if not name:
+                caller.close()
+                return
+            with self._lock:
+                self._begun[name] += 1
+                is_held = name in self._held
+                if is_held and (other := self._waiting.pop(name, None)):
+                    other.close()  # a run that is over
+                self._waiting |= {name: caller} if is_held else {}
+            if not is_held:
+                with caller:
+                    caller.sendall(b".")
