@@ -2,8 +2,9 @@
 
 A facility of its own (inside the output directory, so it never meets the person's own
 one) is started; the person logs in with a one-time link and executes the notebook in
-his server's kernel; the outputs are collected, everything is stopped, and nothing may
-be left. A demo that was killed is cleaned up by the next one with the same output.
+his server's kernel; the same analysis is submitted as a job; the outputs are collected,
+everything is stopped, and nothing may be left. A demo that was killed is cleaned up by
+the next one with the same output.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from typing import Any
 from facility.client.hub_session import HubSession
 from facility.client.notebook import CellDone, CellError
 from facility.errors import ExitCode, FacilityError, UsageError
+from facility.local.demo_job import PROGRAM, run_job, site_kept_in
 from facility.local.login import login_link
 from facility.local.paths import Place
 from facility.local.start import start
 from facility.local.stop import stop
 from facility.marked import marked_processes
 from facility.runtime import Runtime
-from facility.spec import Facility, Storage
+from facility.spec import Facility, Offload, Storage
 
 SAMPLES = ("zmumu",)
 """Fetched beforehand: they are the notebook's input, not what it shows."""
@@ -59,6 +61,8 @@ class Stages:
     done: list[Stage] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
     """The notebook's own figures."""
+    job: dict[str, Any] = field(default_factory=dict)
+    """The job's."""
 
     def add(self, name: str, seconds: float, note: str = "") -> None:
         stage = Stage(name, round(seconds, 3), note)
@@ -75,6 +79,7 @@ class Stages:
         record = {
             "stages": [asdict(stage) for stage in self.done],
             "notebook": self.measured,
+            "job": self.job,
         }
         path.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -98,6 +103,9 @@ def run_demo(
             ``out/facility``.
     """
     document = _read(notebook)
+    program = notebook.parent / PROGRAM
+    if not program.is_file():
+        raise UsageError(f"{program}: there is no such program; it is the demo's job")
     directory = (out / "facility").absolute()
     directory.mkdir(parents=True, exist_ok=True)
     stages = Stages(tell)
@@ -107,10 +115,20 @@ def run_demo(
     stop(directory)
     samples = _prepare_samples()
     try:
-        spec = Facility(storage=Storage(state=directory / "state"))
+        folder = _folder(directory)
+        spec = Facility(
+            storage=Storage(state=directory / "state"),
+            # Jobs of the person's own facility have the same numbers.
+            offload=Offload(jobs=f"{folder}/jobs"),
+            sites=(site_kept_in(out),),
+        )
         started = start(directory, spec)
         stages.add("hub, gateway and proxy ready", started.seconds)
-        asyncio.run(_work(started.runtime, document, out, samples, stages))
+        try:
+            asyncio.run(_work(started.runtime, folder, document, out, samples, stages))
+            _submit(started.runtime, program, out, stages)
+        finally:
+            _remove_from_home(folder)
     except FacilityError as error:
         failed = FacilityError(f"{error} (logs: {directory})")
         failed.exit_code = error.exit_code
@@ -123,7 +141,7 @@ def run_demo(
     _check_nothing_left(directory)
     stages.add("demo in total", time.monotonic() - begin + (install_s or 0.0))
     stages.save(out / "stages.json")
-    shutil.rmtree(directory)
+    _remove_state(started.runtime)
     return stages
 
 
@@ -142,14 +160,19 @@ def _prepare_samples() -> subprocess.Popen[str]:
     )
 
 
+def _folder(directory: Path) -> str:
+    """Return the folder below the person's home that is the demo's own."""
+    return f"facility-demo-{Place.of(directory).key}"
+
+
 async def _work(
     runtime: Runtime,
+    folder: str,
     document: dict[str, Any],
     out: Path,
     samples: subprocess.Popen[str],
     stages: Stages,
 ) -> None:
-    folder = f"facility-demo-{runtime.id.rpartition('-')[2]}"
     async with HubSession.login(login_link(runtime)) as session:
         with stages.time("server ready"):
             server = await session.start_server(timeout_s=SERVER_TIMEOUT_S)
@@ -157,23 +180,20 @@ async def _work(
             await _wait_for(samples)
         begin = time.monotonic()
         try:
-            try:
-                executed = await server.execute(
-                    document,
-                    path=f"{folder}/dimuon.ipynb",
-                    on_cell=_ignore,
-                    timeout_s=NOTEBOOK_TIMEOUT_S,
-                )
-            except CellError as error:
-                _write(out / "dimuon.ipynb", error.notebook.document)
-                raise
-            notebook_s = time.monotonic() - begin
-            _write(out / "dimuon.ipynb", executed.document)
-            for name in OUTPUTS:
-                (out / name).write_bytes(await server.read_file(f"{folder}/{name}"))
-            measured = json.loads(await server.read_file(f"{folder}/{MEASURED}"))
-        finally:
-            _remove_from_home(folder)
+            executed = await server.execute(
+                document,
+                path=f"{folder}/dimuon.ipynb",
+                on_cell=_ignore,
+                timeout_s=NOTEBOOK_TIMEOUT_S,
+            )
+        except CellError as error:
+            _write(out / "dimuon.ipynb", error.notebook.document)
+            raise
+        notebook_s = time.monotonic() - begin
+        _write(out / "dimuon.ipynb", executed.document)
+        for name in OUTPUTS:
+            (out / name).write_bytes(await server.read_file(f"{folder}/{name}"))
+        measured = json.loads(await server.read_file(f"{folder}/{MEASURED}"))
     _take_measurements(stages, measured, notebook_s)
 
 
@@ -195,6 +215,16 @@ def _take_measurements(
         f"{measured['width']:.2f} ± {measured['width_error']:.2f} GeV from "
         f"{measured['distinct_events']:,} collisions ({measured['rows']:,} rows)",
     )
+
+
+def _submit(runtime: Runtime, program: Path, out: Path, stages: Stages) -> None:
+    """Have a site make the notebook's histogram again; it must be the same."""
+    from facility.samples import path
+
+    same_as = out / "dimuon.json"
+    returned = run_job(runtime, program, path(SAMPLES[0]), out, same_as)
+    stages.add(f"job at site {returned.site}", returned.seconds, returned.note)
+    stages.job = asdict(returned)
 
 
 async def _wait_for(samples: subprocess.Popen[str]) -> None:
@@ -234,6 +264,17 @@ def _remove_from_home(folder: str) -> None:
     for home in {Path.home(), Path(f"~{getpass.getuser()}").expanduser()}:
         with suppress(FileNotFoundError):
             shutil.rmtree(home / folder)
+
+
+def _remove_state(runtime: Runtime) -> None:
+    """Remove what the facility kept, which nobody needs after a demo that went well."""
+    if runtime.multi_user:  # then it is not all below the directory
+        from offload.jobs.settings import Settings
+
+        settings = Settings.load(runtime.offload_file)
+        shutil.rmtree(settings.home.parent, ignore_errors=True)
+        shutil.rmtree(runtime.open_dir, ignore_errors=True)
+    shutil.rmtree(runtime.directory)
 
 
 def _check_nothing_left(directory: Path) -> None:

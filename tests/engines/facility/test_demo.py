@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from facility.columnar import load
+from facility.local.demo_job import PROGRAM
 from facility.local.paths import Place
 from facility.marked import marked_processes
 
@@ -36,6 +39,18 @@ def assert_nothing_left(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert marked_processes(storage.id) == []
     folder = f"facility-demo-{storage.id.rpartition('-')[2]}"
     assert not (Path.home() / folder).exists()
+    assert processes_naming(out) == []
+
+
+def processes_naming(out: Path) -> list[str]:
+    """Command lines with the output folder in them: a site's plugin, or a job."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(out) in line:
+                found.append(line)
+    return found
 
 
 def test_demo(tmp_path, monkeypatch):
@@ -44,6 +59,8 @@ def test_demo(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert_nothing_left(out, monkeypatch)
     assert sorted(p.name for p in out.iterdir()) == [
+        "cache",
+        "dimuon-batch.json",
         "dimuon.ipynb",
         "dimuon.json",
         "dimuon.png",
@@ -57,6 +74,12 @@ def test_demo(tmp_path, monkeypatch):
     histogram = load(out / "dimuon.json")
     peak = histogram.axes[0].centers[histogram.values().argmax()]
     assert 88 < peak < 94
+    assert load(out / "dimuon-batch.json") == histogram
+    job = record["job"]
+    first, *_, last = job["stages"]
+    assert (first, last) == ("frozen", "done")
+    assert job["pairs"] == histogram.sum()
+    assert job["bars"] in done.stdout
     cells = json.loads((out / "dimuon.ipynb").read_text())["cells"]
     assert all(c["execution_count"] for c in cells if c["cell_type"] == "code")
     assert (out / "dimuon.png").read_bytes().startswith(b"\x89PNG")
@@ -78,6 +101,7 @@ def test_a_notebook_that_fails_is_one_line_and_nothing_runs_on(tmp_path, monkeyp
     ]
     notebook = tmp_path / "broken.ipynb"
     notebook.write_text(json.dumps(document))
+    (tmp_path / PROGRAM).write_text("")
     out = tmp_path / "out"
     done = demo(out, notebook)
     assert done.returncode == 1
@@ -89,6 +113,30 @@ def test_a_notebook_that_fails_is_one_line_and_nothing_runs_on(tmp_path, monkeyp
     logs = {p.name for p in (out / "facility").rglob("*.log")}
     assert {"hub.log", "gateway.log", "proxy.log", "supervisor.log"} <= logs
     assert "ZeroDivisionError" in (out / "dimuon.ipynb").read_text()
+
+
+def test_a_job_that_fails_is_one_line_and_nothing_runs_on(tmp_path, monkeypatch):
+    notebook = tmp_path / "work" / "dimuon.ipynb"
+    notebook.parent.mkdir()
+    shutil.copy(NOTEBOOK, notebook)
+    (notebook.parent / PROGRAM).write_text("raise SystemExit('no muons today')\n")
+    out = tmp_path / "out"
+    done = demo(out, notebook)
+    assert done.returncode == 1
+    assert done.stderr.startswith("facility: the job failed: exit code 1: no muons ")
+    assert_nothing_left(out, monkeypatch)
+
+
+def test_without_its_program_it_says_so_before_anything_starts(tmp_path):
+    notebook = tmp_path / "dimuon.ipynb"
+    shutil.copy(NOTEBOOK, notebook)
+    done = demo(tmp_path / "out", notebook)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"facility: {tmp_path}/{PROGRAM}: there is no such program; it is the demo's "
+        "job\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_a_notebook_it_says_so_before_anything_starts(tmp_path):
