@@ -47,6 +47,7 @@ def create(
     """Freeze what is in front of you, without a job."""
     import os
 
+    from facility.cli.frozen_lines import size_words, warning_lines
     from facility.cli.job_progress import FreezeProgress
     from facility.client.offload_settings import load_settings
     from facility.client.working_environment import prefix_in_use
@@ -73,9 +74,9 @@ def create(
         typer.echo(json.dumps({"id": snapshot.id, "image": snapshot.image}))
         return
     typer.echo(snapshot.image)
-    for warning in snapshot.warnings:
+    for warning in warning_lines(snapshot):
         typer.echo(f"facility: {warning}", err=True)
-    typer.echo(f"frozen in {seconds:.2f} s", err=True)
+    typer.echo(f"{size_words(snapshot)} frozen in {seconds:.2f} s", err=True)
 
 
 @app.command()

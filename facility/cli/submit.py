@@ -13,6 +13,7 @@ from facility.errors import UsageError
 
 if TYPE_CHECKING:
     from facility.client.submission import Submitted
+    from offload.jobs.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -141,23 +142,25 @@ def submit(
     if as_json:
         typer.echo(json.dumps({"id": str(done.id)}))
     else:
-        _tell(done, will_wait=wait)
+        _tell(done, settings, will_wait=wait)
     if wait:
         from facility.cli.waiting import wait_for
 
         raise typer.Exit(wait_for(settings, str(done.id), as_json=False, quiet=as_json))
 
 
-def _tell(done: Submitted, *, will_wait: bool) -> None:
-    from facility.cli.text import amount
+def _tell(done: Submitted, settings: Settings, *, will_wait: bool) -> None:
+    from facility.cli.frozen_lines import size_words, warning_lines
+    from offload.jobs import queries
+    from offload.jobs.wake import NOBODY
 
-    for warning in done.snapshot.warnings:
+    for warning in warning_lines(done.snapshot):
         typer.echo(f"facility: {warning}", err=True)
-    files = sum(part.files for part in done.snapshot.parts)
-    size = sum(part.size for part in done.snapshot.parts)
-    line = f"job {done.id}: {files:,} files ({amount(size)}) frozen in"
-    typer.echo(f"{line} {done.seconds:.2f} s")
-    if not will_wait:
+    what = size_words(done.snapshot)
+    typer.echo(f"job {done.id}: {what} frozen in {done.seconds:.2f} s")
+    if queries.job(settings, str(done.id)).waiting == NOBODY:
+        typer.echo(f"facility: job {done.id}: {NOBODY}", err=True)
+    elif not will_wait:
         typer.echo(
             f"`facility wait {done.id}` waits for its outputs, `facility logs {done.id} "
             "-f` shows what it prints; you may log out",

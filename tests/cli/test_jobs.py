@@ -82,11 +82,43 @@ def test_submit_prints_the_id_alone_for_programs(project, type_command):
     assert answer.json == {"id": "1"}
 
 
-def test_submit_tells_a_person_what_was_frozen(project, type_command):
+def test_submit_tells_a_person_what_was_frozen(project, type_command, monkeypatch):
+    monkeypatch.setattr("offload.jobs.submission.wake", lambda _: True)
     answer = type_command("submit", "python3", "train.py")
     assert answer.code == 0
-    assert answer.out.startswith("job 1: 1 files (17 B) frozen in ")
+    assert answer.out.startswith("job 1: 1 file (17 B) frozen in ")
     assert "`facility wait 1`" in answer.err
+
+
+def test_submit_says_that_nobody_carries_the_job_yet(project, type_command):
+    answer = type_command("submit", "python3", "train.py")
+    assert answer.code == 0
+    assert answer.err == (
+        "facility: job 1: no agent carries it: the facility is not running; it goes on "
+        "after `facility up`\n"
+    )
+
+
+def test_what_is_left_out_for_one_reason_is_one_line(project, type_command):
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path(".gitignore").write_text("*.log\n")
+    for number in range(7):
+        Path(f"{number}.log").write_text("")
+    answer = type_command("submit", "python3", "train.py")
+    assert answer.err.splitlines()[0] == (
+        "facility: left out (ignored by git): 0.log, 1.log, 2.log, 3.log, 4.log and 2 "
+        "more"
+    )
+
+
+def test_the_environment_that_goes_along_is_not_called_left_out(project, type_command):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "old"], check=True)
+    answer = type_command("submit", "--environment", ".venv", "--", "python", "x.py")
+    assert answer.code == 0
+    assert (
+        answer.err.splitlines()[0] == "facility: left out (a Python environment): old"
+    )
 
 
 def test_what_follows_the_program_is_the_programs(project, type_command, settings):
