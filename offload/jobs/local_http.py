@@ -67,7 +67,17 @@ def listener(path: Path, *, uid: int) -> ProcessIdentity | None:
     except OSError:
         return None
     pid, owner, _ = struct.unpack("3i", credentials)
-    return identify(pid) if uid == owner else None
+    process = identify(pid)
+    # Who listened may have left the socket to another, and its number is taken by
+    # somebody whom we must not signal; or it runs a program of root's by now.
+    return process if uid == owner == _owner_of(pid) else None
+
+
+def _owner_of(pid: int) -> int | None:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
 
 
 class _Connection(http.client.HTTPConnection):

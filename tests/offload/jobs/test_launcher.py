@@ -191,3 +191,33 @@ async def test_an_agent_that_cannot_be_started_is_started_later(
     await tried.wait()
     await keeper.stop()
     assert "temporarily unavailable" in caplog.text
+
+
+LISTENING = """
+import os, socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+os.seteuid(int(sys.argv[2]))
+listening.listen()
+if sys.argv[3] == "root":
+    os.seteuid(0)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be another user")
+@pytest.mark.parametrize("who", ["root", "he"])
+def test_who_listened_as_a_person_and_is_another_now_is_not_his_agent(
+    tmp_path, who
+) -> None:
+    path = tmp_path / "s"
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENING, path, "65534", who],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        found = listener(path, uid=65534)
+        process.stdin.close()
+    assert (found is not None) == (who == "he")
