@@ -222,3 +222,10 @@ def test_processes_that_make_the_file_at_once_take_turns(tmp_path: Path) -> None
     with closing(Ledger(path)) as ledger:
         assert [job.id for job in ledger.jobs()] == list(range(20, 0, -1))
         assert all(job.counts == {Stage.FROZEN: 20} for job in ledger.jobs())
+
+
+def test_nobody_else_enters_the_folder_whoever_made_it(settings) -> None:
+    settings.home.mkdir(mode=0o755)
+    Ledger(settings.ledger).close()
+    assert settings.home.stat().st_mode & 0o777 == 0o700
+    assert settings.ledger.stat().st_mode & 0o777 == 0o600
