@@ -33,14 +33,18 @@ class Apptainer:
     def probe(self) -> bool:
         if self._program is None:
             return False
+        # Only where there is an apptainer: every job waits for what this module imports.
+        from tempfile import TemporaryDirectory
+
         try:
-            done = subprocess.run(
-                [self._program, "exec", "--containall", *self._host_binds(),
-                 str(skeleton(Path("/tmp") / f"facility-root-{os.getuid()}")),  # noqa: S108
-                 "/bin/true"],
-                stdin=subprocess.DEVNULL, capture_output=True,
-                timeout=_PROBE_S, check=False,
-            )  # fmt: skip
+            # Of a name that nobody knows before: an image runs what lies in it.
+            with TemporaryDirectory(prefix="facility-root-") as folder:
+                done = subprocess.run(
+                    [self._program, "exec", "--containall", *self._host_binds(),
+                     str(skeleton(Path(folder))), "/bin/true"],
+                    stdin=subprocess.DEVNULL, capture_output=True,
+                    timeout=_PROBE_S, check=False,
+                )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
             return False
         return done.returncode == 0
