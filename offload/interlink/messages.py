@@ -87,7 +87,7 @@ class LogOptions(Message):
     timestamps: bool = Field(default=False, alias="Timestamps")
     follow: bool = Field(default=False, alias="Follow")
     previous: bool = Field(default=False, alias="Previous")
-    since_seconds: int = Field(default=0, alias="SinceSeconds")
+    since_seconds: int = Field(default=0, alias="SinceSeconds", le=10**12)
     since_time: AwareDatetime | None = Field(default=None, alias="SinceTime")
 
     @model_validator(mode="before")

@@ -102,7 +102,8 @@ def _count(pod: Pod, annotation: str, default: int) -> int:
     text = pod.annotation(annotation)
     if text is None:
         return default
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= 10**6:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 9
+    if not is_number or not 1 <= int(text) <= 10**6:
         raise ImpossibleRequestError(
             f"annotation {annotation}: expected a number from 1, got {text[:40]!r}"
         )

@@ -170,6 +170,11 @@ def test_both_names_of_the_byte_limit(name):
     assert LogOptions.model_validate({"Bytes": 0, name: 5}).limit_bytes == 5
 
 
+def test_no_log_is_asked_for_since_before_all_times():
+    with pytest.raises(ValidationError, match="less than or equal"):
+        LogOptions.model_validate({"SinceSeconds": 10**400})
+
+
 def test_a_time_that_is_not_set_in_go_is_none():
     options = LogOptions.model_validate({"SinceTime": "0001-01-01T00:00:00Z"})
     assert options.since_time is None

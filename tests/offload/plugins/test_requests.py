@@ -73,6 +73,8 @@ def test_nodes_and_tasks_share_what_the_pod_asks_for():
         ({}, {}, 101, "at most 100 s to a job"),
         ({}, {"analysis-facility/nodes": "0"}, None, "expected a number from 1"),
         ({}, {"analysis-facility/nodes": "٣"}, None, "expected a number from 1"),
+        ({}, {"analysis-facility/tasks": "1" * 10}, None, "expected a number from 1"),
+        ({}, {"analysis-facility/tasks": "0" * 8 + "1" * 5000}, None, "expected a num"),
         (
             {},
             {"analysis-facility/nodes": "3", "analysis-facility/tasks": "2"},
