@@ -19,9 +19,9 @@ STATE = Path("/state/x")
         (
             {"memory_bytes": 312 * MIB},
             (
-                "not enough memory: hub, gateway, proxy and a notebook server need "
-                "700 MiB, 312 MiB are available: end other programs, or take a larger "
-                "machine"
+                "not enough memory: hub, gateway, proxy, agents and a notebook server "
+                "need 800 MiB, 312 MiB are available: end other programs, or take a "
+                "larger machine"
             ),
         ),
         (
