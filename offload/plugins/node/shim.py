@@ -166,6 +166,8 @@ class Container:
                 for handle in inherited:
                     os.set_inheritable(handle, True)
                 os.chdir(self.cwd)
+                # Ours are private; what the person's program makes goes home.
+                os.umask(0o022)
                 os.execvpe(argv[0], argv, self.environment)  # noqa: S606
             except OSError as error:
                 what = error.filename or argv[0]

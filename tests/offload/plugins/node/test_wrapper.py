@@ -1,6 +1,7 @@
 """Whole pods, run by the wrapper as the batch script runs it, without a sandbox."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,16 @@ def test_a_pod_that_fails(make):
     assert pod.done["phase"] == "Failed"
     assert (pod.done["exit_code"], pod.done["message"]) == (3, "bad fit\n")
     assert pod.ended()["message"] == "bad fit\n"
+
+
+def test_what_it_makes_others_may_read_as_at_home(make):
+    pod = make("umask; umask 077; umask")
+    before = os.umask(0o077)  # a plugin's
+    try:
+        assert pod.run() == ExitCode.SUCCEEDED
+    finally:
+        os.umask(before)
+    assert pod.log() == "0022\n0077\n"
 
 
 def test_started_again_after_its_end_it_does_nothing(make):
