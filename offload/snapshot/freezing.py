@@ -224,6 +224,8 @@ class _Freeze:
         )
         same = self._same(snapshot, sources.parts[0])
         if same is not None:
+            # Young again: it is not collected before its job is recorded.
+            os.utime(self.store.blob_path(same.image))
             return same
         trees = {each.part.role: each.tree for each in finished}
         layers = [layer for each in finished for layer in each.layers]
