@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from ahocorasick_rs import BytesAhoCorasick
 from pathspec import GitIgnoreSpec
 
 from offload.snapshot.ignoring import matches
@@ -18,8 +18,6 @@ from offload.snapshot.tree import Tree
 
 _HEAD_BYTES = 2**13
 """In which a zero byte tells data from text."""
-_COMMON = b"etsranio_dclpumfgh.xby(),'=v-:k\"w#"
-"""Letters of source code, the most frequent first."""
 END_BYTES = 2**18
 """Of a file that is too large to be looked at as a whole: data, where a header or a
 trailer may hold what a person wrote."""
@@ -84,49 +82,25 @@ def _find(path: bytes, content: bytes) -> list[Finding]:
 
 
 def _possible(content: bytes) -> list[Rule]:
-    """Return the rules that have a needle in a content, in one pass over it.
+    """Return the rules that have a needle in a content.
 
-    One pass for each needle is what a first freeze would spend its time on. A plain
-    alternation is no quicker: it is tried at almost every letter. So each needle is
-    looked for by that letter of it which is rarest in code, and only there by others.
+    One pass for each needle is what a first freeze would spend its time on; so one
+    pass finds whether there are any (Aho and Corasick, 1975), and most have none.
     """
-    pattern, around = _needles()
-    present = {
-        needle
-        for match in pattern.finditer(content)
-        for needle, at in around[content[match.start()]]
-        if content.startswith(needle, match.start() - at)
+    search, needles = _needles()
+    at = {
+        match[0] for match in search.find_matches_as_indexes(content, overlapping=True)
     }
-    if not present:
+    if not at:
         return []
+    present = {needle for i in at for needle in needles[i] if needle in content}
     return [rule for rule in rules() if not present.isdisjoint(rule.needles)]
 
 
 @cache
-def _needles() -> tuple[re.Pattern[bytes], dict[int, list[tuple[bytes, int]]]]:
-    """Return what matches the rarest letter of a needle in its place.
-
-    And, by that letter, the needles it is in, with its position there.
-    """
-    around: dict[int, list[tuple[bytes, int]]] = {}
-    for needle in sorted({needle for rule in rules() for needle in rule.needles}):
-        at = max(range(len(needle)), key=lambda i: _rank(needle[i]))
-        around.setdefault(needle[at], []).append((needle, at))
-    pattern = b"|".join(
-        b"%b(?:%b)"
-        % (
-            re.escape(bytes([letter])),
-            b"|".join(
-                # The match is the letter alone: needles may overlap.
-                b"(?<=%b)(?=%b)" % (re.escape(n[: at + 1]), re.escape(n[at + 1 :]))
-                for n, at in needles
-            ),
-        )
-        for letter, needles in around.items()
-    )
-    return re.compile(pattern), around
-
-
-def _rank(letter: int) -> int:
-    position = _COMMON.find(letter)
-    return len(_COMMON) if position < 0 else position
+def _needles() -> tuple[BytesAhoCorasick, tuple[tuple[bytes, ...], ...]]:
+    """Return what finds needles that have no other in them, and those each is in."""
+    every = sorted({needle for rule in rules() for needle in rule.needles})
+    shortest = [n for n in every if not any(m in n for m in every if m != n)]
+    holders = tuple(tuple(n for n in every if each in n) for each in shortest)
+    return BytesAhoCorasick(shortest), holders
