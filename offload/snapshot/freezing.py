@@ -7,8 +7,7 @@ any moment the store holds what it held, and perhaps layers that the next freeze
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -63,13 +62,14 @@ def freeze(
     with (
         store.in_use(),
         Cache(store.cache_path) as cache,
-        Workers[Packed](lambda: report(meter.now("reading"))) as workers,
+        Workers(store, meter, lambda: report(meter.now("reading"))) as workers,
     ):
-        run = _Freeze(store, cache, meter, workers)
+        run = _Freeze(store, cache, meter)
         begun = [run.begin(source, max_layers) for source in sources.parts]
-        workers.wait()
+        wanted = [pack for part in begun for pack in part.packs]
+        made = iter(workers.run([each for each in wanted if isinstance(each, Pack)]))
         report(meter.now("storing"))
-        finished = [run.finish(part) for part in begun]
+        finished = [run.finish(part, made) for part in begun]
         run.check_secrets(finished, request.allow)
         snapshot = run.store_image(sources, finished)
     report(meter.now("done"))
@@ -86,13 +86,14 @@ class _Last:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A part whose layers are being made."""
+    """A part that was looked at and planned."""
 
     source: Source
     plan: Plan
     last: _Last | None
     """None if no layer of it is kept."""
-    packs: tuple[Packed | Future[Packed], ...]
+    packs: tuple[Packed | Pack, ...]
+    """Those that were made before, and those to be made."""
     warnings: tuple[str, ...]
 
 
@@ -113,10 +114,9 @@ class _Freeze:
     store: LocalStore
     cache: Cache
     meter: Meter
-    workers: Workers[Packed]
 
     def begin(self, source: Source, max_layers: int) -> _Begun:
-        """Look at a part, plan it, and let its layers be made."""
+        """Look at a part and plan it."""
         seen = survey(source.root, source.paths)
         known = self.cache.contents(
             one.state for one in seen.found if one.kind is Kind.FILE
@@ -143,20 +143,15 @@ class _Freeze:
             source,
             plan,
             last if plan.keeps_layers else None,
-            tuple(
-                self._made_before(pack, known) or self._make(pack)
-                for pack in plan.packs
-            ),
+            tuple(self._made_before(pack, known) or pack for pack in plan.packs),
             # Links of an environment lead to the host by design.
             () if source.groups else seen.warnings,
         )
 
-    def finish(self, begun: _Begun) -> _Finished:
-        """Take the layers of a part together."""
+    def finish(self, begun: _Begun, made: Iterator[Packed]) -> _Finished:
+        """Take the layers of a part together, those that were to be made from ``made``."""
         source, plan, last = begun.source, begun.plan, begun.last
-        packs = [
-            pack.result() if isinstance(pack, Future) else pack for pack in begun.packs
-        ]
+        packs = [next(made) if isinstance(pack, Pack) else pack for pack in begun.packs]
         # Folders are in the layer of each group that has something in them.
         entries = {entry.path: entry for entry in plan.kept}
         entries |= {entry.path: entry for pack in packs for entry in pack.entries}
@@ -235,12 +230,6 @@ class _Freeze:
             latest=[(_folder(source), snapshot.image) for source in sources.parts]
         )
         return snapshot
-
-    def _make(self, pack: Pack) -> Future[Packed]:
-        self.meter.expect(pack.files, pack.size)
-        return self.workers.submit(
-            lambda: pack_layer(self.store, pack, self.meter, self.workers.is_stopped)
-        )
 
     def _made_before(self, pack: Pack, known: Mapping[State, str]) -> Packed | None:
         """Return what a pack was made into before, if nothing of it need be read."""

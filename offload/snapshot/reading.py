@@ -15,7 +15,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from offload.snapshot.errors import ChangingError, UnreadableError
 from offload.snapshot.tree import PERMISSIONS
@@ -43,8 +43,7 @@ class GoneError(Exception):
     """There is no file of this name any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What tells one state of a file from another."""
 
     device: int

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from offload.snapshot.reading import State, show, unreadable
 from offload.snapshot.tree import PERMISSIONS, Entry, Kind
@@ -14,8 +15,7 @@ WHITEOUT = b".wh."
 """Prefix of names that mean a deletion in an OCI layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One path, as it was a moment ago."""
 
     path: bytes
