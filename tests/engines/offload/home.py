@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -177,10 +178,11 @@ class Home:
         folder: Path | None = None,
         timeout_s: float = 100,
         as_bytes: bool = False,
+        before: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[Any]:
         """Type ``facility ...`` in the working folder; a venv's Python comes first."""
         return subprocess.run(
-            [sys.executable, "-c", COMMAND_LINE, *arguments],
+            [*before, sys.executable, "-c", COMMAND_LINE, *arguments],
             env=self._environment(python),
             cwd=folder or self.work,
             stdin=subprocess.DEVNULL,
@@ -226,6 +228,10 @@ class Home:
             time.sleep(0.05)
         return answer
 
+    def knows(self, site: str) -> None:
+        """Have the agent, once it is there, find out what a site has."""
+        self.eventually(lambda: self.run("site", "check", site).returncode == 0)
+
     def all_forgotten(self) -> None:
         """Wait until nothing is left to be done, at the sites neither."""
         ledger = Ledger(Settings.load(self.settings).ledger)
@@ -240,7 +246,10 @@ class Home:
 
     def logs(self) -> str:
         """The ends of the logs of agent and plugins."""
-        files = [self.folder / "agent.log", *self.state.rglob("plugin.log")]
+        files = [
+            self.folder / "agent.log",
+            *self.state.glob("offload/sites/*/plugin.log"),
+        ]
         return "".join(
             f"\n== {p}\n{p.read_text(errors='replace')[-3000:]}"
             for p in files

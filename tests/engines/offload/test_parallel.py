@@ -33,7 +33,7 @@ def test_one_task_that_fails_ends_all(shared_home, python):
 
 
 def test_more_nodes_than_one_machine_is_refused(shared_home, python):
-    shared_home.facility("site", "check", "here")
+    shared_home.knows("here")
     done = shared_home.run(
         "submit", "--site", "here", "--nodes", "2", "--", "true", python=python
     )
