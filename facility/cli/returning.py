@@ -115,11 +115,17 @@ def diff(
 
 
 def differences(snapshot: Snapshot, store: Any) -> dict[str, dict[str, list[str]]]:
-    """Return added, changed and removed paths of each part that is still there."""
+    """Return added, changed and removed paths of each part.
+
+    Byte code is no change: Python makes it again of what is compared.
+    """
     from offload.snapshot import changes_since
+    from offload.snapshot.bytecode import is_bytecode
 
     found = {}
     for part in snapshot.parts:
+        if is_bytecode(part.role):
+            continue
         if not Path(part.mount).exists():
             found[part.role] = {"added": [], "changed": [], "removed": ["."]}
             continue
