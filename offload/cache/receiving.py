@@ -72,8 +72,8 @@ class Incoming:
             return self.length
         try:
             return self._draft.stat().st_size
-        except FileNotFoundError:
-            return 0
+        except FileNotFoundError:  # not begun, or put in place a moment ago
+            return self.length if self._place.exists() else 0
 
     def append(self, offset: int, data: bytes) -> int:
         """Add bytes at ``offset``; return the new offset.
@@ -114,7 +114,11 @@ class Incoming:
             return True
         if self.offset < self.length:
             return False
-        with room(self._draft.parent), self._draft.open("rb+", buffering=0) as file:
+        try:
+            opened = self._draft.open("rb+", buffering=0)
+        except FileNotFoundError:  # somebody else put it in place
+            return self._place.exists()
+        with room(self._draft.parent), opened as file:
             # Two that finish it together: the second waits, then finds it in place.
             fcntl.flock(file, fcntl.LOCK_EX)
             if self._place.exists():

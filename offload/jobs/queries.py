@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from offload.jobs.changes import SiteReport
@@ -18,6 +18,8 @@ from offload.jobs.wake import wake
 
 SHORTEST_LOOK_S = 0.01
 LONGEST_LOOK_S = 0.2
+LONGEST_ALONE_S = 5.0
+"""Who follows a log waits so long for an agent that was killed to be there again."""
 MAIN = "main"
 """Name of the container that runs a job's command."""
 
@@ -132,7 +134,7 @@ def logs(
     Args:
         settings: Of the facility.
         name: The job, or one of its elements.
-        follow: Wait for more.
+        follow: Wait for more, also through the death of the agent that fetches it.
         since_s: Only what was written in so many last seconds. As ``previous``, the
             site is asked: it alone knows.
         previous: Of the run before the site put the job back into its queue.
@@ -142,27 +144,46 @@ def logs(
         JobsError: the log is at the site and no agent can fetch it.
     """
     wanted = ElementName.parse(name)
-    found = job(settings, name)
     asks_site = since_s is not None or previous
-    if found.is_done and not asks_site:
-        yield from _kept_log(settings, found, wanted.index)
-        return
     url = f"/jobs/{wanted}/logs?follow={str(follow).lower()}"
     url += f"&previous={str(previous).lower()}"
     if since_s is not None:
         url += f"&since_s={since_s}"
-    try:
-        with stream(
-            settings.agent_socket, "GET", url, timeout_s=86400 if follow else 60
-        ) as (status, chunks):
-            if status >= 400:
-                raise JobsError(_said(b"".join(chunks)))
-            yield from chunks
-    except OSError as error:
-        raise JobsError(
-            f"job {name} is {found.stage}: its log is at the site and no agent "
-            f"answers ({error}): see `facility status`"
-        ) from None
+    shown = 0
+    alone_since: float | None = None
+    while True:
+        found = job(settings, name)
+        if found.is_done and not asks_site:
+            yield from _after(shown, _kept_log(settings, found, wanted.index))
+            return
+        try:
+            with stream(
+                settings.agent_socket, "GET", url, timeout_s=86400 if follow else 60
+            ) as (status, chunks):
+                alone_since = None
+                if status >= 400:
+                    raise JobsError(_said(b"".join(chunks)))
+                for chunk in _after(shown, chunks):
+                    shown += len(chunk)
+                    yield chunk
+                return
+        except OSError as error:
+            alone_since = time.monotonic() if alone_since is None else alone_since
+            is_lost = time.monotonic() - alone_since > LONGEST_ALONE_S
+            if not follow or (is_lost and not wake(settings)):
+                raise JobsError(
+                    f"job {name} is {found.stage}: its log is at the site and no agent "
+                    f"answers ({error}): see `facility status`"
+                ) from None
+            time.sleep(LONGEST_LOOK_S)
+
+
+def _after(skipped: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what comes after so many bytes."""
+    for chunk in chunks:
+        if skipped < len(chunk):
+            yield chunk[skipped:]
+        skipped = max(0, skipped - len(chunk))
 
 
 def _kept_log(settings: Settings, found: Job, index: int | None) -> Iterator[bytes]:
