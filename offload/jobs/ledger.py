@@ -39,6 +39,7 @@ class Ledger(LedgerView):
         image: str,
         prior: str = "{}",
         warnings: Sequence[str] = (),
+        above: int = 0,
     ) -> JobId:
         """Record a job in stage ``frozen``; durable when this returns.
 
@@ -48,6 +49,7 @@ class Ledger(LedgerView):
             image: Digest of the manifest that carries it.
             prior: What of the declared outputs is here already (JSON).
             warnings: What the person should see with the job.
+            above: Ids up to this one are taken, by jobs that another ledger knows.
 
         Raises:
             NoSuchJobError: a job that it shall come after does not exist.
@@ -62,8 +64,10 @@ class Ledger(LedgerView):
                     f"--after {min(missing)}: there is no such job; `facility jobs` "
                     "lists them"
                 )
+            last = connection.scalar(sa.select(sa.func.max(jobs.c.id))) or 0
             row = connection.execute(
                 jobs.insert().values(
+                    **({"id": above + 1} if above > last else {}),
                     group=str(uuid.uuid4()),
                     spec=spec.model_dump_json(),
                     snapshot=snapshot,

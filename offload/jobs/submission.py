@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.jobs.errors import JobRefusedError
@@ -84,6 +85,7 @@ def submit(snapshot: Snapshot, spec: JobSpec, settings: Settings) -> JobId:
             snapshot=snapshot.to_json(),
             prior=json.dumps(prior.to_json()),
             image=snapshot.image,
+            above=_highest(settings.jobs_dir.expanduser()),
             warnings=(*spec.warnings, *snapshot.warnings),
         )
         if not wake(settings):
@@ -91,6 +93,17 @@ def submit(snapshot: Snapshot, spec: JobSpec, settings: Settings) -> JobId:
     finally:
         ledger.close()
     return job
+
+
+def _highest(folder: Path) -> int:
+    """Return the highest id that has a folder here, of whatever facility's ledger."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return 0
+    # Longer ones are a person's own, such as dates.
+    ids = [n for n in names if n.isascii() and n.isdecimal() and len(n) < 8]
+    return max(map(int, ids), default=0)
 
 
 def _check_credential(name: str, settings: Settings) -> None:

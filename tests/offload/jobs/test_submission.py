@@ -24,6 +24,15 @@ def test_a_job_without_an_agent_stays_frozen_and_says_so(
     assert [j.id for j in queries.jobs(settings)] == [id_]
 
 
+def test_an_id_is_never_that_of_another_facilitys_folder(
+    settings, snapshot, spec_of
+) -> None:
+    for name in ("7", "20261121", "notes"):
+        settings.folder(name).mkdir(parents=True)
+    assert submit(snapshot, spec_of(), settings) == 8
+    assert submit(snapshot, spec_of(), settings) == 9
+
+
 def nothing_recorded(settings: Settings) -> bool:
     return queries.jobs(settings) == []
 
