@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from offload.snapshot import LocalStore, Snapshot
+from offload.snapshot.bytecode import is_bytecode
 from offload.snapshot.unpacking import unpack
 
 REPOSITORY = Path(__file__).parents[3]
@@ -84,12 +85,13 @@ class Node:
     def run(self, snapshot: Snapshot, store: LocalStore, *command: str | Path) -> str:
         """Run a command in the working folder with the snapshot's parts in place."""
         image = self._folder / snapshot.id.partition(":")[2][:12]
-        for part in snapshot.parts:
+        parts = [part for part in snapshot.parts if not is_bytecode(part.role)]
+        for part in parts:
             for layer in part.layers:
                 unpack(store.blob_path(layer), image, digest=layer)
         binds: list[str | Path] = []
         # The shorter path first: one may lie in the other.
-        for part in sorted(snapshot.parts, key=lambda each: len(each.mount)):
+        for part in sorted(parts, key=lambda each: len(each.mount)):
             how = "--bind" if part.role == "code" else "--ro-bind"
             binds += [how, image / part.path_in_image, part.mount]
         code = snapshot.part("code")
@@ -115,7 +117,8 @@ def _link(name: str) -> tuple[str, ...]:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     if shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap is not installed")
+        # On the machine that judges changes a missing engine is a failure.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no bubblewrap")
     return Node(tmp_path / "node")
 
 
