@@ -40,7 +40,7 @@ def test_what_is_required_is_missing_and_the_rest_only_absent(tmp_path, monkeypa
     for name in ("gpu", "slurm", "sandbox"):
         assert found[name].verdict is Verdict.ABSENT
     assert found["memory"].found == "1 MiB free"
-    assert found["memory"].meaning == "a start needs 700 MiB"
+    assert found["memory"].meaning == "a start needs 800 MiB"
 
 
 def test_a_running_facility_has_what_it_needs(tmp_path, monkeypatch):
