@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.invocation import Json, directory_of, given_directory
+from facility.cli.quantities import seconds_of
 from facility.errors import NotRunningError, UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +123,11 @@ def _job(
     if follow:
         _until_at_site(settings, name)
     chunks = queries.logs(
-        settings, name, follow=follow, since_s=_seconds(since), previous=previous
+        settings,
+        name,
+        follow=follow,
+        since_s=seconds_of("--since", since),
+        previous=previous,
     )
     if follow:
         for chunk in chunks:
@@ -165,14 +170,3 @@ def _last(chunks: Iterator[bytes], count: int) -> deque[bytes]:
     if rest:
         kept.append(rest)
     return kept
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    from facility.spec.units import parse_seconds
-
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise UsageError(f"--since: {error}") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.invocation import Json, given_directory
+from facility.cli.quantities import seconds_of
 from facility.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -136,13 +137,9 @@ def gc(
 ) -> None:
     """Delete snapshots that no job needs; agents do so once a day."""
     from facility.cli.text import amount
-    from facility.spec.units import parse_seconds
     from offload.jobs.cleaning import clean
 
-    try:
-        age_s = None if older is None else parse_seconds(older)
-    except ValueError as error:
-        raise UsageError(f"--older-than: {error}") from None
+    age_s = seconds_of("--older-than", older)
     done = clean(_settings(context), retention_s=age_s)
     if as_json:
         record = {"images": done.images, "blobs": done.blobs, "bytes": done.size}

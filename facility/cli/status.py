@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from facility.cli.invocation import Json, directory_of
+from facility.cli.text import duration
 from facility.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _print(report: Report) -> None:
             row.name,
             row.state,
             "-" if row.pid is None else str(row.pid),
-            _duration(time.time() - row.since),
+            duration(time.time() - row.since, is_fine=False),
             str(row.restarts),
             "-" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f} MiB",
             "-" if row.cpu_percent is None else f"{row.cpu_percent:.0f} %",
@@ -100,15 +101,3 @@ def _print(report: Report) -> None:
                 console.print(
                     f"site {site.name}: {site.detail}", style="yellow", highlight=False
                 )
-
-
-def _duration(seconds: float) -> str:
-    """Write ``3 s``, ``4 min``, ``2 h 5 min`` or ``3 d 4 h``."""
-    minutes = int(seconds // 60)
-    if minutes < 1:
-        return f"{int(seconds)} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // 1440} d {minutes // 60 % 24} h"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.invocation import Json, given_directory
+from facility.cli.quantities import bytes_of, seconds_of
 from facility.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ def submit(
     options: dict[str, object] = {
         "site": site,
         "slice": slice_,
-        "time_s": _seconds(time),
-        "memory_bytes": _bytes(memory),
+        "time_s": seconds_of("--time", time),
+        "memory_bytes": bytes_of("--memory", memory),
         "cpus": cpus,
         "nodes": nodes,
         "tasks": tasks if tasks is not None else nodes,
@@ -181,28 +182,6 @@ def _prefix(given: Path | None) -> Path | None:
             "a place without bin/python"
         )
     return given.absolute()
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    from facility.spec.units import parse_seconds
-
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise UsageError(f"--time: {error}") from None
-
-
-def _bytes(text: str | None) -> int | None:
-    if text is None:
-        return None
-    from facility.spec.units import parse_bytes
-
-    try:
-        return parse_bytes(text)
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from None
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -14,9 +14,9 @@ def amount(size: float) -> str:
     return f"{size:.3g} TB"
 
 
-def duration(seconds: float) -> str:
-    """Write ``0.21 s``, ``3 s``, ``4 min``, ``2 h 5 min`` or ``3 d 4 h``."""
-    if seconds < 10:
+def duration(seconds: float, *, is_fine: bool = True) -> str:
+    """Write ``3 s``, ``4 min``, ``2 h 5 min`` or ``3 d 4 h``; finely also ``0.21 s``."""
+    if is_fine and seconds < 10:
         return f"{max(0.0, seconds):.2f} s"
     minutes = int(seconds // 60)
     if minutes < 1:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.invocation import Json, given_directory
-from facility.errors import ExitCode, UsageError
+from facility.cli.quantities import seconds_of
+from facility.errors import ExitCode
 
 if TYPE_CHECKING:
     from offload.jobs.model import Job
@@ -35,7 +36,7 @@ def wait(
     from facility.client.offload_settings import load_settings
 
     settings = load_settings(given_directory(context))
-    seconds = _seconds(timeout)
+    seconds = seconds_of("--timeout", timeout)
     raise typer.Exit(wait_for(settings, name, as_json=as_json, timeout_s=seconds))
 
 
@@ -105,14 +106,3 @@ def cancel(
         typer.echo(
             f"job {name} is being cancelled" if was_running else f"job {name} had ended"
         )
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    from facility.spec.units import parse_seconds
-
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise UsageError(f"--timeout: {error}") from None

@@ -109,6 +109,9 @@ def job_spec(**values: Any) -> JobSpec:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            is_job = first["loc"][0] == "after"
+            said = f"expected {'the id of a job such as 42' if is_job else 'a name'}"
         line = f"{said[:1].lower()}{said[1:]}"
         if not where:
             raise JobRefusedError(line) from None

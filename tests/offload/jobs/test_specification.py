@@ -30,7 +30,8 @@ from offload.jobs.model import ElementName
             {"nodes": 2, "tasks": 1},
             "1 tasks cannot fill 2 nodes: give at least one task for each node",
         ),
-        ({"after": ("x",)}, "after.0: string should match pattern"),
+        ({"after": ("x",)}, "after.0: expected the id of a job such as 42, got 'x'"),
+        ({"site": "a b"}, "site: expected a name, got 'a b'"),
         ({"colour": "red"}, "colour: extra inputs are not permitted, got 'red'"),
     ],
 )
