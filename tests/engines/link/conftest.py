@@ -111,6 +111,19 @@ class LoginNode:
                         found.append(int(entry.name))
         return found
 
+    @staticmethod
+    def has_ended(pid: int) -> bool:
+        """Whether nothing of it is left, its sockets included.
+
+        A dying process has no command line any more while its sockets still accept;
+        they are closed before it becomes a zombie.
+        """
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return True
+        return stat.rpartition(")")[2].split()[0] in "ZX"
+
 
 @pytest.fixture
 def node():

@@ -109,7 +109,7 @@ async def test_a_plugin_that_was_killed_is_started_again(node, link):
     await one.open()
     (plugin,) = node.plugins()
     os.kill(plugin, signal.SIGKILL)
-    await until(lambda: not node.plugins())
+    await until(lambda: node.has_ended(plugin))
     clock.ahead += timedelta(seconds=10)
     assert (await info_of(await one.open())).site == "big"
     assert node.plugins() != [plugin]
