@@ -12,7 +12,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 install: ## Set up .venv (PYTHON=/path chooses the Python, >= 3.11)
-	@.ci/install requirements.lock
+	@.ci/install requirements.lock requirements-kernels.lock
 
 install-dev: ## What the tests and checks need, too
 	@.ci/install requirements.lock requirements-dev.lock
