@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bare import bare
-from installation import base_megabytes, describe_seconds
+from installation import base_megabytes, describe_seconds, kernels_megabytes
 from machine import machine
 from measurement import Bar, Measurement
 from ours import ours
@@ -75,6 +75,12 @@ def measure(rounds: int, events: int, report: Report) -> list[Measurement]:
             "MB",
             Bar(900, of_ratio=False),
             ours_values=[base_megabytes()],
+        ),
+        Measurement(
+            "kernels (LLVM) on top",
+            "MB",
+            Bar(250, of_ratio=False),
+            ours_values=[kernels_megabytes()],
         ),
     ]
 

@@ -47,8 +47,15 @@ def megabytes(names: list[str]) -> float:
 
 
 def base_megabytes() -> float:
-    """Return the size of what ``make install`` puts into an empty ``.venv``."""
+    """Return the size of the base in ``.venv``."""
     return megabytes(locked(ROOT / "requirements.lock"))
+
+
+def kernels_megabytes() -> float:
+    """Return what compiled event loops (LLVM) add to the base."""
+    base = {*locked(ROOT / "requirements.lock")}
+    names = locked(ROOT / "requirements-kernels.lock")
+    return megabytes([name for name in names if name not in base])
 
 
 def describe_seconds() -> float:
