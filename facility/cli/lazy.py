@@ -28,6 +28,7 @@ COMMANDS = {
         "Show and check facility.yaml, or its schema.",
     ),
     "samples": ("facility.cli.samples:app", "Example data: list, fetch, find."),
+    "bench": ("facility.cli.bench:app", "Standard queries, timed on this machine."),
     "environment": (
         "facility.cli.environment:app",
         "What this Python environment is made of, and how it differs from another.",
