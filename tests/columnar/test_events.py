@@ -86,5 +86,31 @@ def test_leading_objects_of_no_event_are_empty(ttree):
 
 
 def test_leading_needs_jagged_numbers(ttree):
-    with pytest.raises(AttributeError, match="no branch 'n_pt'"):
-        _ = leading(Collection(Events(open_columns(ttree), 0, 9), "n"), 1, [True])[0].pt
+    events = Events(open_columns(ttree), 0, 9)
+    with pytest.raises(AttributeError, match="Muon has no field 'pT': did you mean pt"):
+        _ = leading(events.Muon, 1, [True] * 9)[0].pT
+
+
+def test_plain_columns_of_an_object_share_their_offsets(events):
+    found = events.plain(["Muon_pt", "Muon_charge", "nMuon"])
+    assert events.touched == ("Muon_pt", "Muon_charge", "nMuon")
+    pt, charge, count = (found[n] for n in ("Muon_pt", "Muon_charge", "nMuon"))
+    assert pt.offsets is charge.offsets
+    assert np.diff(pt.offsets).tolist() == count.content.tolist()
+    assert count.offsets is None
+    assert pt.content.dtype == np.float32
+    assert charge.content.dtype == np.int32
+    assert pt.content.tolist() == np.concatenate(events.Muon_pt.to_list()).tolist()
+
+
+def test_types_are_known_without_reading(events):
+    assert events.type_of("Muon_pt").dtype == np.float32
+    assert events.type_of("Muon_pt").is_jagged
+    assert not events.type_of("nMuon").is_jagged
+    assert events.touched == ()
+
+
+@pytest.mark.parametrize("ask", [Events.type_of, lambda e, name: e.plain([name])])
+def test_a_missing_plain_branch_names_the_nearest(events, ask):
+    with pytest.raises(MissingBranchError, match="did you mean Muon_pt"):
+        ask(events, "Muon_Pt")
