@@ -53,7 +53,7 @@ def create(
     from facility.client.offload_settings import load_settings
     from facility.client.working_environment import prefix_in_use
     from offload.snapshot import LocalStore, Request, freeze
-    from offload.snapshot.selection import code_root
+    from offload.snapshot.selection.code import code_root
 
     settings = load_settings(given_directory(context))
     begin = time.monotonic()

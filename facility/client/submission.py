@@ -107,7 +107,7 @@ def request_of(wanted: Wanted) -> Request:
         UsageError: no such file, or no folder that could travel.
     """
     from offload.snapshot import Request
-    from offload.snapshot.selection import code_root
+    from offload.snapshot.selection.code import code_root
 
     prefix = wanted.prefix
     notebook = wanted.notebook

@@ -15,7 +15,7 @@ from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
 from offload.snapshot import SnapshotError
-from offload.snapshot.unpacking import unpack
+from offload.snapshot.layers.unpacking import unpack
 
 
 class UnpackedLayers:

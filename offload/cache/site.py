@@ -30,8 +30,8 @@ from offload.cache.trees import ensure_tree
 from offload.snapshot import Blob, LocalStore, Snapshot, SnapshotError
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
 from offload.snapshot.bytecode import belonging_to, is_bytecode
-from offload.snapshot.image import Image, read_image
-from offload.snapshot.manifests import read_trees
+from offload.snapshot.images.image import Image, read_image
+from offload.snapshot.images.manifests import read_trees
 
 _THREADS = 4
 """Layers unpacked at the same time: decompression and hashing release the lock."""

@@ -7,7 +7,7 @@ import time
 from offload.jobs import queries
 from offload.jobs.settings import Settings
 from offload.snapshot import Collected, LocalStore, collect_garbage
-from offload.snapshot.garbage import GRACE_S
+from offload.snapshot.images.garbage import GRACE_S
 
 
 def clean(settings: Settings, *, retention_s: float | None = None) -> Collected:

@@ -1,6 +1,7 @@
 """Freezes a working folder with its environment, as it is at one moment."""
 
 from offload.snapshot.base import Base
+from offload.snapshot.changes import changes_since, scan
 from offload.snapshot.comparison import Difference, difference
 from offload.snapshot.errors import (
     ChangingError,
@@ -12,18 +13,17 @@ from offload.snapshot.errors import (
     UnsafeLayerError,
 )
 from offload.snapshot.freezing import freeze
-from offload.snapshot.garbage import Collected, collect_garbage
-from offload.snapshot.image import blobs, load
-from offload.snapshot.layers import entries
-from offload.snapshot.manifests import manifest
+from offload.snapshot.images.garbage import Collected, collect_garbage
+from offload.snapshot.images.image import blobs, load
+from offload.snapshot.images.manifests import manifest
+from offload.snapshot.images.verification import verify
+from offload.snapshot.layers.reading import entries
+from offload.snapshot.layers.unpacking import unpack
 from offload.snapshot.model import Blob, Part, Request, Snapshot
 from offload.snapshot.progress import Progress
-from offload.snapshot.scanning import changes_since, scan
-from offload.snapshot.secrets_finding import Finding, SecretsFoundError
-from offload.snapshot.store import LocalStore
+from offload.snapshot.secrets.finding import Finding, SecretsFoundError
+from offload.snapshot.store.local import LocalStore
 from offload.snapshot.tree import Entry, Kind, Tree
-from offload.snapshot.unpacking import unpack
-from offload.snapshot.verification import verify
 
 __all__ = [
     "Base",

@@ -11,14 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from offload.snapshot.cache import Cache
 from offload.snapshot.errors import DamagedError, MissingError, SelectionError
-from offload.snapshot.image import MAX_LAYERS, Layer, read_image, write_image
-from offload.snapshot.inspection import refused
-from offload.snapshot.manifests import read_trees, write_trees
-from offload.snapshot.model import CODE, Part, Request, Snapshot, identity
-from offload.snapshot.packer import Packed, pack_layer
-from offload.snapshot.packing import (
+from offload.snapshot.images.image import MAX_LAYERS, read_image, write_image
+from offload.snapshot.images.manifests import read_trees, write_trees
+from offload.snapshot.layers.packer import Packed, pack_layer
+from offload.snapshot.layers.packing import (
     Chain,
     Pack,
     Plan,
@@ -28,14 +25,17 @@ from offload.snapshot.packing import (
     plan_groups,
     removals,
 )
+from offload.snapshot.layers.workers import Workers
+from offload.snapshot.model import CODE, Layer, Part, Request, Snapshot, identity
 from offload.snapshot.progress import Meter, Report
-from offload.snapshot.reading import State
-from offload.snapshot.secrets_finding import Finding, SecretsFoundError
+from offload.snapshot.scan.reading import State
+from offload.snapshot.scan.survey import survey
+from offload.snapshot.secrets.finding import Finding, SecretsFoundError
+from offload.snapshot.secrets.inspection import refused
 from offload.snapshot.sources import Source, Sources, find_sources
-from offload.snapshot.store import LocalStore
-from offload.snapshot.survey import survey
+from offload.snapshot.store.cache import Cache
+from offload.snapshot.store.local import LocalStore
 from offload.snapshot.tree import Entry, Kind, Tree
-from offload.snapshot.workers import Workers
 
 
 def freeze(

@@ -31,6 +31,17 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of an image: a tar archive, compressed."""
+
+    digest: str
+    size: int
+    """Bytes, compressed."""
+    diff_id: str
+    """Digest of the archive itself, without compression."""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One tree of a snapshot."""
 

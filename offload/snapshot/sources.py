@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from offload.snapshot.base import Base
-from offload.snapshot.bins import MOST_OF_THEIR_OWN, bin_groups
 from offload.snapshot.bytecode import belonging_to, cache_tag, current
 from offload.snapshot.cuts import Group, PartCut
-from offload.snapshot.environments import bare_base, cut
+from offload.snapshot.environments.bins import MOST_OF_THEIR_OWN, bin_groups
+from offload.snapshot.environments.cutting import bare_base, cut
 from offload.snapshot.errors import SelectionError
 from offload.snapshot.model import CODE, Request
-from offload.snapshot.reading import show
-from offload.snapshot.selection import code_root, select_code
-from offload.snapshot.survey import everything
+from offload.snapshot.scan.reading import show
+from offload.snapshot.scan.survey import everything
+from offload.snapshot.selection.code import code_root, select_code
 
 MOST_OF_BYTECODE = 8
 """Distributions whose byte code is a layer of its own."""

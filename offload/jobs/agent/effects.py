@@ -46,17 +46,17 @@ class Effects:
         """Put the snapshot into the facility's store, if that is another place."""
         if self._settings.store is not None:
             # Only where there is a registry: its client takes long to import.
-            from offload.snapshot import registry
-            from offload.snapshot.registry_client import Patience
+            from offload.snapshot.registry import transfer
+            from offload.snapshot.registry.client import Patience
 
             # Who waits for it reads why: we try again, not the client.
-            there = registry.Registry(
+            there = transfer.Registry(
                 self._settings.store, patience=Patience(attempts=1)
             )
             # One at a time: what two jobs share is not sent by both.
             async with self._pushing:
                 await asyncio.to_thread(
-                    registry.push,
+                    transfer.push,
                     self._store,
                     job.image,
                     there,

@@ -61,8 +61,8 @@ def _baseline(folder: PodFolder, pod: Pod) -> Any:
     from offload.cache import SiteCache
     from offload.outputs import Baseline
     from offload.outputs.baseline import Fingerprint
-    from offload.snapshot.image import read_image
-    from offload.snapshot.manifests import read_trees
+    from offload.snapshot.images.image import read_image
+    from offload.snapshot.images.manifests import read_trees
 
     copies = {
         os.fsencode(path): Fingerprint(*copy)

@@ -15,7 +15,7 @@ import pytest
 
 from offload.snapshot import LocalStore, Snapshot
 from offload.snapshot.bytecode import is_bytecode
-from offload.snapshot.unpacking import unpack
+from offload.snapshot.layers.unpacking import unpack
 
 REPOSITORY = Path(__file__).parents[3]
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

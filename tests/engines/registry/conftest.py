@@ -35,8 +35,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from offload.snapshot import LocalStore
-from offload.snapshot.registry import Registry
-from offload.snapshot.registry_client import Patience
+from offload.snapshot.registry.client import Patience
+from offload.snapshot.registry.transfer import Registry
 
 QUICK = Patience(attempts=4, first_wait_s=0.02, longest_wait_s=0.1)
 

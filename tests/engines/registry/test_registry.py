@@ -15,14 +15,14 @@ import pytest
 
 from offload.snapshot import DamagedError, LocalStore, MissingError, Request
 from offload.snapshot.freezing import freeze
-from offload.snapshot.image import blobs
-from offload.snapshot.manifests import manifest
-from offload.snapshot.registry import Transfer, pull, push
-from offload.snapshot.registry_errors import (
+from offload.snapshot.images.image import blobs
+from offload.snapshot.images.manifests import manifest
+from offload.snapshot.registry.errors import (
     RegistryAwayError,
     RegistryMissingError,
     RegistryRefusedError,
 )
+from offload.snapshot.registry.transfer import Transfer, pull, push
 
 pytestmark = pytest.mark.engines
 

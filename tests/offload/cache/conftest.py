@@ -7,9 +7,9 @@ import pytest
 
 from offload.cache import SiteCache
 from offload.snapshot import Base, Entry, Kind, LocalStore, Part, Snapshot, Tree
-from offload.snapshot.image import blobs, write_image
-from offload.snapshot.layer import LayerWriter
-from offload.snapshot.manifests import write_trees
+from offload.snapshot.images.image import blobs, write_image
+from offload.snapshot.images.manifests import write_trees
+from offload.snapshot.layers.writing import LayerWriter
 
 BASE = Base("x86_64", "glibc", "2.36", "/usr/bin/python3", "3.11.2")
 

@@ -19,10 +19,10 @@ from offload.snapshot import (
     changes_since,
     freeze,
     manifest,
-    packer,
     scan,
     verify,
 )
+from offload.snapshot.layers import packer
 
 SCRIPT = Path(__file__).with_name("restless_writer.py")
 _spec = importlib.util.spec_from_file_location("restless_writer", SCRIPT)

@@ -90,7 +90,7 @@ def _ensure_copy(source: Path, copy: Path, places: Mapping[str, Path]) -> None:
     if source.is_dir():
         # Environments hold their own path in scripts and link files. Imported here
         # because most sites never need it.
-        from offload.snapshot.relocation import relocate
+        from offload.snapshot.environments.relocation import relocate
 
         remove_tree(draft)
         copy_tree(source, draft)

@@ -1,0 +1,1 @@
+"""Cuts a Python environment into what travels and changes by itself."""

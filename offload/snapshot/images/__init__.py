@@ -1,0 +1,1 @@
+"""Snapshots as OCI images in a store: written, read, verified, collected."""

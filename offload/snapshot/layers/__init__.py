@@ -1,0 +1,1 @@
+"""Layers of images: planned, made, read and unpacked."""

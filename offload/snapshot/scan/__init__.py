@@ -1,0 +1,1 @@
+"""Looks at files and reads them, though others may be writing them."""
