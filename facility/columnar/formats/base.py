@@ -9,6 +9,9 @@ from typing import Protocol
 
 import awkward as ak
 
+from facility.columnar.columns import Column, ColumnType
+from facility.columnar.formats.buffers import Buffers
+
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
@@ -56,3 +59,27 @@ class ColumnFile(Protocol):
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         """Return entries ``start`` to ``stop`` of one column; nothing is kept."""
+
+    def type_of(self, name: str) -> ColumnType | None:
+        """Return what kind of plain column it is, from metadata; none if not plain.
+
+        Plain are numbers, truth values, and one list of them per event. Strings,
+        fixed-size arrays, lists of lists and records are not.
+        """
+
+    def plain(
+        self,
+        names: Sequence[str],
+        start: int,
+        stop: int,
+        buffers: Buffers | None = None,
+    ) -> dict[str, Column]:
+        """Return entries ``start`` to ``stop`` of plain columns, reading only those.
+
+        Jagged columns of one count branch share one offsets array. With ``buffers``
+        the numbers are in their memory, valid until the next call with them.
+
+        Raises:
+            ChunkError: the bytes are damaged, or values are missing; it names file,
+                column and entries.
+        """

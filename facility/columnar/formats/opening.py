@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from facility.columnar.errors import ChunkError, DatasetError
+from facility.columnar.errors import ChunkError, DatasetError, ReadError
 from facility.columnar.formats.base import ColumnFile, FileIdentity
 from facility.columnar.formats.root import RootColumns
 
@@ -52,14 +52,15 @@ def reopen(identity: FileIdentity, tree: str) -> ColumnFile:
     """Return the planned file, opened once per thread.
 
     Raises:
-        ChunkError: the file is gone or is no longer the one that was planned.
+        ReadError: the file is gone.
+        ChunkError: it is no longer the one that was planned.
     """
     key = (identity, tree)
     path = Path(identity.path)
     try:
         now = FileIdentity.of(path, identity.uuid)
     except OSError as error:
-        raise ChunkError(
+        raise ReadError(
             f"{path} was there when the run was planned, and cannot be opened now on "
             f"this worker: {error.strerror}"
         ) from error

@@ -10,8 +10,11 @@ import awkward as ak
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, one_line
+from facility.columnar.formats.arrays import plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
+from facility.columnar.formats.buffers import Buffers
 
 
 class ParquetColumns:
@@ -67,6 +70,19 @@ class ParquetColumns:
         first = self._starts[groups[0]] if groups else start
         array = ak.from_arrow(table.column(column), highlevel=True)
         return array[start - first : stop - first]
+
+    def type_of(self, name: str) -> ColumnType | None:
+        schema = pa.schema([self._file.schema_arrow.field(name)])
+        return type_of_form(ak.from_arrow_schema(schema).content(name))
+
+    def plain(
+        self,
+        names: Sequence[str],
+        start: int,
+        stop: int,
+        buffers: Buffers | None = None,  # noqa: ARG002 - pyarrow has memory of its own
+    ) -> dict[str, Column]:
+        return plain_columns(self, names, start, stop)
 
     def _size(self, group: int, column: str) -> int:
         meta = self._meta.row_group(group)

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import numpy as np
 import uproot
 from uproot.source.file import MemmapSource
 
+from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, nearest, one_line
+from facility.columnar.formats.arrays import PLAIN_KINDS, plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
+from facility.columnar.formats.buffers import Buffers
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "TChain")
 
@@ -77,6 +81,22 @@ class RootColumns:
             return self._nothing(column)
         return self._object[column].array(entry_start=start, entry_stop=stop)
 
+    def type_of(self, name: str) -> ColumnType | None:
+        branch = self._object[name]
+        if self._is_rntuple:
+            form, _ = branch.to_akform()
+            return type_of_form(form.content(branch.name))
+        return _type_of_branch(branch)
+
+    def plain(
+        self,
+        names: Sequence[str],
+        start: int,
+        stop: int,
+        buffers: Buffers | None = None,  # noqa: ARG002 - uproot has memory of its own
+    ) -> dict[str, Column]:
+        return plain_columns(self, names, start, stop)
+
     def _nothing(self, column: str) -> ak.Array:
         """Return no entries of the column's type; uproot itself would read a basket."""
         branch = self._object[column]
@@ -89,6 +109,21 @@ class RootColumns:
     @cached_property
     def _is_rntuple(self) -> bool:
         return isinstance(self._object, uproot.behaviors.RNTuple.HasFields)
+
+
+def _type_of_branch(branch: Any) -> ColumnType | None:
+    kind = branch.interpretation
+    is_jagged = isinstance(kind, uproot.AsJagged)
+    content = kind.content if is_jagged else kind
+    if not isinstance(content, uproot.interpretation.numerical.Numerical):
+        return None
+    dtype = np.dtype(getattr(content, "to_dtype", object)).newbyteorder("=")
+    if dtype.kind not in PLAIN_KINDS or dtype.shape:
+        return None
+    counted_by = branch.count_branch if is_jagged else None
+    # A branch without branches of its own is false.
+    counts = None if counted_by is None else counted_by.name
+    return ColumnType(dtype, is_jagged, counts)
 
 
 def _refuse_truncated(path: Path) -> None:

@@ -1,0 +1,113 @@
+"""Plain columns and awkward arrays, one from the other, without copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+
+from facility.columnar.columns import Column, ColumnType, Offsets
+from facility.columnar.errors import ChunkError
+
+if TYPE_CHECKING:
+    from facility.columnar.formats.base import ColumnFile
+
+PLAIN_KINDS = "biuf"
+"""Kinds of numpy types that are numbers or truth values."""
+
+
+def type_of_form(form: Any, counts: str | None = None) -> ColumnType | None:
+    """Return what an awkward form is as a plain column; none if it is not plain.
+
+    Missing values (option types) count as plain: whether there are any is not in the
+    metadata, and :func:`to_column` refuses them.
+    """
+    inner = _present(form)
+    is_jagged = isinstance(inner, ak.forms.ListOffsetForm)
+    if is_jagged:
+        if inner.parameter("__array__") is not None:  # strings are lists of bytes
+            return None
+        inner = _present(inner.content)
+    if not isinstance(inner, ak.forms.NumpyForm) or inner.inner_shape:
+        return None
+    dtype = np.dtype(inner.primitive)
+    if dtype.kind not in PLAIN_KINDS or inner.parameter("__array__") is not None:
+        return None
+    return ColumnType(dtype, is_jagged, counts if is_jagged else None)
+
+
+def to_column(array: ak.Array) -> Column:
+    """Return the numbers, and where the events' parts begin, of an awkward array.
+
+    Raises:
+        ValueError: there are missing values, or the array is not plain.
+    """
+    layout = _without_options(ak.to_packed(array, highlevel=False))
+    if isinstance(layout, ak.contents.ListOffsetArray):
+        content = _without_options(layout.content)
+        offsets = np.asarray(layout.offsets.data, np.int64)
+        return Column(_numbers(content), offsets)
+    return Column(_numbers(layout))
+
+
+def to_array(column: Column) -> ak.Array:
+    """Return the awkward array that shares the column's memory."""
+    content = ak.contents.NumpyArray(column.content)
+    if column.offsets is None:
+        return ak.Array(content)
+    offsets = ak.index.Index64(column.offsets)
+    return ak.Array(ak.contents.ListOffsetArray(offsets, content))
+
+
+def plain_columns(
+    file: ColumnFile, names: Sequence[str], start: int, stop: int
+) -> dict[str, Column]:
+    """Do :meth:`ColumnFile.plain` through ``read``, whatever the format.
+
+    Raises:
+        ChunkError: as there.
+    """
+    columns: dict[str, Column] = {}
+    shared: dict[str, Offsets] = {}
+    for name in names:
+        kind = file.type_of(name)
+        try:
+            column = to_column(file.read(name, start, stop))
+        except ValueError as error:
+            raise ChunkError(
+                f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
+                f"{error}"
+            ) from error
+        if column.offsets is not None and kind is not None and kind.counts is not None:
+            offsets = shared.setdefault(kind.counts, column.offsets)
+            if not np.array_equal(offsets, column.offsets):
+                raise ChunkError(
+                    f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
+                    f"its lists are not as long as {kind.counts!r} says"
+                )
+            column = Column(column.content, offsets)
+        columns[name] = column
+    return columns
+
+
+def _present(form: Any) -> Any:
+    while form.is_option:
+        form = form.content
+    return form
+
+
+def _without_options(layout: Any) -> Any:
+    if not layout.is_option:
+        return layout
+    missing = int(np.count_nonzero(layout.mask_as_bool(valid_when=False)))
+    if missing:
+        raise ValueError(f"{missing} of {layout.length} values are missing")
+    return ak.to_packed(layout.project(), highlevel=False)
+
+
+def _numbers(layout: Any) -> Any:
+    if not isinstance(layout, ak.contents.NumpyArray) or layout.purelist_depth != 1:
+        raise ValueError(f"expected numbers, got {layout.form.type}")
+    return np.ascontiguousarray(layout.data)
