@@ -5,44 +5,73 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import cloudpickle
 
-from facility.columnar.errors import AnalysisError, ChunkError, one_line
+from facility.columnar.errors import AnalysisError, ChunkError, ReadError, one_line
 from facility.columnar.events import Events
 from facility.columnar.formats import reopen
+from facility.columnar.notes import noting
 from facility.columnar.planning import Chunk
-from facility.errors import FacilityError
+from facility.columnar.reduction import added
+from facility.errors import FacilityError, UsageError
 
 Analysis = Callable[[Events], Any]
 """What a person writes: columns in, something that can be added out."""
 
+OnError = Literal["raise", "skip"]
+"""What a chunk that cannot be read does: end the run, or count as skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is done with every chunk; travels to workers by value."""
+
+    analysis: Analysis
+    on_error: OnError = "raise"
+
+    def __post_init__(self) -> None:
+        if self.on_error not in get_args(OnError):
+            raise UsageError(
+                f"on_error={self.on_error!r}: expected 'raise' or 'skip' (chunks that "
+                "cannot be read)"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """What computing a chunk cost, and where it was."""
+    """What computing a chunk cost, where it was, and what was odd about it."""
 
     index: int
+    """Position in the plan."""
     events: int
+    """Events that were counted: none of a skipped chunk."""
     bytes_read: int
     seconds: float
     where: str
     """``host:pid``."""
+    backend: str = "cpu"
+    """What computed it: ``cpu`` or ``cuda``."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What was counted by :func:`facility.columnar.notes.note`: ``NaN weights``."""
+    skipped: str = ""
+    """Why it is not in the sum, in one line; empty if it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The result of one chunk."""
+    """The sum of one chunk, or of the consecutive chunks of a run."""
 
     value: Any
-    report: ChunkReport
+    """``None`` if all were skipped."""
+    reports: tuple[ChunkReport, ...]
 
 
-def compute(analysis: Analysis, chunk: Chunk) -> Partial:
+def compute(task: Task, chunk: Chunk) -> Partial:
     """Return the analysis of one chunk.
 
     Raises:
@@ -51,11 +80,21 @@ def compute(analysis: Analysis, chunk: Chunk) -> Partial:
         FacilityError: what the reading itself found wrong, unchanged.
     """
     begin = time.perf_counter()
-    file = reopen(chunk.file, chunk.tree)
-    before = file.bytes_read
-    events = Events(file, chunk.start, chunk.stop)
+    where = f"{socket.gethostname()}:{os.getpid()}"
     try:
-        value = analysis(events)
+        file = reopen(chunk.file, chunk.tree)
+        before = file.bytes_read
+        events = Events(file, chunk.start, chunk.stop)
+        with noting() as notes:
+            value = task.analysis(events)
+    except ReadError as error:
+        if task.on_error == "raise":
+            raise
+        seconds = time.perf_counter() - begin
+        return Partial(
+            None,
+            (ChunkReport(chunk.index, 0, 0, seconds, where, skipped=str(error)),),
+        )
     except FacilityError:
         raise
     except Exception as error:
@@ -65,30 +104,36 @@ def compute(analysis: Analysis, chunk: Chunk) -> Partial:
             "the analysis returned None, expected what can be added (a hist.Hist, a "
             "number, a dict or tuple of them): did it forget to return?"
         )
+    report = ChunkReport(
+        index=chunk.index,
+        events=chunk.events,
+        bytes_read=file.bytes_read - before,
+        seconds=time.perf_counter() - begin,
+        where=where,
+        notes=dict(notes),
+    )
+    return Partial(value, (report,))
+
+
+def add_run(partials: Sequence[Partial]) -> Partial:
+    """Return the sum of a run's chunks, given in order."""
     return Partial(
-        value,
-        ChunkReport(
-            index=chunk.index,
-            events=chunk.events,
-            bytes_read=file.bytes_read - before,
-            seconds=time.perf_counter() - begin,
-            where=f"{socket.gethostname()}:{os.getpid()}",
-        ),
+        added(p.value for p in partials), tuple(r for p in partials for r in p.reports)
     )
 
 
-def serialise(analysis: Analysis) -> bytes:
-    """Return the function by value, with what it refers to in a notebook."""
-    payload: bytes = cloudpickle.dumps(analysis)
+def serialise(task: Task) -> bytes:
+    """Return the task by value, with what its function refers to in a notebook."""
+    payload: bytes = cloudpickle.dumps(task)
     return payload
 
 
-def compute_serialised(chunk: Chunk, analysis: bytes) -> Partial:
-    """Do :func:`compute` for a function that came by :func:`serialise`."""
-    return compute(_deserialised(analysis), chunk)
+def compute_serialised(chunk: Chunk, task: bytes) -> Partial:
+    """Do :func:`compute` for a task that came by :func:`serialise`."""
+    return compute(_deserialised(task), chunk)
 
 
 @lru_cache(maxsize=4)
-def _deserialised(analysis: bytes) -> Analysis:
-    function: Analysis = cloudpickle.loads(analysis)
-    return function
+def _deserialised(payload: bytes) -> Task:
+    task: Task = cloudpickle.loads(payload)
+    return task

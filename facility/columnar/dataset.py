@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from facility.columnar.code import code_digest
-from facility.columnar.computing import Analysis, ChunkReport
+from facility.columnar.computing import Analysis, OnError, Task
 from facility.columnar.errors import MissingBranchError
 from facility.columnar.events import Events
-from facility.columnar.executors import Where, executor_for
+from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
 from facility.columnar.formats import ColumnFile, keep, open_columns, reopen
 from facility.columnar.planning import CHUNK_EVENTS, Chunk, PlannedFile, plan
-from facility.columnar.progress import Progress
-from facility.columnar.provenance import (
-    Provenance,
-    environment_digest,
-    file_identities,
-)
-from facility.columnar.reduction import OrderedSum
 from facility.columnar.result import Result
+from facility.columnar.running import run_chunks
 
 
 class Dataset:
@@ -101,6 +92,7 @@ class Dataset:
         *,
         on: Where = None,
         branches: Sequence[str] | None = None,
+        on_error: OnError = "raise",
         progress: bool = True,
     ) -> Result:
         """Return the sum of ``analysis(events)`` over all chunks.
@@ -111,9 +103,12 @@ class Dataset:
         Args:
             analysis: gets :class:`Events`, returns what can be added: a ``hist.Hist``,
                 a number, an array, or a dict, tuple or list of them.
-            on: ``"threads"`` (default), ``"serial"``, ``"batch"`` (jobs elsewhere; or
-                a :class:`Batch` with a site, a time ...), a Dask client or cluster.
+            on: ``"threads"`` (default), ``"processes"``, ``"serial"``, ``"batch"``
+                (jobs elsewhere; or a :class:`Batch` with a site, a time ...), a Dask
+                client or cluster.
             branches: what the analysis reads; found by :meth:`branches_of` if none.
+            on_error: ``"skip"`` leaves out chunks that cannot be read; the result says
+                which, and why.
             progress: show a bar.
 
         Raises:
@@ -121,42 +116,22 @@ class Dataset:
             ChunkError: reading or the analysis failed; names file and entries.
             AnalysisError: the results cannot be added.
         """
-        started = datetime.now(UTC)
-        begin = time.perf_counter()
         if branches is None:
             branches = self.branches_of(analysis)
         else:
             known = Events(self._first, 0, 0)
             for name in branches:
                 _ = known[name]
-        chunks = self.plan()
-        # An analysis of no chunks has a result too: that of no events.
-        total = OrderedSum()
-        reports: dict[int, ChunkReport] = {}
-        with (
-            executor_for(on) as executor,
-            Progress(self.entries, show=progress) as bar,
-        ):
-            for partial in executor.partials(analysis, chunks):
-                total.put(partial.report.index, partial.value)
-                reports[partial.report.index] = partial.report
-                bar.finished(partial.report)
-        value = (
-            total.total(len(chunks)) if chunks else analysis(Events(self._first, 0, 0))
-        )
-        seconds = time.perf_counter() - begin
-        return Result(
-            value,
-            Provenance(
-                code_digest=code_digest(analysis),
-                environment_digest=environment_digest(),
-                executor=executor.name,
-                files=file_identities([f.identity for f in self._files]),
-                branches=tuple(branches),
-                chunks=tuple(reports[i] for i in sorted(reports)),
-                started=started.isoformat(timespec="milliseconds"),
-                seconds=seconds,
-            ),
+        # An analysis of no events has a result too.
+        first = self._files[0]
+        chunks = self.plan() or (Chunk(0, first.identity, first.tree, 0, 0),)
+        return run_chunks(
+            Task(analysis, on_error),
+            chunks,
+            files=[file.identity for file in self._files],
+            branches=branches,
+            on=on,
+            progress=progress,
         )
 
 

@@ -27,6 +27,10 @@ class ChunkError(FacilityError):
     """A chunk could not be read or computed; ``__cause__`` is the reason."""
 
 
+class ReadError(ChunkError):
+    """The data of a chunk cannot be read: what ``on_error="skip"`` skips."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return the names that somebody who typed ``name`` may have meant."""
     by_lower: dict[str, str] = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
 from facility.columnar.computing import ChunkReport
 from facility.columnar.formats.base import FileIdentity
+from facility.columnar.planning import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,13 @@ class Provenance:
     """See :func:`facility.environment.describe`; of the process that asked."""
     executor: str
     files: tuple[FileIdentity, ...]
+    """Of the dataset, those without events too."""
     branches: tuple[str, ...]
     """Branches that the analysis is known to read; empty if it could not be asked."""
+    plan: tuple[Chunk, ...]
+    """What was computed, in the order in which it was added."""
     chunks: tuple[ChunkReport, ...]
-    """In the order in which they were added."""
+    """What became of it, in the same order."""
     started: str
     """ISO 8601, UTC."""
     seconds: float
@@ -47,11 +50,6 @@ class Provenance:
     def to_json(self) -> dict[str, Any]:
         """Return plain values that ``json`` writes."""
         return asdict(self)
-
-
-def file_identities(files: Sequence[FileIdentity]) -> tuple[FileIdentity, ...]:
-    """Return each file once, in order."""
-    return tuple(dict.fromkeys(files))
 
 
 @cache

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import hist
 import uhi.io.json
 
+from facility.columnar.computing import Task
 from facility.columnar.errors import AnalysisError, DatasetError, one_line
 from facility.columnar.provenance import Provenance
 
@@ -23,6 +24,8 @@ class Result:
     value: Any
     """What the analysis returned, summed."""
     provenance: Provenance
+    task: Task
+    """What was computed: :meth:`save` keeps it for ``facility rerun``."""
 
     @property
     def hist(self) -> hist.Hist[Any]:
@@ -40,7 +43,7 @@ class Result:
 
     def __getitem__(self, name: str) -> Result:
         """Return one of several: ``result["mass"].plot()`` when the sum is a dict."""
-        return Result(self.value[name], self.provenance)
+        return replace(self, value=self.value[name])
 
     @property
     def events_per_s(self) -> float:

@@ -1,4 +1,4 @@
-"""The sum of partial results does not depend on who finished first."""
+"""The sum of partial results does not depend on who finished first, or who added."""
 
 import hist
 import numpy as np
@@ -7,41 +7,79 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facility.columnar import AnalysisError
-from facility.columnar.reduction import OrderedSum, add
+from facility.columnar.reduction import RUN, OrderedSum, add, added, runs
 
 
 @given(st.data())
-def test_the_sum_is_the_same_bits_for_every_order_of_arrival(data):
+def test_the_sum_is_the_same_bits_for_every_order_of_arrival_and_place(data):
+    """Each run comes as one, or chunk by chunk; the law is written out below."""
     values = data.draw(
-        st.lists(st.floats(-1e300, 1e300, allow_nan=False), min_size=1, max_size=20)
+        st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=3 * RUN + 1)
     )
-    order = data.draw(st.permutations(range(len(values))))
-    total = OrderedSum()
-    for index in order:
-        total.put(index, values[index])
-    expected = values[0]
-    for value in values[1:]:
-        expected = expected + value
-    assert np.float64(total.total(len(values))).tobytes() == (
-        np.float64(expected).tobytes()
-    )
+    arrivals = []
+    for run in runs(len(values)):
+        if data.draw(st.booleans()):
+            arrivals.append((list(run), added(values[i] for i in run)))
+        else:
+            arrivals += [([i], values[i]) for i in run]
+    total = OrderedSum(len(values))
+    for indices, value in data.draw(st.permutations(arrivals)):
+        total.put(indices, value)
+    expected = None
+    for start in range(0, len(values), 16):
+        run = values[start]
+        for value in values[start + 1 : start + 16]:
+            run = run + value
+        expected = run if expected is None else expected + run
+    assert np.float64(total.total()).tobytes() == np.float64(expected).tobytes()
 
 
-def test_a_chunk_cannot_be_counted_twice():
-    total = OrderedSum()
-    total.put(0, 1)
-    total.put(2, 1)
-    for index in (0, 2):
-        with pytest.raises(ValueError, match="counted already"):
-            total.put(index, 1)
+@pytest.mark.parametrize(
+    ("chunks", "lengths"), [(0, []), (1, [1]), (16, [16]), (17, [16, 1]), (32, [16] * 2)]
+)
+def test_runs_are_consecutive_and_whole(chunks, lengths):
+    cut = list(runs(chunks))
+    assert [len(run) for run in cut] == lengths
+    assert [i for run in cut for i in run] == list(range(chunks))
 
 
-def test_a_missing_chunk_is_noticed():
-    total = OrderedSum()
-    total.put(0, 1)
-    total.put(2, 1)
-    with pytest.raises(ValueError, match="1 of 3 chunks"):
-        total.total(3)
+@pytest.mark.parametrize(
+    "again", [[0], [2], [16], [*range(16, 20)], [*range(16)]], ids=str
+)
+def test_a_chunk_cannot_be_counted_twice(again):
+    total = OrderedSum(20)
+    total.put([0], 1)
+    total.put([2], 1)
+    total.put(range(16, 20), 4)
+    with pytest.raises(ValueError, match=r"counted already|no run that is missing"):
+        total.put(again, 1)
+
+
+@pytest.mark.parametrize("wrong", [[0, 1], [1, 0], [*range(15)], [*range(1, 17)]])
+def test_chunks_that_are_no_run_are_refused(wrong):
+    with pytest.raises(ValueError, match="no run that is missing"):
+        OrderedSum(20).put(wrong, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "counted"), [([0, 2], 0), ([*range(16), 17], 16), ([*range(16, 20)], 0)]
+)
+def test_a_missing_chunk_is_noticed(given, counted):
+    total = OrderedSum(20)
+    for index in given:
+        total.put([index], 1)
+    with pytest.raises(ValueError, match=f"^{counted} of 20 chunks"):
+        total.total()
+
+
+def test_skipped_chunks_change_nothing():
+    total = OrderedSum(18)
+    for index in range(18):
+        total.put([index], 1 if index in (3, 17) else None)
+    assert total.total() == 2
+    nothing = OrderedSum(2)
+    nothing.put([0, 1], None)
+    assert nothing.total() is None
 
 
 def test_structures_are_added_part_by_part():
@@ -54,7 +92,7 @@ def test_structures_are_added_part_by_part():
 @pytest.mark.parametrize(
     ("left", "right", "message"),
     [
-        (None, 1, "cannot be added"),
+        (object(), 1, "cannot be added"),
         ((1, 2), (1,), "2 and 1 results"),
         (1, "a", "cannot be added"),
     ],

@@ -1,4 +1,4 @@
-"""Where chunks are computed: this thread, threads, batch jobs, or a Dask cluster."""
+"""Where chunks are computed: this thread, threads, processes, batch jobs, or a Dask cluster."""
 
 from facility.columnar.executors.base import Executor
 from facility.columnar.executors.batch import Batch

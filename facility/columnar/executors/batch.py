@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from platformdirs import user_cache_path
 
-from facility.columnar.computing import Analysis, Partial, serialise
+from facility.columnar.computing import Partial, Task, serialise
 from facility.columnar.errors import ChunkError
 from facility.columnar.executors.batch_files import (
     Work,
@@ -110,9 +110,7 @@ class Batch:
         self.submit = _submit_as_a_person if submit is None else submit
         self.options = options
 
-    def partials(
-        self, analysis: Analysis, chunks: Sequence[Chunk]
-    ) -> Iterator[Partial]:
+    def partials(self, task: Task, chunks: Sequence[Chunk]) -> Iterator[Partial]:
         """Yield results as elements come back.
 
         Raises:
@@ -121,7 +119,7 @@ class Batch:
             AnalysisError: what the analysis returned cannot be used.
         """
         missing = {chunk.index: chunk for chunk in chunks}
-        payload = serialise(analysis)
+        payload = serialise(task)
         tried: list[str] = []
         last: FacilityError | None = None
         while missing:
@@ -133,7 +131,7 @@ class Batch:
                 ) from last
             attempt = _Attempt(self, payload, tuple(missing.values()))
             for partial in attempt.results():
-                del missing[partial.report.index]
+                del missing[partial.reports[0].index]
                 yield partial
             tried.append(attempt.job.id)
             last = attempt.failure or last
@@ -161,14 +159,14 @@ class Batch:
 class _Attempt:
     """One job that computes the chunks that are missing."""
 
-    def __init__(self, batch: Batch, analysis: bytes, chunks: Sequence[Chunk]) -> None:
+    def __init__(self, batch: Batch, task: bytes, chunks: Sequence[Chunk]) -> None:
         self._left = {chunk.index for chunk in chunks}
         self._run = uuid4().hex
         self.failure: FacilityError | None = None
         """Of a chunk that may succeed elsewhere."""
         parts = cut(chunks, batch.jobs)
         files = tuple(dict.fromkeys(chunk.file for chunk in chunks))
-        work = Work(self._run, analysis, parts, batch.send_data)
+        work = Work(self._run, task, parts, batch.send_data)
         base = user_cache_path("analysis-facility") / "batch"
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
         # It is frozen when the job is submitted, and not needed here any more then.
@@ -222,8 +220,9 @@ class _Attempt:
             self._left.remove(index)
             if isinstance(result, Partial):
                 # Each element may have its own process ids: they alone tell nothing.
-                where = f"{result.report.where} (job {self._elements[index]})"
-                yield replace(result, report=replace(result.report, where=where))
+                (report,) = result.reports
+                where = f"{report.where} (job {self._elements[index]})"
+                yield replace(result, reports=(replace(report, where=where),))
             elif result.is_final:
                 raise result.error
             else:

@@ -27,7 +27,7 @@ class Work:
 
     run: str
     """Names the run; results of another are not taken for ours."""
-    analysis: bytes
+    task: bytes
     """See :func:`facility.columnar.computing.serialise`."""
     parts: tuple[tuple[Chunk, ...], ...]
     """The chunks of each element of the job, by its index."""

@@ -22,6 +22,7 @@ from facility.columnar.errors import (
     ChunkError,
     DatasetError,
     MissingBranchError,
+    ReadError,
     one_line,
 )
 from facility.columnar.executors.batch_files import Failure, Work, save_result
@@ -29,7 +30,13 @@ from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
 from facility.errors import FacilityError
 
-_KNOWN_AT_HOME = (AnalysisError, ChunkError, DatasetError, MissingBranchError)
+_KNOWN_AT_HOME = (
+    AnalysisError,
+    ChunkError,
+    DatasetError,
+    MissingBranchError,
+    ReadError,
+)
 
 
 def run(folder: Path, target: Path, element: int) -> bool:
@@ -45,7 +52,7 @@ def run(folder: Path, target: Path, element: int) -> bool:
 
 def _result(work: Work, chunk: Chunk) -> Partial | Failure:
     try:
-        partial = compute_serialised(chunk, work.analysis)
+        partial = compute_serialised(chunk, work.task)
         cloudpickle.dumps(partial)
     except FacilityError as error:
         print(f"{chunk}: {one_line(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the job's log

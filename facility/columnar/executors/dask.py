@@ -1,8 +1,9 @@
-"""Chunks as futures of a Dask cluster, one coarse task per chunk.
+"""Chunks as futures of a Dask cluster, one coarse task per chunk, summed near the data.
 
-Dask computes a chunk again when its worker dies, and we submit it again when the
-connection to the scheduler was lost. Both are harmless: a chunk's result is counted
-when its future is seen, and then the chunk is not missing any more.
+A worker adds the chunks of each run (see :mod:`facility.columnar.reduction`); only these
+sums come to the client, each as soon as its run is complete. So a worker that dies
+takes with it a few chunks of open runs, which Dask computes again; and what the client
+has is never computed again, even if the connection to the scheduler was lost.
 """
 
 from __future__ import annotations
@@ -15,19 +16,24 @@ from uuid import uuid4
 from distributed import CancelledError, Client, KilledWorker, as_completed
 
 from facility.columnar.computing import (
-    Analysis,
     Partial,
+    Task,
+    add_run,
     compute_serialised,
     serialise,
 )
 from facility.columnar.errors import ChunkError
+from facility.columnar.executors.base import Computed
 from facility.columnar.planning import Chunk
+from facility.columnar.reduction import runs
 
 RECONNECTIONS = 5
 """So often may the scheduler be lost, and found again, during one run."""
 
 RECONNECT_S = 60
 """For so long is a lost scheduler waited for."""
+
+Run = tuple[Chunk, ...]
 
 
 class Dask:
@@ -39,16 +45,19 @@ class Dask:
         self._client = client
 
     def partials(
-        self, analysis: Analysis, chunks: Sequence[Chunk]
-    ) -> Iterator[Partial]:
-        missing = {chunk.index: chunk for chunk in chunks}
+        self, task: Task, chunks: Sequence[Chunk]
+    ) -> Iterator[Partial | Computed]:
+        missing = {
+            run.start: tuple(chunks[i] for i in run) for run in runs(len(chunks))
+        }
         for _ in range(RECONNECTIONS):
             try:
-                for partial in self._attempt(analysis, tuple(missing.values())):
-                    del missing[partial.report.index]
+                for partial in self._attempt(task, tuple(missing.values())):
+                    if isinstance(partial, Partial):
+                        del missing[partial.reports[0].index]
                     yield partial
             except CancelledError as error:
-                chunk = next(iter(missing.values()))
+                chunk = next(iter(missing.values()))[0]
                 if not self._is_found_again():
                     raise ChunkError(
                         f"{chunk}: the cluster was closed before it was computed"
@@ -61,35 +70,47 @@ class Dask:
         )
 
     def _attempt(
-        self, analysis: Analysis, chunks: Sequence[Chunk]
-    ) -> Iterator[Partial]:
+        self, task: Task, missing: Sequence[Run]
+    ) -> Iterator[Partial | Computed]:
         """Yield what is computed before the connection is lost.
 
         Raises:
             CancelledError: it was, or the cluster was closed.
         """
-        run = uuid4().hex[:12]
-        by_key = {f"chunk-{run}-{c.index}": c for c in chunks}
+        name = uuid4().hex[:12]
+        by_key = {f"chunk-{name}-{c.index}": c for run in missing for c in run}
         futures = self._client.map(
             compute_serialised,
-            chunks,
-            analysis=serialise(analysis),
+            list(by_key.values()),
+            task=serialise(task),
             key=list(by_key),
             pure=False,
         )
-        try:
-            # Results come along while others are computed: one round trip less each.
-            finished = as_completed(  # type: ignore[no-untyped-call]
-                futures, loop=self._client.loop, with_results=True, raise_errors=False
+        computed = iter(futures)
+        sums = {}
+        for run in missing:
+            parts = [next(computed) for _ in run]
+            key = f"run-{name}-{run[0].index}"
+            # Before any chunk that waits: what is added needs no memory any more.
+            sums[key] = self._client.submit(
+                add_run, parts, key=key, pure=False, priority=1
             )
-            for future, result in finished:
-                if not isinstance(result, Partial):
-                    _raise(future, by_key[future.key])
-                yield result
-                # The scheduler may forget it now: no worker's death costs it again.
+            by_key[key] = run[0]
+        everything = [*futures, *sums.values()]
+        try:
+            finished = as_completed(everything, loop=self._client.loop)  # type: ignore[no-untyped-call]
+            for future in finished:
+                chunk = by_key[future.key]
+                if future.status != "finished":
+                    _raise(future, chunk)
+                elif future.key in sums:
+                    yield future.result()
+                else:
+                    yield Computed(chunk.index)
+                # The scheduler keeps of it what a sum still needs, and no more.
                 future.release()
         finally:
-            if pending := [f for f in futures if f.status == "pending"]:
+            if pending := [f for f in everything if f.status == "pending"]:
                 self._client.cancel(pending)  # type: ignore[no-untyped-call]
 
     def _is_found_again(self) -> bool:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
 
-from facility.columnar.computing import Analysis, Partial, compute
+from facility.columnar.computing import Partial, Task, compute
 from facility.columnar.planning import Chunk
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 class Serial:
@@ -15,11 +21,9 @@ class Serial:
 
     name = "serial"
 
-    def partials(
-        self, analysis: Analysis, chunks: Sequence[Chunk]
-    ) -> Iterator[Partial]:
+    def partials(self, task: Task, chunks: Sequence[Chunk]) -> Iterator[Partial]:
         for chunk in chunks:
-            yield compute(analysis, chunk)
+            yield compute(task, chunk)
 
 
 class Threads:
@@ -28,15 +32,22 @@ class Threads:
     name = "threads"
 
     def __init__(self, count: int | None = None) -> None:
-        self._count = count or len(os.sched_getaffinity(0))
+        self._count = count or cores()
 
-    def partials(
-        self, analysis: Analysis, chunks: Sequence[Chunk]
-    ) -> Iterator[Partial]:
+    def partials(self, task: Task, chunks: Sequence[Chunk]) -> Iterator[Partial]:
         pool = ThreadPoolExecutor(self._count, thread_name_prefix="chunk")
+        # One chunk waits for each thread, and no result waits for the last chunk.
+        left = iter(chunks)
         try:
-            futures = [pool.submit(compute, analysis, chunk) for chunk in chunks]
-            for future in as_completed(futures):
-                yield future.result()
+            running = {
+                pool.submit(compute, task, chunk)
+                for chunk in islice(left, 2 * self._count)
+            }
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for chunk in islice(left, len(done)):
+                    running.add(pool.submit(compute, task, chunk))
+                for future in done:
+                    yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
