@@ -15,8 +15,7 @@ from facility.columnar.errors import (
 )
 from facility.columnar.events import Collection, Events
 from facility.columnar.executors import Batch
-from facility.columnar.fourvectors import massless_pair_mass, pair_mass
-from facility.columnar.objects import leading
+from facility.columnar.kernels import leading, massless_pair_mass, pair_mass
 from facility.columnar.provenance import Provenance
 from facility.columnar.result import Result, load
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facility.columnar import massless_pair_mass, pair_mass
-from facility.columnar.fourvectors import mass_of_sum
+from facility.columnar.kernels import mass_of_sum, massless_pair_mass, pair_mass
 
 PARTICLE = st.tuples(
     st.floats(1, 500), st.floats(-4, 4), st.floats(-math.pi, math.pi), st.floats(0, 10)

@@ -1,0 +1,175 @@
+"""Four-vectors as arrays: ``(a + b).mass``, ``a.delta_r(b)``, as in a fused kernel.
+
+Formulae: Particle Data Group, Review of Particle Physics, "Kinematics". Natural
+units, radians. Arithmetic is float64, whatever the columns hold. Only numpy's ufuncs
+are called, which awkward and cupy arrays answer where their data are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from facility.columnar.kernels.angles import delta_phi
+
+COORDINATES = (
+    ("pt", "eta", "phi", "mass"),
+    ("pt", "eta", "phi", "energy"),
+    ("px", "py", "pz", "energy"),
+    ("px", "py", "pz", "mass"),
+)
+"""Sets of fields that make a four-vector; the first that is complete counts."""
+CARTESIAN = ("px", "py", "pz", "energy")
+NAME = "FourVector"
+"""Of the records, in awkward's types."""
+
+
+def four_vectors(**fields: Any) -> ak.Array:
+    """Return records with four-vector properties.
+
+    ``four_vectors(pt=..., eta=..., phi=..., mass=..., charge=...)``: the fields of one
+    of :data:`COORDINATES` and any others, arrays or numbers that broadcast (flat, or
+    jagged with equal counts). Nothing is computed and no column is copied.
+
+    Raises:
+        ValueError: no set of coordinates is complete, or counts differ.
+    """
+    if not any(set(fields) >= set(names) for names in COORDINATES):
+        sets = ", or ".join(" ".join(names) for names in COORDINATES)
+        raise ValueError(f"expected the fields {sets}; got {' '.join(fields)}")
+    return ak.zip(fields, with_name=NAME)
+
+
+def with_cartesian(objects: ak.Array) -> ak.Array:
+    """Return the records with ``px py pz energy`` computed once, as fields.
+
+    Worth it before objects are used many times, as :func:`combinations` does.
+    """
+    fields = {name: objects[name] for name in ak.fields(objects)}
+    fields |= {name: getattr(objects, name) for name in CARTESIAN}
+    return ak.zip(fields, with_name=NAME)
+
+
+def total(objects: ak.Array) -> ak.Array:
+    """Return one four-vector per event: the sum of all its objects (zero of none)."""
+    return ak.zip(
+        {name: ak.sum(getattr(objects, name), axis=-1) for name in CARTESIAN},
+        with_name=NAME,
+    )
+
+
+class _FourVector:
+    """Properties of records of any coordinates: a field if it is there, else from it.
+
+    ``mass``: a square below zero (rounding) is zero. ``eta`` and ``rapidity`` along
+    the beam are infinite, those of a vector of zero length NaN.
+    """
+
+    def _has(self, name: str) -> bool:
+        return name in ak.fields(self)
+
+    def _field(self, name: str) -> Any:
+        # numpy's rule for float32 and Python numbers would compute in float32.
+        return np.multiply(self[name], np.float64(1))  # type: ignore[index]
+
+    @property
+    def px(self) -> Any:
+        return self._field("px") if self._has("px") else self.pt * np.cos(self.phi)
+
+    @property
+    def py(self) -> Any:
+        return self._field("py") if self._has("py") else self.pt * np.sin(self.phi)
+
+    @property
+    def pz(self) -> Any:
+        return self._field("pz") if self._has("pz") else self.pt * np.sinh(self.eta)
+
+    @property
+    def pt(self) -> Any:
+        if self._has("pt"):
+            return self._field("pt")
+        px, py = self.px, self.py
+        return np.sqrt(px * px + py * py)
+
+    @property
+    def phi(self) -> Any:
+        return self._field("phi") if self._has("phi") else np.arctan2(self.py, self.px)
+
+    @property
+    def eta(self) -> Any:
+        if self._has("eta"):
+            return self._field("eta")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.arcsinh(self.pz / self.pt)
+
+    @property
+    def p(self) -> Any:
+        if self._has("eta"):
+            return self.pt * np.cosh(self.eta)
+        pt, pz = self.pt, self.pz
+        return np.sqrt(pt * pt + pz * pz)
+
+    @property
+    def energy(self) -> Any:
+        if self._has("energy"):
+            return self._field("energy")
+        p, mass = self.p, self.mass
+        return np.sqrt(p * p + mass * mass)
+
+    @property
+    def mass(self) -> Any:
+        if self._has("mass"):
+            return self._field("mass")
+        energy, p = self.energy, self.p
+        return np.sqrt(np.maximum(energy * energy - p * p, 0))
+
+    @property
+    def rapidity(self) -> Any:
+        energy, pz = self.energy, self.pz
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 0.5 * np.log((energy + pz) / (energy - pz))
+
+    def delta_phi(self, other: Any) -> Any:
+        """Return the difference in phi, in [-pi, pi]."""
+        return delta_phi(self.phi, other.phi)
+
+    def delta_r(self, other: Any) -> Any:
+        """Return ``sqrt(delta_eta^2 + delta_phi^2)``."""
+        return delta_r(self, other)
+
+    def __add__(self, other: Any) -> ak.Array:
+        return ak.zip(
+            {n: getattr(self, n) + getattr(other, n) for n in CARTESIAN},
+            with_name=NAME,
+        )
+
+
+class FourVectorArray(_FourVector, ak.Array):
+    """Records named ``FourVector``, flat or jagged."""
+
+
+class FourVectorRecord(_FourVector, ak.Record):
+    """One of them."""
+
+
+ak.behavior[NAME] = FourVectorRecord
+ak.behavior["*", NAME] = FourVectorArray
+
+
+def delta_r(first: Any, second: Any) -> Any:
+    """Return ``sqrt(delta_eta^2 + delta_phi^2)`` of what has ``eta`` and ``phi``."""
+    along = np.multiply(first.eta, np.float64(1)) - second.eta
+    around = delta_phi(first.phi, second.phi)
+    return np.sqrt(along * along + around * around)
+
+
+def transverse_mass(first: Any, second: Any) -> Any:
+    """Return ``sqrt(2 pt1 pt2 (1 - cos(delta_phi)))`` of what has ``pt`` and ``phi``.
+
+    The transverse mass of two massless objects, as of a lepton and missing momentum.
+    """
+    around = delta_phi(first.phi, second.phi)
+    product = np.multiply(first.pt, np.float64(2)) * second.pt
+    return np.sqrt(product * (1 - np.cos(around)))
