@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
 
 import awkward as ak
 
-from facility.columnar.columns import Column, ColumnType, Offsets
-from facility.columnar.errors import MissingBranchError, nearest
-from facility.columnar.flattening import column_of_array, type_of_array
+from facility.columnar.columns import Column, ColumnType
+from facility.columnar.errors import (
+    MissingBranchError,
+    ReadError,
+    nearest,
+    one_line,
+)
 from facility.columnar.formats.base import ColumnFile
+from facility.columnar.formats.buffers import Buffers
 from facility.columnar.schemas import Objects, Schema, Shape, objects_of
+from facility.errors import FacilityError
 
 
 class Events:
@@ -42,10 +48,12 @@ class Events:
 
         Raises:
             MissingBranchError: there is none; the nearest names are in the message.
+            ReadError: its bytes cannot be read.
         """
         if name not in self._read:
             self._touch(name)
-            self._read[name] = self._file.read(name, self._start, self._stop)
+            with self._reading(name):
+                self._read[name] = self._file.read(name, self._start, self._stop)
         return self._read[name]
 
     def __getattr__(self, name: str) -> ak.Array | Collection:
@@ -89,13 +97,10 @@ class Events:
             MissingBranchError: there is no such column.
         """
         self._require(name)
-        if hasattr(self._file, "type_of"):
-            found: ColumnType | None = self._file.type_of(name)
-            return found
-        return type_of_array(self._file.read(name, 0, 0))
+        return self._file.type_of(name)
 
     def plain(
-        self, names: Sequence[str], buffers: Any | None = None
+        self, names: Sequence[str], buffers: Buffers | None = None
     ) -> dict[str, Column]:
         """Return plain columns as flat arrays; lists of one object share offsets.
 
@@ -106,15 +111,25 @@ class Events:
 
         Raises:
             MissingBranchError: there is no such column.
+            ChunkError: the bytes cannot be read, or values are missing.
         """
         for name in names:
             self._touch(name)
-        if hasattr(self._file, "plain"):
-            found: dict[str, Column] = self._file.plain(
-                names, self._start, self._stop, buffers
-            )
-            return found
-        return _shared({n: column_of_array(self[n]) for n in names})
+        with self._reading(", ".join(names)):
+            return self._file.plain(names, self._start, self._stop, buffers)
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Name file, entries and columns in whatever reading raises."""
+        try:
+            yield
+        except FacilityError:
+            raise
+        except Exception as error:  # damaged bytes lead a reader to anything
+            raise ReadError(
+                f"entries {self._start}..{self._stop} of {self._file.identity.path}: "
+                f"{what} cannot be read ({one_line(error)}): copy the file again"
+            ) from error
 
     def _require(self, name: str) -> None:
         if name not in self._file.columns:
@@ -132,17 +147,6 @@ class Events:
     @property
     def _where(self) -> str:
         return f"{self._file.identity.path}: {self._file.tree or 'the table'}"
-
-
-def _shared(columns: dict[str, Column]) -> dict[str, Column]:
-    """Return the columns with one offsets array for all that are equally long."""
-    known: dict[bytes, Offsets] = {}
-    return {
-        name: Column(c.content, known.setdefault(c.offsets.tobytes(), c.offsets))
-        if c.offsets is not None
-        else c
-        for name, c in columns.items()
-    }
 
 
 class Collection:
