@@ -124,7 +124,7 @@ def test_a_forgotten_return_is_said(ttree):
 
 def test_an_unknown_place_is_refused(ttree):
     with pytest.raises(
-        UsageError, match="expected 'threads', 'serial', 'batch', an executor"
+        UsageError, match="expected 'threads', 'processes', 'serial', 'batch', an"
     ):
         Dataset(ttree).run(len, on="gpu", progress=False)
 

@@ -14,8 +14,8 @@ import cloudpickle
 
 from facility.columnar.computing import Partial
 from facility.columnar.errors import ChunkError
+from facility.columnar.executors.outcome import Failure
 from facility.columnar.planning import Chunk
-from facility.errors import FacilityError
 
 WORK = "work.pickle"
 _RESULT = re.compile(r"chunk-([0-9a-f]+)-([0-9]+)\.pickle")
@@ -44,20 +44,11 @@ class Work:
         return work
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A chunk that was tried there and could not be computed."""
-
-    error: FacilityError
-    is_final: bool
-    """Whether it would fail again elsewhere: the person's code, not the machine."""
-
-
-def save_result(folder: Path, run: str, index: int, result: Partial | Failure) -> None:
+def save_result(folder: Path, run: str, index: int, result: bytes) -> None:
     """Write the result of a chunk; it has its name when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{index}.new"
-    draft.write_bytes(cloudpickle.dumps(result))
+    draft.write_bytes(result)
     draft.replace(folder / f"chunk-{run}-{index}.pickle")
 
 

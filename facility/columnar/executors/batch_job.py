@@ -10,33 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
-import cloudpickle
-
-from facility.columnar.computing import Partial, compute_serialised
-from facility.columnar.errors import (
-    AnalysisError,
-    ChunkError,
-    DatasetError,
-    MissingBranchError,
-    ReadError,
-    one_line,
-)
-from facility.columnar.executors.batch_files import Failure, Work, save_result
+from facility.columnar.errors import one_line
+from facility.columnar.executors.batch_files import Work, save_result
+from facility.columnar.executors.outcome import outcome
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
-from facility.errors import FacilityError
-
-_KNOWN_AT_HOME = (
-    AnalysisError,
-    ChunkError,
-    DatasetError,
-    MissingBranchError,
-    ReadError,
-)
 
 
 def run(folder: Path, target: Path, element: int) -> bool:
@@ -44,31 +25,13 @@ def run(folder: Path, target: Path, element: int) -> bool:
     work = Work.load(folder)
     failed = False
     for chunk in work.parts[element]:
-        result = _result(work, _as_here(chunk) if work.is_data_sent else chunk)
-        failed |= isinstance(result, Failure)
+        there = _as_here(chunk) if work.is_data_sent else chunk
+        result, error = outcome(there, work.task)
         save_result(target / f"batch-{work.run}", work.run, chunk.index, result)
+        if error is not None:
+            print(one_line(error), file=sys.stderr, flush=True)  # noqa: T201 - the job's log
+            failed = True
     return not failed
-
-
-def _result(work: Work, chunk: Chunk) -> Partial | Failure:
-    try:
-        partial = compute_serialised(chunk, work.task)
-        cloudpickle.dumps(partial)
-    except FacilityError as error:
-        print(f"{chunk}: {one_line(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the job's log
-        return Failure(_portable(error), not isinstance(error.__cause__, OSError))
-    except Exception as error:  # noqa: BLE001 - whatever a pickle may raise
-        message = f"{chunk}: cannot be sent back: {one_line(error)}"
-        return Failure(ChunkError(message), is_final=True)
-    return partial
-
-
-def _portable(error: FacilityError) -> FacilityError:
-    """Return an error that arrives at home, with the traceback as a note."""
-    if not isinstance(error, _KNOWN_AT_HOME):
-        error = ChunkError(one_line(error))
-    error.add_note("".join(traceback.format_exception(error)))
-    return error
 
 
 def _as_here(chunk: Chunk) -> Chunk:

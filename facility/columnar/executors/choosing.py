@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from facility.columnar.executors.base import Executor
 from facility.columnar.executors.batch import Batch
 from facility.columnar.executors.local import Serial, Threads
+from facility.columnar.executors.processes import Processes
 from facility.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class Cluster(Protocol):
     def get_client(self) -> Client: ...
 
 
-Where = Literal["threads", "serial", "batch"] | Any | None
-"""``threads`` (also none), ``serial``, ``batch``, an executor, a Dask client or cluster."""
+Where = Literal["threads", "processes", "serial", "batch"] | Any | None
+"""One of these names (none: ``threads``), an executor, a Dask client or cluster."""
 
 
 @contextmanager
@@ -40,6 +41,8 @@ def executor_for(on: Where) -> Iterator[Executor]:
         yield Threads()
     elif on == "serial":
         yield Serial()
+    elif on == "processes":
+        yield Processes()
     elif on == "batch":
         yield Batch()
     elif callable(getattr(on, "partials", None)):
@@ -51,8 +54,8 @@ def executor_for(on: Where) -> Iterator[Executor]:
         yield _dask(on)
     else:
         raise UsageError(
-            f"on={on!r}: expected 'threads', 'serial', 'batch', an executor, a Dask "
-            "client or a Dask cluster"
+            f"on={on!r}: expected 'threads', 'processes', 'serial', 'batch', an "
+            "executor, a Dask client or a Dask cluster"
         )
 
 
