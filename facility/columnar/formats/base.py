@@ -11,6 +11,7 @@ import awkward as ak
 
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.formats.buffers import Buffers
+from facility.columnar.remote import Location, RemoteFile, is_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,28 @@ class FileIdentity:
     """The file's own UUID (ROOT), or empty."""
     size_bytes: int
     modified_ns: int
-    """Modification time, nanoseconds since 1970."""
+    """Modification time, nanoseconds since 1970; 0 if a server does not say."""
+    etag: str = ""
+    """What an HTTP server calls this version of the file."""
+
+    @property
+    def location(self) -> Location:
+        """Where it is: a path here, or a URL."""
+        return self.path if is_remote(self.path) else Path(self.path)
 
     @classmethod
-    def of(cls, path: Path, uuid: str = "") -> FileIdentity:
-        """Look at the file system."""
+    def of(cls, path: Location, uuid: str = "") -> FileIdentity:
+        """Look at the file system, or ask the server.
+
+        Raises:
+            OSError: there is no such file here, or it may not be looked at.
+            DatasetError: the same of a remote file.
+        """
+        if isinstance(path, str):
+            remote = RemoteFile(path)
+            found = remote.info()
+            size, modified = found.size_bytes, found.modified_ns
+            return cls(remote.url, uuid, size, modified, found.etag)
         stat = path.stat()
         return cls(str(path), uuid, stat.st_size, stat.st_mtime_ns)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
 from facility.columnar.errors import ChunkError, DatasetError, ReadError
 from facility.columnar.formats.base import ColumnFile, FileIdentity
 from facility.columnar.formats.root import RootColumns
+from facility.columnar.remote import Location, RemoteFile
 
 KEPT_OPEN = 4
 """Files per thread that stay open between chunks: metadata of NanoAOD take 0.5 s."""
@@ -24,14 +24,13 @@ class _Open(threading.local):
 _open = _Open()
 
 
-def open_columns(path: Path, tree: str | None = None) -> ColumnFile:
-    """Open a ROOT or Parquet file and read its metadata.
+def open_columns(path: Location, tree: str | None = None) -> ColumnFile:
+    """Open a ROOT or Parquet file, here or at a URL, and read its metadata.
 
     Raises:
         DatasetError: it is neither, truncated, or has no such tree.
     """
-    with path.open("rb") as file:
-        magic = file.read(4)
+    magic = _first_bytes(path)
     match magic:
         case b"root":
             return RootColumns(path, tree)
@@ -56,13 +55,14 @@ def reopen(identity: FileIdentity, tree: str) -> ColumnFile:
         ChunkError: it is no longer the one that was planned.
     """
     key = (identity, tree)
-    path = Path(identity.path)
+    path = identity.location
     try:
         now = FileIdentity.of(path, identity.uuid)
-    except OSError as error:
+    except (OSError, DatasetError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise ReadError(
             f"{path} was there when the run was planned, and cannot be opened now on "
-            f"this worker: {error.strerror}"
+            f"this worker: {why}"
         ) from error
     if now != identity:
         raise ChunkError(f"{path} changed while it was analysed: run again")
@@ -71,6 +71,18 @@ def reopen(identity: FileIdentity, tree: str) -> ColumnFile:
         keep(open_columns(path, tree or None))
     files.move_to_end(key)
     return files[key]
+
+
+def _first_bytes(path: Location, count: int = 4) -> bytes:
+    if isinstance(path, str):
+        remote = RemoteFile(path)
+        size = remote.info().size_bytes
+        return bytes(remote.read([(0, min(count, size))])[0])
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def keep(file: ColumnFile) -> None:

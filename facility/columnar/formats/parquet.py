@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path
 
 import awkward as ak
 import pyarrow as pa
@@ -15,6 +14,8 @@ from facility.columnar.errors import DatasetError, one_line
 from facility.columnar.formats.arrays import plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.formats.buffers import Buffers
+from facility.columnar.remote import Location
+from facility.columnar.remote.reader import RemoteReader
 
 
 class ParquetColumns:
@@ -22,14 +23,18 @@ class ParquetColumns:
 
     tree = ""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         """Read the footer.
 
         Raises:
             DatasetError: truncated or unreadable.
         """
         try:
-            self._file = pq.ParquetFile(path, memory_map=True)
+            self._file = (
+                pq.ParquetFile(pa.PythonFile(RemoteReader(path)), pre_buffer=True)
+                if isinstance(path, str)
+                else pq.ParquetFile(path, memory_map=True)
+            )
         except (pa.ArrowException, OSError) as error:
             raise DatasetError(
                 f"{path} cannot be read as Parquet ({one_line(error)}): it may be "

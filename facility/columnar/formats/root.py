@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -18,6 +17,9 @@ from facility.columnar.errors import DatasetError, nearest, one_line
 from facility.columnar.formats.arrays import PLAIN_KINDS, plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.formats.buffers import Buffers
+from facility.columnar.remote import Location, RemoteFile
+from facility.columnar.remote.uproot_source import RemoteSource
+from facility.errors import FacilityError
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "TChain")
 
@@ -25,7 +27,7 @@ TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "TChain")
 class RootColumns:
     """One TTree or RNTuple of one ROOT file."""
 
-    def __init__(self, path: Path, tree: str | None) -> None:
+    def __init__(self, path: Location, tree: str | None) -> None:
         """Open the file and read the tree's metadata.
 
         Raises:
@@ -36,7 +38,10 @@ class RootColumns:
             # uproot's array cache would hold 100 MB per process and serve nothing:
             # every chunk is read once. Its default source hands each read to another
             # thread, which a local file does not need: 25 % of the rate.
-            self._file = uproot.open(path, array_cache=None, handler=MemmapSource)
+            handler = RemoteSource if isinstance(path, str) else MemmapSource
+            self._file = uproot.open(path, array_cache=None, handler=handler)
+        except FacilityError:  # of a remote file: it says all
+            raise
         except Exception as error:  # uproot raises whatever the bytes lead it to
             raise DatasetError(
                 f"{path} cannot be read as a ROOT file ({one_line(error)}): "
@@ -45,6 +50,11 @@ class RootColumns:
         self.tree = tree or _only_tree(path, self._file)
         self._object = _tree_of(path, self._file, self.tree)
         self.identity = FileIdentity.of(path, str(self._file.file.uuid))
+
+    @property
+    def directory(self) -> uproot.ReadOnlyDirectory:
+        """The open file, for who reads it with uproot."""
+        return self._file
 
     @property
     def entries(self) -> int:
@@ -126,15 +136,20 @@ def _type_of_branch(branch: Any) -> ColumnType | None:
     return ColumnType(dtype, is_jagged, counts)
 
 
-def _refuse_truncated(path: Path) -> None:
+def _refuse_truncated(path: Location) -> None:
     """Compare the end that the header declares with the end of the file.
 
     The header is described in ROOT's ``TFile`` reference ("ROOT file structure"):
     version at byte 4, fBEGIN at 8, fEND at 12, of 8 bytes if version >= 1000000.
     """
-    with path.open("rb") as file:
-        head = file.read(20)
-    size = path.stat().st_size
+    if isinstance(path, str):
+        remote = RemoteFile(path)
+        size = remote.info().size_bytes
+        head = bytes(remote.read([(0, min(20, size))])[0])
+    else:
+        with path.open("rb") as file:
+            head = file.read(20)
+        size = path.stat().st_size
     if len(head) < 20:
         raise DatasetError(f"{path} is truncated: {size} bytes, less than a header")
     (version,) = struct.unpack_from(">i", head, 4)
@@ -146,7 +161,7 @@ def _refuse_truncated(path: Path) -> None:
         )
 
 
-def _only_tree(path: Path, file: Any) -> str:
+def _only_tree(path: Location, file: Any) -> str:
     names = file.classnames(recursive=True, cycle=False)
     trees = [n for n, kind in names.items() if kind in TREE_CLASSES]
     if len(trees) == 1:
@@ -161,7 +176,7 @@ def _only_tree(path: Path, file: Any) -> str:
     )
 
 
-def _tree_of(path: Path, file: Any, name: str) -> Any:
+def _tree_of(path: Location, file: Any, name: str) -> Any:
     try:
         found = file[name]
     except uproot.KeyInFileError as error:
