@@ -16,6 +16,7 @@ from facility.columnar.errors import (
 from facility.columnar.events import Collection, Events
 from facility.columnar.executors import Batch
 from facility.columnar.kernels import leading, massless_pair_mass, pair_mass
+from facility.columnar.processors import Processor
 from facility.columnar.provenance import Provenance
 from facility.columnar.result import Result, load
 
@@ -28,6 +29,7 @@ __all__ = [
     "DatasetError",
     "Events",
     "MissingBranchError",
+    "Processor",
     "Provenance",
     "Result",
     "leading",

@@ -13,6 +13,7 @@ from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
 from facility.columnar.formats import ColumnFile, keep, open_columns, reopen
 from facility.columnar.planning import CHUNK_EVENTS, Chunk, PlannedFile, plan
+from facility.columnar.processors import Processor, is_processor
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
 
@@ -102,7 +103,8 @@ class Dataset:
 
         Args:
             analysis: gets :class:`Events`, returns what can be added: a ``hist.Hist``,
-                a number, an array, or a dict, tuple or list of them.
+                a number, an array, or a dict, tuple or list of them. Or a processor
+                of coffea's: see :class:`Processor`.
             on: ``"threads"`` (default), ``"processes"``, ``"serial"``, ``"batch"``
                 (jobs elsewhere; or a :class:`Batch` with a site, a time ...), a Dask
                 client or cluster.
@@ -116,6 +118,8 @@ class Dataset:
             ChunkError: reading or the analysis failed; names file and entries.
             AnalysisError: the results cannot be added.
         """
+        if is_processor(analysis):
+            analysis = Processor(analysis)
         if branches is None:
             branches = self.branches_of(analysis)
         else:

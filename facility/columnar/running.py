@@ -13,6 +13,7 @@ from facility.columnar.executors import Where, executor_for
 from facility.columnar.executors.base import Computed
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
+from facility.columnar.processors import Processor
 from facility.columnar.progress import Progress
 from facility.columnar.provenance import Provenance, environment_digest
 from facility.columnar.reduction import OrderedSum
@@ -63,6 +64,8 @@ def run_chunks(
             f"all {len(chunks)} chunks were skipped, nothing is left: "
             f"{in_order[0].skipped}"
         )
+    if isinstance(task.analysis, Processor):
+        value = task.analysis.finish(value)
     return Result(
         value,
         Provenance(

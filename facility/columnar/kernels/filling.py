@@ -12,6 +12,7 @@ import hist
 import numpy as np
 
 from facility.columnar.kernels.binning import can_bin, extents, linear
+from facility.columnar.notes import note
 
 NOMINAL = "nominal"
 VARIATION = "variation"
@@ -34,7 +35,7 @@ def fill(histogram: hist.Hist[Any], *values: Any, weight: Any = None) -> hist.Hi
         weight: likewise; a mapping holds the variations of the weight.
 
     Variations are filled one after the other, each with the nominal of whatever does
-    not vary with it.
+    not vary with it. Weights that are NaN are filled, and noted in the chunk's report.
 
     Raises:
         ValueError: values and axes do not match, or a mapping has no ``nominal``.
@@ -72,6 +73,8 @@ def _variation(part: Any, name: str) -> Any:
 
 def _fill(histogram: hist.Hist[Any], values: tuple[Any, ...], weight: Any) -> None:
     *flat, weights = _flat((*values, weight))
+    if weights is not None:
+        note("NaN weights", int(np.count_nonzero(np.isnan(weights))))
     device = next((f for f in flat if hasattr(f, "__cuda_array_interface__")), None)
     if device is None:
         histogram.fill(*flat, weight=weights)

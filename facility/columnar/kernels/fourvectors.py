@@ -45,11 +45,13 @@ def four_vectors(**fields: Any) -> ak.Array:
 def with_cartesian(objects: ak.Array) -> ak.Array:
     """Return the records with ``px py pz energy`` computed once, as fields.
 
-    Worth it before objects are used many times, as :func:`combinations` does.
+    Worth it before objects are used many times: combinations do it by themselves.
     """
     fields = {name: objects[name] for name in ak.fields(objects)}
-    fields |= {name: getattr(objects, name) for name in CARTESIAN}
-    return ak.zip(fields, with_name=NAME)
+    fields |= {name: getattr(objects, name) for name in ("px", "py", "pz")}
+    # The energy comes from the components, without trigonometry of its own.
+    momenta = ak.zip(fields, depth_limit=2, with_name=NAME)
+    return ak.with_field(momenta, momenta.energy, "energy")
 
 
 def total(objects: ak.Array) -> ak.Array:
@@ -105,25 +107,31 @@ class _FourVector:
             return np.arcsinh(self.pz / self.pt)
 
     @property
+    def _p_squared(self) -> Any:
+        pz = self.pz
+        if self._has("px"):
+            px, py = self.px, self.py
+            return px * px + py * py + pz * pz
+        pt = self.pt
+        return pt * pt + pz * pz
+
+    @property
     def p(self) -> Any:
-        if self._has("eta"):
-            return self.pt * np.cosh(self.eta)
-        pt, pz = self.pt, self.pz
-        return np.sqrt(pt * pt + pz * pz)
+        return np.sqrt(self._p_squared)
 
     @property
     def energy(self) -> Any:
         if self._has("energy"):
             return self._field("energy")
-        p, mass = self.p, self.mass
-        return np.sqrt(p * p + mass * mass)
+        mass = self.mass
+        return np.sqrt(self._p_squared + mass * mass)
 
     @property
     def mass(self) -> Any:
         if self._has("mass"):
             return self._field("mass")
-        energy, p = self.energy, self.p
-        return np.sqrt(np.maximum(energy * energy - p * p, 0))
+        energy = self.energy
+        return np.sqrt(np.maximum(energy * energy - self._p_squared, 0))
 
     @property
     def rapidity(self) -> Any:

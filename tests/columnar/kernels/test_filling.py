@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facility.columnar.kernels import fill
+from facility.columnar.notes import noting
 
 NUMBER = st.floats(-2, 12) | st.just(float("nan"))
 EVENTS = st.lists(
@@ -75,6 +76,12 @@ def test_variations_are_filled_with_the_nominal_of_what_does_not_vary():
     assert bins["nominal"].variances().tolist() == [1, 8]
     assert bins["jesUp"].values(flow=True).tolist() == [0, 0, 1, 4]
     assert bins["puUp"].values().tolist() == [10, 40]
+
+
+def test_weights_that_are_no_numbers_are_noted():
+    with noting() as notes:
+        fill(regular(), ak.Array([[1.0, 3.0], [5.0]]), weight=np.array([np.nan, 1.0]))
+    assert notes == {"NaN weights": 2}
 
 
 def test_what_does_not_match_is_said():
