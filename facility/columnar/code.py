@@ -5,52 +5,115 @@ Pickles will not do: they hold line numbers and differ from one process to the n
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import sys
+import sysconfig
 import types
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
+import hist
 import numpy as np
 
 _PLAIN = (bool, int, float, complex, str, bytes, types.NoneType)
+_NAMES_OF_INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
-def code_digest(function: Callable[..., Any]) -> str:
-    """Return the sha256 of a function's code and of what it refers to.
+@runtime_checkable
+class Digested(Protocol):
+    """An object that says itself what of it makes the result, as a kernel's body does."""
 
-    Covered: bytecode, constants, defaults, closures, and the functions and plain
-    values among its globals, recursively, of the notebook or script that it is from,
-    numpy arrays included; of installed packages only the name (the environment's
-    digest has their versions). Not covered: the contents of other objects.
+    def digest_parts(self) -> Iterable[Any]:
+        """Return what :func:`code_digest` covers: text, numbers, functions ..."""
+
+
+def code_digest(analysis: Callable[..., Any]) -> str:
+    """Return the sha256 of an analysis and of what it refers to.
+
+    Covered, recursively: of functions the bytecode, constants, defaults, closures and
+    the globals that they use; classes and objects of them; plain values, numpy arrays,
+    histograms and dataclasses; of a kernel the text of its body and what that captured.
+    Of functions and classes of installed packages only the name: the environment's
+    digest has their versions. Not covered: the contents of other objects.
     """
     digest = hashlib.sha256()
-    for piece in _pieces(function, getattr(function, "__module__", None), set()):
+    for piece in _pieces(analysis, set()):
         digest.update(piece.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     return digest.hexdigest()
 
 
-def _pieces(value: Any, home: str | None, seen: set[int]) -> Iterator[str]:
+def _pieces(value: Any, seen: set[int]) -> Iterator[str]:
     if not isinstance(value, _PLAIN):
         if id(value) in seen:
             return
         seen.add(id(value))
+    parts = _parts_of_code(value)
+    if parts is None:
+        parts = _parts_of_data(value)
+    if parts is None:
+        yield _leaf(value)
+    for part in parts or ():
+        yield from _pieces(part, seen)
+
+
+def _parts_of_code(value: Any) -> Iterable[Any] | None:
+    """Return what makes up a person's function or class; none for all else."""
     match value:
-        case types.FunctionType() if value.__module__ == home:
-            yield from _code(value.__code__)
-            parts = _referred(value)
+        case types.FunctionType() if _is_personal(value):
+            return chain(_code(value.__code__), _referred(value))
+        case type() if _is_personal(value):
+            return chain((value.__qualname__,), _members(value))
+        case types.MethodType():
+            return (value.__func__, value.__self__)
         case partial():
-            parts = iter((value.func, value.args, value.keywords))
-        case dict():
-            parts = (part for item in value.items() for part in item)
-        case tuple() | list():
-            parts = iter(value)
+            return (value.func, value.args, value.keywords)
         case _:
-            yield _leaf(value)
-            return
-    for part in parts:
-        yield from _pieces(part, home, seen)
+            return None
+
+
+def _parts_of_data(value: Any) -> Iterable[Any] | None:
+    """Return what an object consists of; none for those known by name or text."""
+    match value:
+        case type():
+            return None
+        case Digested():
+            return value.digest_parts()
+        case Mapping():
+            return chain.from_iterable(value.items())
+        case tuple() | list():
+            return value
+        case hist.Hist():
+            axes = [f"{axis!r} {axis.name} {axis.label}" for axis in value.axes]
+            return (axes, value.storage_type, np.asarray(value.view(flow=True)))
+        case _ if dataclasses.is_dataclass(value):
+            fields = dataclasses.fields(value)
+            return (type(value), *(getattr(value, field.name) for field in fields))
+        case _ if _is_personal(type(value)):
+            return (type(value), getattr(value, "__dict__", {}))
+        case _:
+            return None
+
+
+def _is_personal(named: Any) -> bool:
+    """Whether a function or class is of a person's notebook, script or module."""
+    module = named.__module__
+    if module is None or module == "__main__" or module not in sys.modules:
+        return True
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None or module.partition(".")[0] == __name__.partition(".")[0]:
+        return False
+    return not any(Path(file).is_relative_to(folder) for folder in _installed())
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """Return where Python keeps its own modules and installed ones."""
+    return tuple({sysconfig.get_path(name) for name in _NAMES_OF_INSTALLED})
 
 
 def _leaf(value: Any) -> str:
@@ -78,6 +141,29 @@ def _referred(function: types.FunctionType) -> Iterator[Any]:
         if name in function.__globals__:
             yield name
             yield function.__globals__[name]
+
+
+def _members(kind: type) -> Iterator[Any]:
+    """Yield bases, and methods and values by name, but not what Python itself adds."""
+    yield kind.__bases__
+    for name, member in sorted(vars(kind).items()):
+        match member:
+            case staticmethod() | classmethod():
+                yield name
+                yield member.__func__
+            case property():
+                yield name
+                yield (member.fget, member.fset)
+            case types.FunctionType():
+                yield name
+                yield member
+            case _ if isinstance(member, _PLAIN) and name not in _OF_PLACE:
+                yield name
+                yield member
+
+
+_OF_PLACE = ("__module__", "__doc__", "__firstlineno__")
+"""Members of a class that say where it is written, or are for readers."""
 
 
 def _code(code: types.CodeType) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """Equal code, equal digest; anything that changes the result changes it."""
 
+import importlib
 import subprocess
 import sys
 from functools import partial
 
+import hist
 import numpy as np
 import pytest
 
@@ -69,3 +71,88 @@ def test_a_recursive_function_ends():
 def test_functions_of_packages_count_by_name():
     names = [code_digest(f) for f in (np.sum, np.mean, np.add, np.subtract, len)]
     assert len(set(names)) == len(names)
+
+
+class Selection:
+    """A callable object, as processors are."""
+
+    def __init__(self, cut):
+        self.cut = cut
+
+    def __call__(self, events):
+        return self.passing(events)
+
+    def passing(self, events):
+        return events > self.cut
+
+
+OBJECT = """
+class Selection:
+    "{doc}"
+    unit = {unit!r}
+    @staticmethod
+    def loose(x):
+        return x > {cut}
+    def __call__(self, events):
+        return self.loose(events)
+analysis = Selection()
+"""
+
+
+def test_objects_count_by_their_class_and_their_values():
+    assert code_digest(Selection(1)) == code_digest(Selection(1))
+    assert code_digest(Selection(1)) != code_digest(Selection(2))
+    assert code_digest(Selection(1).passing) != code_digest(Selection(2).passing)
+    digests = []
+    for change in ({}, {"doc": "b"}, {"unit": "MeV"}, {"cut": 2}):
+        namespace = {"__name__": "notebook"}
+        exec(OBJECT.format(**{"doc": "a", "unit": "GeV", "cut": 1} | change), namespace)
+        digests.append(code_digest(namespace["analysis"]))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        hist.Hist.new.Reg(10, 0, 101, name="m").Weight(),
+        hist.Hist.new.Reg(10, 0, 100, name="x").Weight(),
+        hist.Hist.new.Reg(10, 0, 100, name="m", label="mass").Weight(),
+        hist.Hist.new.Reg(10, 0, 100, name="m").Double(),
+        hist.Hist.new.Reg(10, 0, 100, name="m").Weight().fill([1]),
+    ],
+    ids=["edge", "name", "label", "storage", "content"],
+)
+def test_histograms_count_by_all_that_they_are(changed):
+    template = hist.Hist.new.Reg(10, 0, 100, name="m").Weight()
+
+    def filling(template):
+        return lambda events: template.copy().fill(events)
+
+    assert code_digest(filling(template)) == code_digest(filling(template.copy()))
+    assert code_digest(filling(template)) != code_digest(filling(changed))
+
+
+def test_what_says_itself_what_it_is_made_of_is_taken_at_its_word():
+    class Body:
+        def __init__(self, source, line):
+            self.source, self.line = source, line
+
+        def digest_parts(self):
+            return (self.source,)
+
+    assert code_digest(Body("x", 1)) == code_digest(Body("x", 2))
+    assert code_digest(Body("x", 1)) != code_digest(Body("y", 1))
+
+
+def test_modules_that_are_not_installed_count_by_content(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    digests = set()
+    for cut in (1, 2):
+        (tmp_path / "my_cuts.py").write_text(f"def select(x): return x > {cut}")
+        importlib.invalidate_caches()
+        my_cuts = importlib.import_module("my_cuts")
+        digests.add(code_digest(lambda events, select=my_cuts.select: select(events)))
+        del sys.modules["my_cuts"]
+    assert len(digests) == 2
