@@ -65,8 +65,8 @@ def total(objects: ak.Array) -> ak.Array:
 class _FourVector:
     """Properties of records of any coordinates: a field if it is there, else from it.
 
-    ``mass``: a square below zero (rounding) is zero. ``eta`` and ``rapidity`` along
-    the beam are infinite, those of a vector of zero length NaN.
+    ``mass``: a square below zero (rounding) is zero. ``eta`` is infinite along the
+    beam and 0 at rest.
     """
 
     def _has(self, name: str) -> bool:
@@ -103,8 +103,10 @@ class _FourVector:
     def eta(self) -> Any:
         if self._has("eta"):
             return self._field("eta")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.arcsinh(self.pz / self.pt)
+        pz = self.pz
+        with np.errstate(divide="ignore"):
+            # Where pz is 0 eta is, at rest too: no 0/0.
+            return np.arcsinh(pz / (self.pt + (pz == 0)))
 
     @property
     def _p_squared(self) -> Any:

@@ -87,6 +87,12 @@ def test_a_mass_that_rounds_below_zero_is_zero():
     assert light.mass.to_list() == [0]
 
 
+def test_directions_along_the_beam_and_at_rest():
+    pz = np.array([2.0, -2.0, 0.0])
+    beam = four_vectors(px=0.0, py=0.0, pz=pz, energy=abs(pz))
+    assert beam.eta.to_list() == [math.inf, -math.inf, 0]
+
+
 def test_not_a_number_stays_in_its_object():
     pair = four_vectors(pt=np.array([np.nan, 10.0]), eta=1.0, phi=0.5, mass=0.0)
     assert np.isnan(pair.px.to_numpy()).tolist() == [True, False]
