@@ -18,6 +18,7 @@ from facility.columnar.formats import reopen
 from facility.columnar.notes import noting
 from facility.columnar.planning import Chunk
 from facility.columnar.reduction import added
+from facility.columnar.schemas import Schema
 from facility.errors import FacilityError, UsageError
 
 Analysis = Callable[[Events], Any]
@@ -33,6 +34,11 @@ class Task:
 
     analysis: Analysis
     on_error: OnError = "raise"
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    """Chunks, by index, that count as skipped without a try, and why: a result that is
+    computed again lacks what it lacked."""
+    schema: Schema | None = None
+    """By which names of branches become objects; none: the one they look like."""
 
     def __post_init__(self) -> None:
         if self.on_error not in get_args(OnError):
@@ -81,20 +87,24 @@ def compute(task: Task, chunk: Chunk) -> Partial:
     """
     begin = time.perf_counter()
     where = f"{socket.gethostname()}:{os.getpid()}"
+
+    def skipped(reason: str) -> Partial:
+        seconds = time.perf_counter() - begin
+        report = ChunkReport(chunk.index, 0, 0, seconds, where, skipped=reason)
+        return Partial(None, (report,))
+
+    if chunk.index in task.left_out:
+        return skipped(task.left_out[chunk.index])
     try:
         file = reopen(chunk.file, chunk.tree)
         before = file.bytes_read
-        events = Events(file, chunk.start, chunk.stop)
+        events = Events(file, chunk.start, chunk.stop, task.schema)
         with noting() as notes:
             value = task.analysis(events)
     except ReadError as error:
         if task.on_error == "raise":
             raise
-        seconds = time.perf_counter() - begin
-        return Partial(
-            None,
-            (ChunkReport(chunk.index, 0, 0, seconds, where, skipped=str(error)),),
-        )
+        return skipped(str(error))
     except FacilityError:
         raise
     except Exception as error:

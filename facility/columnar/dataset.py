@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from facility.columnar.catalogue import Catalogue, Entry
 from facility.columnar.computing import Analysis, OnError, Task
 from facility.columnar.errors import MissingBranchError
 from facility.columnar.events import Events
 from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
 from facility.columnar.formats import ColumnFile, keep, open_columns, reopen
-from facility.columnar.planning import CHUNK_EVENTS, Chunk, PlannedFile, plan
-from facility.columnar.processors import Processor, is_processor
+from facility.columnar.planning import (
+    CHUNK_BYTES,
+    CHUNK_EVENTS,
+    Chunk,
+    PlannedFile,
+    chunk_size,
+    plan,
+)
+from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
+from facility.columnar.schemas import SCHEMAS, Schema, schema_named
+from facility.columnar.surveying import Survey, in_threads, require_same, survey
 
 
 class Dataset:
-    """Events in files of one kind: TTree, RNTuple or Parquet.
+    """Events in files of one kind: TTree, RNTuple or Parquet, here or at URLs.
 
-    Making one reads metadata only.
+    Making one reads metadata only, of several files at once.
 
     Args:
-        files: a path, a glob, or a list of them.
+        files: a path, a URL, a glob, a folder, or a list of them.
         tree: name of the TTree or RNTuple; found if a file has one candidate.
+        schema: how branches become objects: a name (``"nanoaod"``, ``"physlite"``,
+            ``"lhcb"``), a :class:`Schema`, or its keys and values; seen from the names
+            of the branches if none.
+        metadata: what a person knows of the dataset: a cross-section, say.
         chunk_events: about how many events are computed at once.
+        chunk_bytes: bound on what one chunk reads, uncompressed; chunks have fewer
+            events if need be.
+        folder: relative paths start here; none: the working directory.
 
     Raises:
-        DatasetError: a file is missing, truncated, or has no such tree.
+        DatasetError: a file is missing, truncated, or has no such tree; the schema is
+            none.
     """
 
     def __init__(
@@ -37,10 +57,45 @@ class Dataset:
         files: PathLike | Iterable[PathLike],
         tree: str | None = None,
         *,
+        schema: str | Schema | Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         chunk_events: int = CHUNK_EVENTS,
+        chunk_bytes: int = CHUNK_BYTES,
+        folder: Path | None = None,
     ) -> None:
+        self.schema = schema_named(schema, SCHEMAS)
+        self.metadata = dict(metadata or {})
         self.chunk_events = chunk_events
-        self._files = tuple(_planned(path, tree) for path in expand(files))
+        self.chunk_bytes = chunk_bytes
+        first, *others = expand(files, folder)
+        opened = open_columns(first, tree)
+        keep(opened)
+        self._files = (
+            _planned(opened),
+            *in_threads(lambda path: _metadata(path, tree), others),
+        )
+        self._surveys: dict[tuple[str, ...], list[Survey]] = {}
+
+    @staticmethod
+    def catalogue(path: PathLike) -> Catalogue[Dataset]:
+        """Return the datasets of a catalogue file: ``catalogue(path)["ttbar"]``.
+
+        See :mod:`facility.columnar.catalogue`.
+
+        Raises:
+            DatasetError: the file cannot be read, or says what no catalogue says.
+        """
+
+        def opened(entry: Entry, folder: Path) -> Dataset:
+            return Dataset(
+                entry.files,
+                entry.tree,
+                schema=entry.schema,
+                metadata=entry.metadata,
+                folder=folder,
+            )
+
+        return Catalogue(path, opened)
 
     def __len__(self) -> int:
         return self.entries
@@ -74,7 +129,7 @@ class Dataset:
         Raises:
             MissingBranchError: it touches a branch that is not there.
         """
-        nothing = Events(self._first, 0, 0)
+        nothing = Events(self._first, 0, 0, self.schema)
         try:
             analysis(nothing)
         except MissingBranchError:
@@ -83,9 +138,22 @@ class Dataset:
             return ()
         return nothing.touched
 
-    def plan(self) -> tuple[Chunk, ...]:
-        """Return the chunks, aligned to clusters."""
-        return plan(self._files, self.chunk_events)
+    def chunks(self, branches: Sequence[str] = ()) -> tuple[Chunk, ...]:
+        """Return what a run computes one by one, aligned to clusters.
+
+        Args:
+            branches: what is read of each event: it bounds the size.
+
+        Raises:
+            MissingBranchError: a file lacks a branch that the first one has.
+            DatasetError: a branch is of another type in another file.
+        """
+        surveys = self._surveyed(tuple(branches))
+        sizes = [
+            chunk_size(self.chunk_events, self.chunk_bytes, s.bytes_per_event)
+            for s in surveys
+        ]
+        return plan(self._files, sizes)
 
     def run(
         self,
@@ -103,8 +171,7 @@ class Dataset:
 
         Args:
             analysis: gets :class:`Events`, returns what can be added: a ``hist.Hist``,
-                a number, an array, or a dict, tuple or list of them. Or a processor
-                of coffea's: see :class:`Processor`.
+                a number, an array, or a dict, tuple or list of them.
             on: ``"threads"`` (default), ``"processes"``, ``"serial"``, ``"batch"``
                 (jobs elsewhere; or a :class:`Batch` with a site, a time ...), a Dask
                 client or cluster.
@@ -114,12 +181,11 @@ class Dataset:
             progress: show a bar.
 
         Raises:
-            MissingBranchError: a branch is not there.
+            MissingBranchError: a branch is not there, in one of the files.
+            DatasetError: a branch is of another type in another file.
             ChunkError: reading or the analysis failed; names file and entries.
             AnalysisError: the results cannot be added.
         """
-        if is_processor(analysis):
-            analysis = Processor(analysis)
         if branches is None:
             branches = self.branches_of(analysis)
         else:
@@ -128,9 +194,9 @@ class Dataset:
                 _ = known[name]
         # An analysis of no events has a result too.
         first = self._files[0]
-        chunks = self.plan() or (Chunk(0, first.identity, first.tree, 0, 0),)
+        chunks = self.chunks(branches) or (Chunk(0, first.identity, first.tree, 0, 0),)
         return run_chunks(
-            Task(analysis, on_error),
+            Task(analysis, on_error, schema=self.schema),
             chunks,
             files=[file.identity for file in self._files],
             branches=branches,
@@ -138,9 +204,30 @@ class Dataset:
             progress=progress,
         )
 
+    def _surveyed(self, branches: tuple[str, ...]) -> list[Survey]:
+        if branches not in self._surveys:
+            if not branches:
+                found = [Survey(f.identity.path, {}, {}, 0) for f in self._files]
+            else:
+                found = [
+                    survey(self._first, branches),
+                    *in_threads(lambda file: _survey(file, branches), self._files[1:]),
+                ]
+            require_same(found)
+            self._surveys[branches] = found
+        return self._surveys[branches]
 
-def _planned(path: Path, tree: str | None) -> PlannedFile:
-    """Read what planning needs; only the last few files stay open."""
-    file = open_columns(path, tree)
-    keep(file)
+
+def _planned(file: ColumnFile) -> PlannedFile:
+    """Return what planning needs."""
     return PlannedFile(file.identity, file.tree, file.entries, tuple(file.boundaries()))
+
+
+def _metadata(path: Location, tree: str | None) -> PlannedFile:
+    with closing(open_columns(path, tree)) as file:
+        return _planned(file)
+
+
+def _survey(planned: PlannedFile, branches: tuple[str, ...]) -> Survey:
+    with closing(open_columns(planned.identity.location, planned.tree or None)) as file:
+        return survey(file, branches)

@@ -16,7 +16,7 @@ from facility.columnar.errors import (
     one_line,
 )
 from facility.columnar.formats.base import ColumnFile
-from facility.columnar.formats.buffers import Buffers
+from facility.columnar.buffers import Buffers
 from facility.columnar.schemas import Objects, Schema, Shape, objects_of
 from facility.errors import FacilityError
 

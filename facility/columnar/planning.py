@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from facility.columnar.formats.base import FileIdentity
 
@@ -43,17 +44,46 @@ class Chunk:
         return f"entries {self.start}..{self.stop} of {self.file.path}"
 
 
-def plan(files: Iterable[PlannedFile], size: int = CHUNK_EVENTS) -> tuple[Chunk, ...]:
-    """Cut files into chunks of about ``size`` entries.
+CHUNK_BYTES = 256 * 1024 * 1024
+"""Default bound on the memory of what one chunk reads."""
+
+
+def chunk_size(events: int, memory_bytes: int, bytes_per_event: float) -> int:
+    """Return how many events a chunk has: ``events``, or as many as memory holds.
+
+    Args:
+        events: wanted, at least 1.
+        memory_bytes: for what one chunk reads, uncompressed; chunks may be 1.5 times
+            as large as their size, and none is.
+        bytes_per_event: of the columns that are read; 0 if nobody knows.
+
+    Raises:
+        ValueError: fewer than one event, or no memory.
+    """
+    if events < 1:
+        raise ValueError(f"chunk size must be at least 1, got {events}")
+    if memory_bytes < 1:
+        raise ValueError(f"memory of a chunk must be at least 1, got {memory_bytes}")
+    if bytes_per_event <= 0:
+        return events
+    return max(1, min(events, int(memory_bytes / 1.5 / bytes_per_event)))
+
+
+def plan(
+    files: Iterable[PlannedFile], sizes: int | Sequence[int] = CHUNK_EVENTS
+) -> tuple[Chunk, ...]:
+    """Cut files into chunks of about ``sizes`` entries: of each file, or of all.
 
     Every entry of every file is in exactly one chunk; chunks are in the order of
-    files and entries, none is empty or larger than 1.5 ``size``; a chunk ends at a
-    cluster boundary wherever there is one between 0.5 and 1.5 ``size`` from its start.
+    files and entries, none is empty or larger than 1.5 times the size; a chunk ends at
+    a cluster boundary wherever there is one between 0.5 and 1.5 sizes from its start.
     """
-    if size < 1:
-        raise ValueError(f"chunk size must be at least 1, got {size}")
     chunks: list[Chunk] = []
-    for file in files:
+    for file, size in zip(
+        files, repeat(sizes) if isinstance(sizes, int) else sizes, strict=False
+    ):
+        if size < 1:
+            raise ValueError(f"chunk size must be at least 1, got {size}")
         start = 0
         while start < file.entries:
             stop = _end(start, size, file.boundaries, file.entries)

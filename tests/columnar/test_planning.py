@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.planning import PlannedFile, plan
+from facility.columnar.planning import PlannedFile, chunk_size, plan
 
 
 def planned(entries, boundaries=(), name="f"):
@@ -61,3 +61,27 @@ def test_stops(entries, boundaries, size, stops):
 def test_a_size_below_one_raises():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         plan([planned(5)], 0)
+
+
+def test_each_file_has_a_size_of_its_own():
+    chunks = plan([planned(20, name="a"), planned(20, name="b")], [10, 20])
+    assert [(c.file.path, c.stop) for c in chunks] == [("a", 10), ("a", 20), ("b", 20)]
+
+
+@pytest.mark.parametrize(
+    ("events", "memory", "per_event", "size"),
+    [
+        (500, 10**9, 100, 500),
+        (500, 15_000, 100, 100),  # chunks may be 1.5 times as large
+        (500, 10, 100, 1),
+        (500, 10, 0, 500),
+    ],
+)
+def test_chunks_fit_into_memory(events, memory, per_event, size):
+    assert chunk_size(events, memory, per_event) == size
+
+
+@pytest.mark.parametrize(("events", "memory"), [(0, 10), (10, 0)])
+def test_no_events_or_no_memory_raises(events, memory):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        chunk_size(events, memory, 1)

@@ -55,7 +55,7 @@ def test_every_format_and_the_rules_of_accumulators(files, kind, counting):
     assert result["pt"].hist == dataset.run(ours, on="serial", progress=False).hist
     assert result.value["events"] == 1_000_000 + len(dataset)
     assert result.value["datasets"] == {"zmumu"}
-    assert result.value["starts"] == {chunk.start for chunk in dataset.plan()}
+    assert result.value["starts"] == {chunk.start for chunk in dataset.chunks()}
     assert result.provenance.branches == ("Muon_pt",)
 
 

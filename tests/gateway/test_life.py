@@ -139,7 +139,7 @@ def test_a_run_goes_on_when_the_connection_was_lost(
         timer = threading.Timer(2, crash)
         timer.start()
         dataset = Dataset(path, chunk_events=10)
-        assert len(dataset.plan()) == 20
+        assert len(dataset.chunks()) == 20
         assert dataset.run(count, on=client, progress=False).value == 200
         timer.join()
         computed = len(seen.read_text())

@@ -10,7 +10,7 @@ from typing import Protocol
 import awkward as ak
 
 from facility.columnar.columns import Column, ColumnType
-from facility.columnar.formats.buffers import Buffers
+from facility.columnar.buffers import Buffers
 from facility.columnar.remote import Location, RemoteFile, is_remote
 
 
@@ -83,6 +83,12 @@ class ColumnFile(Protocol):
 
         Plain are numbers, truth values, and one list of them per event. Strings,
         fixed-size arrays, lists of lists and records are not.
+        """
+
+    def size_of(self, name: str) -> int | None:
+        """Return the uncompressed bytes of a whole column, from metadata.
+
+        None if the format does not say.
         """
 
     def plain(

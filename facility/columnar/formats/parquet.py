@@ -13,7 +13,7 @@ from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, one_line
 from facility.columnar.formats.arrays import plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.formats.buffers import Buffers
+from facility.columnar.buffers import Buffers
 from facility.columnar.remote import Location
 from facility.columnar.remote.reader import RemoteReader
 
@@ -79,6 +79,16 @@ class ParquetColumns:
     def type_of(self, name: str) -> ColumnType | None:
         schema = pa.schema([self._file.schema_arrow.field(name)])
         return type_of_form(ak.from_arrow_schema(schema).content(name))
+
+    def size_of(self, name: str) -> int | None:
+        meta = self._meta
+        groups = (meta.row_group(i) for i in range(meta.num_row_groups))
+        return sum(
+            int(group.column(i).total_uncompressed_size)
+            for group in groups
+            for i in range(group.num_columns)
+            if group.column(i).path_in_schema.partition(".")[0] == name
+        )
 
     def plain(
         self,

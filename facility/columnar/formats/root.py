@@ -16,7 +16,7 @@ from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, nearest, one_line
 from facility.columnar.formats.arrays import PLAIN_KINDS, plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.formats.buffers import Buffers
+from facility.columnar.buffers import Buffers
 from facility.columnar.remote import Location, RemoteFile
 from facility.columnar.remote.uproot_source import RemoteSource
 from facility.errors import FacilityError
@@ -97,6 +97,11 @@ class RootColumns:
             form, _ = branch.to_akform()
             return type_of_form(form.content(branch.name))
         return _type_of_branch(branch)
+
+    def size_of(self, name: str) -> int | None:
+        if self._is_rntuple:
+            return None
+        return int(self._object[name].uncompressed_bytes)
 
     def plain(
         self,

@@ -68,10 +68,7 @@ class RemoteFile:
         Raises:
             DatasetError: no such host or file, no permission, or no answer.
         """
-        try:
-            found = self._patiently(lambda: self._fs.info(self._path))
-        except _FailedError as error:
-            raise DatasetError(self._sentence(error.failure)) from error.__cause__
+        found = self._asked(lambda: self._fs.info(self._path))
         if found.get("type") == "directory":
             raise DatasetError(
                 f"{shown(self.url)} is a directory: expected a file; give its files, "
@@ -122,6 +119,21 @@ class RemoteFile:
         self.bytes_read += sum(map(len, had.values()))
         starts = [start for start, _ in requests]
         return [_part(requests, starts, had, r) for r in ranges]
+
+    def matches(self) -> list[str]:
+        """Return the files that this URL matches, if it is a glob.
+
+        Raises:
+            DatasetError: no such host, no permission, or no answer.
+        """
+        names = self._asked(lambda: self._fs.glob(self._path))
+        return [checked(str(self._fs.unstrip_protocol(name))) for name in names]
+
+    def _asked(self, request: Callable[[], _T]) -> _T:
+        try:
+            return self._patiently(request)
+        except _FailedError as error:
+            raise DatasetError(self._sentence(error.failure)) from error.__cause__
 
     def _patiently(self, request: Callable[[], _T]) -> _T:
         failed = 0
