@@ -27,6 +27,7 @@ COMMANDS = {
         "facility.cli.config:app",
         "Show and check facility.yaml, or its schema.",
     ),
+    "rerun": ("facility.cli.rerun:app", "Compute a saved result again: same bytes?"),
     "samples": ("facility.cli.samples:app", "Example data: list, fetch, find."),
     "bench": ("facility.cli.bench:app", "Standard queries, timed on this machine."),
     "environment": (

@@ -13,7 +13,6 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from itertools import chain
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import hist
@@ -104,16 +103,32 @@ def _is_personal(named: Any) -> bool:
     module = named.__module__
     if module is None or module == "__main__" or module not in sys.modules:
         return True
-    file = getattr(sys.modules[module], "__file__", None)
-    if file is None or module.partition(".")[0] == __name__.partition(".")[0]:
+    return _is_personal_module(module)
+
+
+def _is_personal_module(name: str) -> bool:
+    file = getattr(sys.modules[name], "__file__", None)
+    if (
+        not isinstance(file, str)
+        or name.partition(".")[0] == __name__.partition(".")[0]
+    ):
         return False
-    return not any(Path(file).is_relative_to(folder) for folder in _installed())
+    return not file.startswith(_installed())
+
+
+def personal_modules() -> list[types.ModuleType]:
+    """Return the imported modules that are a person's own: not installed, not main."""
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name != "__main__" and _is_personal_module(name)
+    ]
 
 
 @cache
 def _installed() -> tuple[str, ...]:
     """Return where Python keeps its own modules and installed ones."""
-    return tuple({sysconfig.get_path(name) for name in _NAMES_OF_INSTALLED})
+    return tuple({f"{sysconfig.get_path(name)}/" for name in _NAMES_OF_INSTALLED})
 
 
 def _leaf(value: Any) -> str:

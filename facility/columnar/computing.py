@@ -15,7 +15,7 @@ import cloudpickle
 from facility.columnar.errors import AnalysisError, ChunkError, ReadError, one_line
 from facility.columnar.events import Events
 from facility.columnar.formats import reopen
-from facility.columnar.notes import noting
+from facility.columnar.notes import NAN_BINS, has_nan, note, noting
 from facility.columnar.planning import Chunk
 from facility.columnar.reduction import added
 from facility.columnar.schemas import Schema
@@ -101,6 +101,7 @@ def compute(task: Task, chunk: Chunk) -> Partial:
         events = Events(file, chunk.start, chunk.stop, task.schema)
         with noting() as notes:
             value = task.analysis(events)
+            note(NAN_BINS, has_nan(value))
     except ReadError as error:
         if task.on_error == "raise":
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,54 +51,67 @@ class Result:
         return self.provenance.events / max(self.provenance.seconds, 1e-9)
 
     def plot(self, **style: Any) -> Any:
-        """Draw the histogram with mplhep; keywords go to ``mplhep.histplot``."""
-        import mplhep  # matplotlib takes a second that headless runs do not need
+        """Draw every histogram with mplhep, over each other; see :func:`draw`."""
+        from facility.columnar.drawing import draw  # matplotlib takes a second
 
-        with warnings.catch_warnings():
-            # Without scipy it draws sqrt(n), as it says for every histogram.
-            warnings.filterwarnings("ignore", "Integer weights indicate")
-            return mplhep.histplot(self.hist, **style)
+        return draw(self.value, **style)
 
     def save(self, path: str | Path) -> Path:
         """Write the histogram(s) as UHI JSON, with the provenance in ``metadata``.
 
         One histogram is the top-level object, which ``hist.Hist`` reads; a dict of
-        histograms becomes an object of them.
+        histograms becomes an object of them. The first also holds the analysis, by
+        value, for ``facility rerun``: whoever runs that runs what is in the file.
 
         Raises:
             AnalysisError: the value is neither.
         """
+        from facility.columnar.record import Record  # environments: only when kept
+
         path = Path(path)
-        record = self.provenance.to_json()
         if isinstance(self.value, hist.Hist):
-            document: Any = _document(self.value, record)
-        elif isinstance(self.value, dict) and all(
-            isinstance(h, hist.Hist) for h in self.value.values()
+            histograms = {"": self.value}
+        elif (
+            isinstance(self.value, Mapping)
+            and self.value
+            and all(isinstance(h, hist.Hist) for h in self.value.values())
         ):
-            document = {k: _document(h, record) for k, h in self.value.items()}
+            histograms = dict(self.value)
         else:
             raise AnalysisError(
                 f"a {type(self.value).__name__} cannot be saved as UHI JSON: expected "
                 "a hist.Hist or a dict of them"
             )
+        made = {"provenance": self.provenance.to_json()}
+        documents = {name: document(h, made) for name, h in histograms.items()}
+        first = next(iter(documents.values()))
+        first["metadata"]["rerun"] = Record.of(self.task).to_json()
+        whole = first if isinstance(self.value, hist.Hist) else documents
         draft = path.with_name(f".{path.name}.new")
-        draft.write_text(json.dumps(document, default=uhi.io.json.default))
+        draft.write_text(json.dumps(whole, default=uhi.io.json.default))
         draft.replace(path)
         return path
 
     def _repr_html_(self) -> str:
-        picture = self.value._repr_html_() if isinstance(self.value, hist.Hist) else ""
-        return f"{picture or html.escape(repr(self.value))}<p>{html.escape(str(self))}"
+        shown = self.value if isinstance(self.value, Mapping) else {"": self.value}
+        parts = []
+        for name, one in shown.items():
+            title = f"<p><b>{html.escape(str(name))}</b></p>" if name != "" else ""
+            picture = one._repr_html_() if isinstance(one, hist.Hist) else ""
+            parts.append(title + (picture or f"<p>{html.escape(repr(one))}</p>"))
+        lines = "<br>".join(html.escape(line) for line in str(self).splitlines())
+        return f"{''.join(parts)}<p>{lines}</p>"
 
     def __str__(self) -> str:
-        """Say in one line what was done."""
+        """Say in one line what was done, and in more what was odd."""
         made = self.provenance
-        return (
+        line = (
             f"{made.events:,} events in {made.seconds:.2f} s "
             f"({self.events_per_s / 1e6:.2f} million/s, "
             f"{made.bytes_read / 1e6:.1f} MB read); chunks: {len(made.chunks)}, "
             f"workers ({made.executor}): {len(made.workers)}"
         )
+        return "\n".join([line, *made.remarks()])
 
 
 def load(path: str | Path) -> hist.Hist[Any] | dict[str, hist.Hist[Any]]:
@@ -120,10 +133,8 @@ def load(path: str | Path) -> hist.Hist[Any] | dict[str, hist.Hist[Any]]:
         ) from error
 
 
-def _document(histogram: hist.Hist[Any], provenance: dict[str, Any]) -> dict[str, Any]:
-    document: dict[str, Any] = dict(histogram._to_uhi_())
-    document["metadata"] = {
-        **(document.get("metadata") or {}),
-        "provenance": provenance,
-    }
-    return document
+def document(histogram: hist.Hist[Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a histogram as UHI JSON writes it, with more metadata."""
+    found: dict[str, Any] = dict(histogram._to_uhi_())
+    found["metadata"] = {**(found.get("metadata") or {}), **metadata}
+    return found

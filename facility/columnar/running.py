@@ -15,7 +15,7 @@ from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
 from facility.columnar.processors import Processor
 from facility.columnar.progress import Progress
-from facility.columnar.provenance import Provenance, environment_digest
+from facility.columnar.provenance import Provenance, environment
 from facility.columnar.reduction import OrderedSum
 from facility.columnar.result import Result
 
@@ -70,7 +70,7 @@ def run_chunks(
         value,
         Provenance(
             code_digest=code_digest(task.analysis),
-            environment_digest=environment_digest(),
+            environment_digest=environment().digest,
             executor=executor.name,
             files=tuple(files),
             branches=tuple(branches),
