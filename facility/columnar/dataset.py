@@ -11,6 +11,7 @@ from typing import Any
 from facility.columnar.catalogue import Catalogue, Entry
 from facility.columnar.computing import Analysis, OnError, Task
 from facility.columnar.errors import MissingBranchError
+from facility.columnar.estimating import WORKERS, Estimate, cost_of, options
 from facility.columnar.events import Events
 from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
@@ -23,6 +24,7 @@ from facility.columnar.planning import (
     chunk_size,
     plan,
 )
+from facility.columnar.probing import probe
 from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
@@ -154,6 +156,42 @@ class Dataset:
             for s in surveys
         ]
         return plan(self._files, sizes)
+
+    def plan(self, analysis: Analysis, workers: Sequence[int] = WORKERS) -> Estimate:
+        """Return what a run is expected to take, from about a second of probing here.
+
+        Computes the first events; other machines may be faster or slower.
+
+        Args:
+            analysis: as of :meth:`run`.
+            workers: numbers of them to make an estimate for.
+
+        Raises:
+            FacilityError: what :meth:`run` would raise at its first chunk.
+        """
+        task = Task(analysis, schema=self.schema)
+        branches = self.branches_of(analysis)
+        chunks = self.chunks(branches)
+        if not chunks:
+            return Estimate(0, 0, branches, 0, 0, ())
+        files = {file.identity: file for file in self._files}
+        found = probe(task, chunks[0], files[chunks[0].file])
+        largest = found.large or found.small
+        read = max(s.bytes_per_event for s in self._surveyed(branches))
+        return Estimate(
+            self.entries,
+            len(chunks),
+            branches,
+            int(largest.bytes_read / largest.events * self.entries),
+            found.first_s,
+            options(
+                [chunk.events for chunk in chunks],
+                cost_of(found.small, found.large),
+                found.first_s,
+                max(found.memory_per_event, read),
+                workers,
+            ),
+        )
 
     def run(
         self,
