@@ -1,0 +1,84 @@
+"""Operators whose result is not the machine's instruction: as numpy's scalars do it.
+
+Numbers are 64-bit: floating-point ones follow IEEE 754 (1/0 is infinite, 0/0 NaN),
+integers wrap round, and an integer divided by zero is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+LARGEST_POWER = 16
+"""Whole powers up to this are products."""
+
+
+def integer_quotient(a: Any, b: Any) -> Any:
+    """Return ``a // b``."""
+    if b == 0:
+        return np.int64(0)
+    if b == -1:  # the smallest integer has no opposite: the processor traps
+        return 0 - a
+    return a // b
+
+
+def integer_remainder(a: Any, b: Any) -> Any:
+    """Return ``a % b``, with the sign of ``b``."""
+    if b == 0 or b == -1:  # noqa: PLR1714 - compiled to two comparisons
+        return np.int64(0)
+    return a % b
+
+
+def float_remainder(a: Any, b: Any) -> Any:
+    """Return ``a % b``, with the sign of ``b``; NaN if that is zero."""
+    if b == 0.0:
+        return np.nan
+    rest = math.fmod(a, b)
+    if rest == 0.0:
+        return math.copysign(0.0, b)
+    return rest + b if (b < 0.0) != (rest < 0.0) else rest
+
+
+def float_quotient(a: Any, b: Any) -> Any:
+    """Return ``a // b``."""
+    if b == 0.0:
+        return a / b
+    rest = math.fmod(a, b)
+    quotient = (a - rest) / b
+    if rest != 0.0 and (b < 0.0) != (rest < 0.0):
+        quotient -= 1.0
+    if quotient == 0.0:
+        return math.copysign(0.0, a / b)
+    whole = np.floor(quotient)
+    return whole + 1.0 if quotient - whole > 0.5 else whole
+
+
+def whole_power(x: Any, n: int) -> Any:
+    """Return ``x ** n`` for ``n`` from 1 on, by products from the left."""
+    result = x
+    for _ in range(n - 1):
+        result = result * x
+    return result
+
+
+def smaller(a: Any, b: Any) -> Any:
+    """Return what Python's ``min`` does: the first unless the second is less."""
+    return min(a, b)
+
+
+def larger(a: Any, b: Any) -> Any:
+    """Return what Python's ``max`` does: the first unless the second is greater."""
+    return max(a, b)
+
+
+FUNCTIONS = (
+    integer_quotient,
+    integer_remainder,
+    float_remainder,
+    float_quotient,
+    whole_power,
+    smaller,
+    larger,
+)

@@ -1,0 +1,168 @@
+"""From a body to a program: an ordinary loop over one event, over flat arrays.
+
+Input: a :class:`~facility.columnar.fused.body.Body` (source and captured values), what
+a file offers (:class:`~facility.columnar.fused.branches.Branches`: types of branches,
+shapes of objects) and the layouts of the histograms that are the body's parameters.
+
+Output: a :class:`~facility.columnar.fused.program.Program`: the source of a function
+``body(at, ...)`` that does one event, what it takes, which four-momenta are computed
+before it, and what can make it fail.
+
+In between every expression is a value of a kind (:mod:`.values`): event, collection,
+object, four-momentum, number, Python constant, histogram. Abstract interpretation
+follows the body once per place in the text (a chained loop's body once per part, a
+helper once per call), so kinds are known there, whatever branch is taken:
+
+- what is constant stays constant (``if`` of constants, thresholds, categories);
+- an object is an index into its columns; variables hold indices, a sum of objects its
+  four components; a variable that may be a muon or an electron has a kind beside it;
+- a variable that may be ``None``, or have no value yet, has a state beside it, which
+  is asked where it is read: the body fails there as it would in Python;
+- what may fail (an index, a missing value) returns the number of the failure.
+
+Types of variables are learnt in one pass and used in the next: see :mod:`.variables`.
+A body that is one loop whose turns do not depend on each other becomes a program of
+that collection's objects (:attr:`Program.unit`), without events.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import replace
+
+from facility.columnar.fused import (  # noqa: F401 - they register what they lower
+    attributes,
+    calls,
+    logic,
+    operators,
+    statements,
+)
+from facility.columnar.fused.axes import Layout
+from facility.columnar.fused.body import Body
+from facility.columnar.fused.branches import Branches
+from facility.columnar.fused.context import Context
+from facility.columnar.fused.errors import KernelError
+from facility.columnar.fused.objects import EVENT, identifier
+from facility.columnar.fused.program import List, Program
+from facility.columnar.fused.values import Event, Histogram
+from facility.columnar.fused.variables import Binding, Known, Slot, vector_names
+from facility.columnar.schemas import Shape
+
+MOST_PASSES = 50
+"""Types of variables widen a few times at most; more is a fault of ours."""
+
+
+def lower(body: Body, branches: Branches, layouts: Mapping[str, Layout]) -> Program:
+    """Return the program that does what the body does.
+
+    Raises:
+        KernelError: something in the body is not in the language.
+        MissingBranchError: the file has no such branch.
+    """
+    known = Known()
+    context = _settled(body, branches, layouts, known, None)
+    flat = _independent_loop(context)
+    if flat is not None:
+        again = _settled(body, branches, layouts, Known(), flat)
+        if not any(slot.is_checked for slot in again.known.slots.values()):
+            return _program(again, flat)
+    return _program(context, None)
+
+
+def _settled(
+    body: Body,
+    branches: Branches,
+    layouts: Mapping[str, Layout],
+    known: Known,
+    flat: ast.For | None,
+) -> Context:
+    """Lower until nothing new is learnt."""
+    for _ in range(MOST_PASSES):
+        before = known.digest()
+        context = Context(body, branches, dict(layouts), known)
+        context.flat = flat
+        event, *others = body.parameters
+        names = context.frame.names
+        names[event] = Binding(Event())
+        names.update({n: Binding(Histogram(n)) for n in others})
+        if context.block(body.definition.body):
+            context.emit("return 0")
+        if known.digest() == before:
+            if context.undetermined:
+                raise context.undetermined
+            return context
+    raise KernelError(f"{body.file}:{body.first_line}: {body.name} does not settle")
+
+
+def _independent_loop(context: Context) -> ast.For | None:
+    """Return the loop that is all of the body, if its turns can be done one by one."""
+    plain = [
+        s
+        for s in context.frame.body.definition.body
+        if not (isinstance(s, ast.Pass) or _is_text(s))
+    ]
+    if len(plain) != 1 or not isinstance(plain[0], ast.For):
+        return None
+    only = plain[0]
+    leaves = (ast.Break, ast.Return)
+    if any(isinstance(n, leaves) for s in only.body for n in ast.walk(s)):
+        return None
+    if context.spans != 1 or context.uses_event:
+        return None
+    # The one span is the loop's own: is it over objects?
+    match only.iter:
+        case ast.Attribute(attr=name):
+            shape = context.branches.facts.get(f"object {name}")
+            return only if isinstance(shape, Shape) and shape.is_jagged else None
+    return None
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _program(context: Context, flat: ast.For | None) -> Program:
+    lists = tuple(
+        List(identifier(name), tuple(branches), context.counts[name])
+        for name, branches in context.lists.items()
+    )
+    program = Program(
+        name=context.frame.body.name,
+        source="",
+        unit=lists[0].name if flat is not None else "event",
+        inputs=tuple(context.inputs.values()),
+        lists=lists,
+        momenta=tuple(context.momenta.values()),
+        constants=context.constants,
+        layouts=context.layouts,
+        weighted=frozenset(context.known.weighted),
+        failures=tuple(context.failures),
+        facts=dict(context.branches.facts),
+    )
+    prologue: list[str] = []
+    if flat is None:
+        for item in lists:
+            prologue.append(f"{item.name}__begin = {item.offsets}[{EVENT}]")
+            prologue.append(f"{item.name}__end = {item.offsets}[{EVENT} + 1]")
+    for name, slot in context.known.slots.items():
+        prologue += _initial(name, slot)
+    lines = [f"    {line}" for line in (*prologue, *context.lines)]
+    head = f"def body({', '.join((EVENT, *program.parameters))}):"
+    return replace(program, source="\n".join([head, *lines, ""]))
+
+
+def _initial(name: str, slot: Slot) -> list[str]:
+    """Return lines that give a variable a type; the value is not read."""
+    lines = [f"{name}__state = 0"] if slot.is_checked else []
+    match slot.kind:
+        case "scalar":
+            zero = {"bool": "False", "int": "int64(0)", "float": "0.0"}[slot.type]
+            lines.append(f"{name} = {zero}")
+        case "object":
+            lines.append(f"{name} = int64(0)")
+            if len(slot.shapes) > 1:
+                lines.append(f"{name}__kind = int64(0)")
+        case "vector":
+            lines += [f"{part} = 0.0" for part in vector_names(name)]
+    return lines
