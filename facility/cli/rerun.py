@@ -46,8 +46,8 @@ def rerun(
 
     found = read_saved(saved, trust=trust or source)
     if source:
-        typer.echo(f"# {found.record.name} of {found.record.file or 'no file'}")
-        typer.echo(found.record.source or "# its source is not known")
+        typer.echo(_printable(f"# {found.record.name} of {found.record.file or '?'}"))
+        typer.echo(_printable(found.record.source) or "# its source is not known")
         return
     changed = found.file_changes()
     environment = found.environment_change()
@@ -79,6 +79,11 @@ def rerun(
     _tell(as_json, record, lines)
     if again.differences:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _printable(text: str) -> str:
+    """Return a stranger's text without what would command the terminal."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
 
 
 def _lines(saved: Saved, again: Again) -> list[str]:

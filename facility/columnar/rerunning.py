@@ -84,8 +84,9 @@ def read_saved(path: Path, *, trust: bool = False) -> Saved:
                 _refuse_strangers(path, os.fstat(file.fileno()))
             whole = json.loads(file.read())
         histograms = {"": whole} if "uhi_schema" in whole else whole
-        first = next(iter(histograms.values()))["metadata"]
-        if "rerun" not in first:
+        first, *_ = histograms.values()
+        metadata = first["metadata"]
+        if "rerun" not in metadata:
             raise DatasetError(
                 f"{path} holds no analysis: it was not written by Result.save, or by an "
                 "older version"
@@ -93,8 +94,8 @@ def read_saved(path: Path, *, trust: bool = False) -> Saved:
         return Saved(
             path,
             histograms,
-            Provenance.from_json(first["provenance"]),
-            Record.from_json(first["rerun"]),
+            Provenance.from_json(metadata["provenance"]),
+            Record.from_json(metadata["rerun"]),
         )
     except FacilityError:
         raise

@@ -22,6 +22,7 @@ from facility.columnar.executors.batch_files import (
 )
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
+from facility.columnar.remote import is_remote
 from facility.errors import FacilityError, UsageError
 
 JOBS = 16
@@ -84,7 +85,8 @@ class Batch:
     back, because an element ran out of time or memory or its machine broke, are sent
     again, with a :class:`ResubmittedWarning`. The analysis and the environment travel
     as with every job; local data files travel too, unless ``send_data`` is false: then
-    the site must have them at the same paths. Results stay in ``jobs/ID``.
+    the site must have them at the same paths. Files at URLs are read from there.
+    Results stay in ``jobs/ID``.
 
     Args:
         jobs: elements that a run is cut into.
@@ -165,7 +167,8 @@ class _Attempt:
         self.failure: FacilityError | None = None
         """Of a chunk that may succeed elsewhere."""
         parts = cut(chunks, batch.jobs)
-        files = tuple(dict.fromkeys(chunk.file for chunk in chunks))
+        found = dict.fromkeys(chunk.file for chunk in chunks)
+        files = tuple(file for file in found if not is_remote(file.path))
         work = Work(self._run, task, parts, batch.send_data)
         base = user_cache_path("analysis-facility") / "batch"
         base.mkdir(parents=True, exist_ok=True, mode=0o700)

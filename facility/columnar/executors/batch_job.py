@@ -18,6 +18,7 @@ from facility.columnar.executors.batch_files import Work, save_result
 from facility.columnar.executors.outcome import outcome
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
+from facility.columnar.remote import is_remote
 
 
 def run(folder: Path, target: Path, element: int) -> bool:
@@ -36,6 +37,8 @@ def run(folder: Path, target: Path, element: int) -> bool:
 
 def _as_here(chunk: Chunk) -> Chunk:
     """Return the chunk of the copy that came along: it has another time."""
+    if is_remote(chunk.file.path):
+        return chunk
     try:
         here = FileIdentity.of(Path(chunk.file.path), chunk.file.uuid)
     except OSError:

@@ -229,6 +229,14 @@ def test_data_that_travels_has_another_time_there(
         Dataset(data).run(weighted, on=shared, progress=False)
 
 
+def test_data_at_urls_stay_there(site: Site, ttree: Path) -> None:
+    dataset = Dataset(f"local://{ttree}", chunk_events=500)
+    here = dataset.run(weighted, on="serial", progress=False)
+    there = dataset.run(weighted, on=Batch(submit=site.submit), progress=False)
+    assert there.hist.values().tobytes() == here.hist.values().tobytes()
+    assert len(site.asked[0]["inputs"]) == 1
+
+
 def test_data_that_changes_while_it_is_sent_is_noticed(
     site: Site, ttree: Path, tmp_path: Path
 ) -> None:
