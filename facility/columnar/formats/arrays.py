@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
+from facility.columnar.baskets.positions import PLAIN_KINDS
 from facility.columnar.columns import Column, ColumnType, Offsets
 from facility.columnar.errors import ChunkError
 
 if TYPE_CHECKING:
     from facility.columnar.formats.base import ColumnFile
-
-PLAIN_KINDS = "biuf"
-"""Kinds of numpy types that are numbers or truth values."""
 
 
 def type_of_form(form: Any, counts: str | None = None) -> ColumnType | None:
@@ -70,26 +68,42 @@ def plain_columns(
         ChunkError: as there.
     """
     columns: dict[str, Column] = {}
-    shared: dict[str, Offsets] = {}
     for name in names:
-        kind = file.type_of(name)
         try:
-            column = to_column(file.read(name, start, stop))
+            columns[name] = to_column(file.read(name, start, stop))
         except ValueError as error:
             raise ChunkError(
                 f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
                 f"{error}"
             ) from error
-        if column.offsets is not None and kind is not None and kind.counts is not None:
-            offsets = shared.setdefault(kind.counts, column.offsets)
-            if not np.array_equal(offsets, column.offsets):
-                raise ChunkError(
-                    f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
-                    f"its lists are not as long as {kind.counts!r} says"
-                )
-            column = Column(column.content, offsets)
-        columns[name] = column
-    return columns
+    return sharing_offsets(file, columns, start, stop)
+
+
+def sharing_offsets(
+    file: ColumnFile, columns: Mapping[str, Column], start: int, stop: int
+) -> dict[str, Column]:
+    """Return the columns, those of one count branch with one offsets array.
+
+    Raises:
+        ChunkError: lists that the same branch counts have different lengths.
+    """
+    shared: dict[str, Offsets] = {}
+    found: dict[str, Column] = {}
+    for name, column in columns.items():
+        kind = file.type_of(name)
+        found[name] = column
+        if column.offsets is None or kind is None or kind.counts is None:
+            continue
+        offsets = shared.setdefault(kind.counts, column.offsets)
+        if offsets is column.offsets:
+            continue
+        if not np.array_equal(offsets, column.offsets):
+            raise ChunkError(
+                f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
+                f"its lists are not as long as {kind.counts!r} says"
+            )
+        found[name] = Column(column.content, offsets)
+    return found
 
 
 def _present(form: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import awkward as ak
 
-from facility.columnar.columns import Column, ColumnType
 from facility.columnar.buffers import Buffers
+from facility.columnar.columns import Column, ColumnType
 from facility.columnar.remote import Location, RemoteFile, is_remote
 
 

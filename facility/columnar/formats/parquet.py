@@ -9,11 +9,11 @@ import awkward as ak
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facility.columnar.buffers import Buffers
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, one_line
 from facility.columnar.formats.arrays import plain_columns, type_of_form
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.buffers import Buffers
 from facility.columnar.remote import Location
 from facility.columnar.remote.reader import RemoteReader
 

@@ -8,15 +8,28 @@ from functools import cached_property
 from typing import Any
 
 import awkward as ak
-import numpy as np
 import uproot
 from uproot.source.file import MemmapSource
 
+from facility.columnar.baskets.filling import MissingLibraryError
+from facility.columnar.baskets.machine import is_available
+from facility.columnar.baskets.positions import (
+    Baskets,
+    Layout,
+    baskets_of,
+    type_of_branch,
+)
+from facility.columnar.baskets.reading import BasketReader
+from facility.columnar.baskets.sources import LocalSource, RemoteBytes, Source
+from facility.columnar.buffers import Buffers
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, nearest, one_line
-from facility.columnar.formats.arrays import PLAIN_KINDS, plain_columns, type_of_form
+from facility.columnar.formats.arrays import (
+    plain_columns,
+    sharing_offsets,
+    type_of_form,
+)
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.buffers import Buffers
 from facility.columnar.remote import Location, RemoteFile
 from facility.columnar.remote.uproot_source import RemoteSource
 from facility.errors import FacilityError
@@ -50,6 +63,9 @@ class RootColumns:
         self.tree = tree or _only_tree(path, self._file)
         self._object = _tree_of(path, self._file, self.tree)
         self.identity = FileIdentity.of(path, str(self._file.file.uuid))
+        self._source = _source_of(path)
+        self._reader = BasketReader(self._source)
+        self._found: dict[str, Baskets | None] = {}
 
     @property
     def directory(self) -> uproot.ReadOnlyDirectory:
@@ -70,12 +86,14 @@ class RootColumns:
 
     @property
     def bytes_read(self) -> int:
-        return int(self._file.file.source.num_requested_bytes)
+        requested = int(self._file.file.source.num_requested_bytes)
+        return requested + self._source.bytes_read
 
     def close(self) -> None:
         # Explicitly: uproot's objects refer to each other, so they would keep the
         # file open until the garbage collector comes by.
         self._file.close()
+        self._source.close()
 
     def boundaries(self) -> list[int]:
         if self._is_rntuple:
@@ -96,7 +114,7 @@ class RootColumns:
         if self._is_rntuple:
             form, _ = branch.to_akform()
             return type_of_form(form.content(branch.name))
-        return _type_of_branch(branch)
+        return type_of_branch(branch)
 
     def size_of(self, name: str) -> int | None:
         if self._is_rntuple:
@@ -108,9 +126,53 @@ class RootColumns:
         names: Sequence[str],
         start: int,
         stop: int,
-        buffers: Buffers | None = None,  # noqa: ARG002 - uproot has memory of its own
+        buffers: Buffers | None = None,
     ) -> dict[str, Column]:
-        return plain_columns(self, names, start, stop)
+        memory = buffers or Buffers()
+        columns = self._compiled(names, start, stop, memory)
+        rest = [n for n in names if n not in columns]
+        columns |= plain_columns(self, rest, start, stop)
+        ordered = {name: columns[name] for name in names}
+        return sharing_offsets(self, ordered, start, stop) if rest else ordered
+
+    def _compiled(
+        self, names: Sequence[str], start: int, stop: int, memory: Buffers
+    ) -> dict[str, Column]:
+        """Return those columns that compiled code can read."""
+        if self._is_rntuple or not is_available():
+            return {}
+        branches: dict[str, Baskets] = {}
+        able: list[str] = []
+        for name in names:
+            needed = self._needed(name, stop)
+            if needed:
+                branches |= needed
+                able.append(name)
+        try:
+            return self._reader.columns(branches, able, start, stop, memory)
+        except MissingLibraryError:
+            return {}
+
+    def _needed(self, name: str, stop: int) -> dict[str, Baskets]:
+        """Return the baskets of a branch and of its count branch, if both will do."""
+        baskets = self._baskets(name)
+        needed = {name: baskets}
+        if baskets is not None and baskets.layout is Layout.COUNTED:
+            counts = baskets.type.counts or ""
+            needed[counts] = self._baskets(counts)
+            if not _counts(needed[counts]):
+                return {}
+        found = {n: b for n, b in needed.items() if b is not None}
+        will_do = len(found) == len(needed) and all(
+            b.layout is not Layout.OTHER and b.entries[-1] >= stop
+            for b in found.values()
+        )
+        return found if will_do else {}
+
+    def _baskets(self, name: str) -> Baskets | None:
+        if name not in self._found:
+            self._found[name] = baskets_of(self._object[name])
+        return self._found[name]
 
     def _nothing(self, column: str) -> ak.Array:
         """Return no entries of the column's type; uproot itself would read a basket."""
@@ -126,19 +188,16 @@ class RootColumns:
         return isinstance(self._object, uproot.behaviors.RNTuple.HasFields)
 
 
-def _type_of_branch(branch: Any) -> ColumnType | None:
-    kind = branch.interpretation
-    is_jagged = isinstance(kind, uproot.AsJagged)
-    content = kind.content if is_jagged else kind
-    if not isinstance(content, uproot.interpretation.numerical.Numerical):
-        return None
-    dtype = np.dtype(getattr(content, "to_dtype", object)).newbyteorder("=")
-    if dtype.kind not in PLAIN_KINDS or dtype.shape:
-        return None
-    counted_by = branch.count_branch if is_jagged else None
-    # A branch without branches of its own is false.
-    counts = None if counted_by is None else counted_by.name
-    return ColumnType(dtype, is_jagged, counts)
+def _source_of(path: Location) -> Source:
+    return RemoteBytes(path) if isinstance(path, str) else LocalSource(path)
+
+
+def _counts(baskets: Baskets | None) -> bool:
+    return (
+        baskets is not None
+        and baskets.layout is Layout.FLAT
+        and baskets.type.dtype.kind in "iu"
+    )
 
 
 def _refuse_truncated(path: Location) -> None:

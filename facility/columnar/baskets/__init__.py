@@ -1,0 +1,1 @@
+"""Baskets of TTrees to columns, by compiled code that holds no interpreter lock."""

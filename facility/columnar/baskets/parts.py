@@ -1,0 +1,89 @@
+"""Which baskets of a branch hold the wanted entries, and what to take from each."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from facility.columnar.baskets.positions import Baskets, Positions
+from facility.columnar.baskets.requests import Row
+from facility.columnar.columns import Offsets
+
+
+class Part:
+    """Entries ``start`` to ``stop`` of one branch; decisions only."""
+
+    def __init__(self, name: str, baskets: Baskets, start: int, stop: int) -> None:
+        self.name = name
+        self.baskets = baskets
+        self.start = start
+        self.stop = stop
+        entries = baskets.entries
+        self.first = int(np.searchsorted(entries, start, side="right")) - 1
+        """The first basket that is read."""
+        last = int(np.searchsorted(entries, stop, side="left"))
+        chosen = slice(
+            self.first, max(self.first, last) if start < stop else self.first
+        )
+        self.seeks = baskets.seeks[chosen]
+        self.sizes = baskets.sizes[chosen]
+        self._begin = entries[:-1][chosen]
+        self._end = entries[1:][chosen]
+
+    @property
+    def begin(self) -> int:
+        """The first entry of the first basket."""
+        return int(self._begin[0]) if len(self._begin) else self.start
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Where the baskets are in the file: first byte, and the one after the last."""
+        ends = (self.seeks + self.sizes).tolist()
+        return list(zip(self.seeks.tolist(), ends, strict=True))
+
+    def flat(self) -> Positions:
+        """Return the table of baskets with one number per entry."""
+        table = self._table
+        table[:, Row.ITEMS] = self._end - self._begin
+        table[:, Row.AT] = self._low - self.start
+        return table
+
+    def vectors(self) -> Positions:
+        """Return the table of baskets with vectors."""
+        return self._table
+
+    def counted(self, ends: Offsets, base: int) -> Positions:
+        """Return the table of baskets with lists.
+
+        Args:
+            ends: ``ends[i]`` numbers are in the entries from ``base`` to ``base + i``,
+                up to ``stop``.
+            base: not after :attr:`begin`.
+        """
+        table = self._table
+        first = ends[self._begin - base]
+        low, high = ends[self._low - base], ends[self._high - base]
+        table[:, Row.ITEMS] = np.where(self._high == self._end, high - first, -1)
+        table[:, Row.SKIP] = low - first
+        table[:, Row.TAKE] = high - low
+        table[:, Row.AT] = low - ends[self.start - base]
+        return table
+
+    @cached_property
+    def _low(self) -> Positions:
+        return np.maximum(self._begin, self.start)
+
+    @cached_property
+    def _high(self) -> Positions:
+        return np.minimum(self._end, self.stop)
+
+    @property
+    def _table(self) -> Positions:
+        table = np.zeros((len(self._begin), len(Row)), np.int64)
+        table[:, Row.SEEK] = self.seeks
+        table[:, Row.BYTES] = self.sizes
+        table[:, Row.ENTRIES] = self._end - self._begin
+        table[:, Row.SKIP] = self._low - self._begin
+        table[:, Row.TAKE] = self._high - self._low
+        return table

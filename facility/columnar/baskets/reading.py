@@ -1,0 +1,144 @@
+"""Entries of plain branches to columns, through the compiled decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from facility.columnar.baskets.filling import Filler, basket_error
+from facility.columnar.baskets.libraries import Contexts
+from facility.columnar.baskets.parts import Part
+from facility.columnar.baskets.positions import Baskets, Layout
+from facility.columnar.baskets.sources import Source
+from facility.columnar.buffers import Buffers
+from facility.columnar.columns import Column, Offsets
+from facility.columnar.errors import ChunkError
+
+_MOST_IN_ENTRY = 1 << 31
+
+
+class BasketReader:
+    """Reads baskets of one open file; for one thread at a time."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._scratch = Buffers()
+
+    def columns(
+        self,
+        branches: Mapping[str, Baskets],
+        names: Sequence[str],
+        start: int,
+        stop: int,
+        memory: Buffers,
+    ) -> dict[str, Column]:
+        """Return entries ``start`` to ``stop`` of the named branches.
+
+        Args:
+            branches: the named ones, and those that count them, none of layout
+                ``OTHER``, and all with these entries in baskets of their own.
+            names: keys of ``branches``.
+            start: the first entry.
+            stop: the one after the last, not before ``start``.
+            memory: where contents and offsets are.
+
+        Raises:
+            ChunkError: a basket is damaged.
+            MissingLibraryError: a codec is not on this machine.
+        """
+        parts = {n: Part(n, branches[n], start, stop) for n in names}
+        groups = _groups(parts.values())
+        counts = {
+            name: Part(name, branches[name], min(p.begin for p in lists), stop)
+            for name, lists in groups.items()
+        }
+        # A count branch is read once, whether or not it is wanted for itself.
+        fetched = self._fetch([p for n, p in (parts | counts).items()])
+        found: dict[str, Column] = {}
+        with Contexts() as contexts:
+            filler = Filler(self._source, fetched, self._scratch, contexts)
+            for name, part in counts.items():
+                lengths = _flat(filler, part, memory)
+                ends = self._ends(part, lengths, memory)
+                offsets = _from(ends, start - part.start, name, memory)
+                found[name] = Column(lengths[start - part.start :])
+                for lists in groups[name]:
+                    content = _content(lists, int(offsets[-1]), memory)
+                    filler.fill(lists, lists.counted(ends, part.start), content)
+                    found[lists.name] = Column(content, offsets)
+            for name in names:
+                if name in found:
+                    continue
+                if branches[name].layout is Layout.VECTOR:
+                    found[name] = _vectors(filler, parts[name], memory)
+                else:
+                    found[name] = Column(_flat(filler, parts[name], memory))
+        return {name: found[name] for name in names}
+
+    def _fetch(self, parts: Iterable[Part]) -> Mapping[int, int]:
+        ranges: list[tuple[int, int]] = []
+        for part in parts:
+            for i, (first, last) in enumerate(part.ranges):
+                if last > self._source.size_bytes:
+                    text = f"it ends at byte {last} of {self._source.size_bytes}"
+                    raise basket_error(self._source, part, part.first + i, text)
+                ranges.append((first, last))
+            self._source.bytes_read += int(part.sizes.sum())
+        return self._source.fetch(ranges)
+
+    def _ends(self, part: Part, lengths: npt.NDArray[Any], memory: Buffers) -> Offsets:
+        """Return the sums of the lengths of lists, from 0."""
+        if len(lengths) and not 0 <= lengths.min() <= lengths.max() < _MOST_IN_ENTRY:
+            raise ChunkError(
+                f"{self._source.name}: branch {part.name!r}, entries {part.start}.."
+                f"{part.stop}: lengths of {lengths.min()} to {lengths.max()}, expected "
+                "lengths of lists; copy the file again"
+            )
+        ends: Offsets = memory.take(f"{part.name}.ends", np.int64, len(lengths) + 1)
+        ends[0] = 0
+        np.cumsum(lengths, out=ends[1:])
+        return ends
+
+
+def _groups(parts: Iterable[Part]) -> dict[str, list[Part]]:
+    """Return the parts that have lists, by the branch that counts them."""
+    groups: dict[str, list[Part]] = {}
+    for part in parts:
+        if part.baskets.layout is Layout.COUNTED:
+            assert part.baskets.type.counts is not None
+            groups.setdefault(part.baskets.type.counts, []).append(part)
+    return groups
+
+
+def _from(ends: Offsets, skipped: int, counts: str, memory: Buffers) -> Offsets:
+    """Return the sums that begin after so many entries."""
+    if not skipped:
+        return ends
+    offsets: Offsets = memory.take(f"{counts}.offsets", np.int64, len(ends) - skipped)
+    np.subtract(ends[skipped:], ends[skipped], out=offsets)
+    return offsets
+
+
+def _content(part: Part, items: int, memory: Buffers) -> npt.NDArray[Any]:
+    return memory.take(part.name, part.baskets.type.dtype, items)
+
+
+def _flat(filler: Filler, part: Part, memory: Buffers) -> npt.NDArray[Any]:
+    content = _content(part, part.stop - part.start, memory)
+    filler.fill(part, part.flat(), content)
+    return content
+
+
+def _vectors(filler: Filler, part: Part, memory: Buffers) -> Column:
+    def grow(filled: npt.NDArray[Any], items: int) -> npt.NDArray[Any]:
+        larger = _content(part, 2 * items, memory)
+        larger[: len(filled)] = filled  # the same numbers, if it is the same memory
+        return larger
+
+    offsets = memory.take(f"{part.name}.offsets", np.int64, part.stop - part.start + 1)
+    guess = 2 * int(part.sizes.sum()) // part.baskets.type.dtype.itemsize
+    content = _content(part, guess, memory)
+    return Column(filler.append(part, part.vectors(), content, offsets, grow), offsets)
