@@ -28,8 +28,15 @@ def open_columns(path: Location, tree: str | None = None) -> ColumnFile:
     """Open a ROOT or Parquet file, here or at a URL, and read its metadata.
 
     Raises:
-        DatasetError: it is neither, truncated, or has no such tree.
+        DatasetError: it cannot be had, is neither, truncated, or has no such tree.
     """
+    try:
+        return _opened(path, tree)
+    except ReadError as error:  # of a remote file's metadata: no chunk is to be named
+        raise DatasetError(str(error)) from error.__cause__
+
+
+def _opened(path: Location, tree: str | None) -> ColumnFile:
     magic = _first_bytes(path)
     match magic:
         case b"root":

@@ -227,6 +227,6 @@ def _options(scheme: str) -> dict[str, Any]:
             client.EnvPutInt("ConnectionWindow", TIMEOUT_S)
             client.EnvPutInt("ConnectionRetry", 1)
             client.EnvPutInt("StreamErrorWindow", 0)
-            return {"timeout": TIMEOUT_S}
+            return {"timeout": TIMEOUT_S, "use_listings_cache": False}
         case _:
             return {}
