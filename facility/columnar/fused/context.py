@@ -101,6 +101,12 @@ class Context:
         self.constants: dict[str, Any] = {}
         self.flat: ast.For | None = None
         """The loop whose turns are done on their own, if the body is just that."""
+        self.nothing = ""
+        """What the function returns where nothing was filled, if it returns bins."""
+        self.filled: list[str] = []
+        """The histograms that are filled, in the order of the text."""
+        self.loops = 0
+        """How many loops were written."""
         self._indent = 0
         # Of whatever comes first, variables keep their names.
         self._taken = {*RESERVED, *layouts, *names_in(body)}
@@ -130,6 +136,10 @@ class Context:
                     return False
             except UndeterminedError as error:
                 self.undetermined = error.refusal
+                # What is within may tell what the condition needs to know.
+                if isinstance(statement, ast.If | ast.While):
+                    self.block(statement.body)
+                    self.block(statement.orelse)
         return True
 
     # What is read
@@ -198,6 +208,10 @@ class Context:
         name = self.fresh(f"{hint}_")
         self.emit(f"{name} = {code}")
         return name
+
+    def leave(self) -> None:
+        """Write the end of the event (or of the object)."""
+        self.emit(f"return {self.nothing or 0}")
 
     def check(self, node: ast.AST, condition: str, what: str) -> None:
         """Make the body fail where the condition holds."""

@@ -63,6 +63,9 @@ def _added(
 ) -> str:
     """Return the statement that adds an entry to a bin."""
     layout = context.layouts[name]
+    context.filled.append(name)
+    if context.nothing:
+        return f"return {at}"
     if weight is None and name not in context.known.weighted:
         return f"count({name}, {at})"
     code = "1.0"

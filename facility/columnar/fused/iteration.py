@@ -46,6 +46,7 @@ def loop(
     context: Context, node: ast.AST, over: Value, around: Loop, turn: Turn
 ) -> None:
     """Write the loop over a value, with what ``turn`` writes inside."""
+    context.loops += 1
     match over:
         case Collection(shape=shape):
             begin, end = span(context, over)

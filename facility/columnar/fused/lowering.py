@@ -60,39 +60,53 @@ def lower(body: Body, branches: Branches, layouts: Mapping[str, Layout]) -> Prog
         KernelError: something in the body is not in the language.
         MissingBranchError: the file has no such branch.
     """
-    known = Known()
-    context = _settled(body, branches, layouts, known, None)
-    flat = _independent_loop(context)
-    if flat is not None:
-        again = _settled(body, branches, layouts, Known(), flat)
-        if not any(slot.is_checked for slot in again.known.slots.values()):
-            return _program(again, flat)
-    return _program(context, None)
+    context = _settled(body, branches, layouts)
+    loop = _independent_loop(context)
+    if loop is not None:
+        flat = _settled(body, branches, layouts, loop)
+        if any(slot.is_checked for slot in flat.known.slots.values()):
+            loop = None  # a turn looks at what an earlier one has left
+        else:
+            context = flat
+    program = _program(context)
+    if not _fills_once(context):
+        return program
+    (layout,) = (layouts[name] for name in context.filled)
+    nothing = str(layout.bins)
+    again = _settled(body, branches, layouts, loop, nothing)
+    return replace(program, bins=_source("bin_of", again, program))
 
 
 def _settled(
     body: Body,
     branches: Branches,
     layouts: Mapping[str, Layout],
-    known: Known,
-    flat: ast.For | None,
+    flat: ast.For | None = None,
+    nothing: str = "",
 ) -> Context:
     """Lower until nothing new is learnt."""
+    known = Known()
     for _ in range(MOST_PASSES):
         before = known.digest()
         context = Context(body, branches, dict(layouts), known)
-        context.flat = flat
+        context.flat, context.nothing = flat, nothing
         event, *others = body.parameters
         names = context.frame.names
         names[event] = Binding(Event())
         names.update({n: Binding(Histogram(n)) for n in others})
         if context.block(body.definition.body):
-            context.emit("return 0")
+            context.leave()
         if known.digest() == before:
             if context.undetermined:
                 raise context.undetermined
             return context
     raise KernelError(f"{body.file}:{body.first_line}: {body.name} does not settle")
+
+
+def _fills_once(context: Context) -> bool:
+    """Return whether the body is a choice of at most one bin, without a loop."""
+    is_loop_free = context.loops == 0 and not context.failures
+    return is_loop_free and len(context.filled) == 1 and not context.known.weighted
 
 
 def _independent_loop(context: Context) -> ast.For | None:
@@ -122,7 +136,7 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _program(context: Context, flat: ast.For | None) -> Program:
+def _program(context: Context) -> Program:
     lists = tuple(
         List(identifier(name), tuple(branches), context.counts[name])
         for name, branches in context.lists.items()
@@ -130,7 +144,8 @@ def _program(context: Context, flat: ast.For | None) -> Program:
     program = Program(
         name=context.frame.body.name,
         source="",
-        unit=lists[0].name if flat is not None else "event",
+        bins="",
+        unit="event" if context.flat is None else lists[0].name,
         inputs=tuple(context.inputs.values()),
         lists=lists,
         momenta=tuple(context.momenta.values()),
@@ -140,16 +155,19 @@ def _program(context: Context, flat: ast.For | None) -> Program:
         failures=tuple(context.failures),
         facts=dict(context.branches.facts),
     )
-    prologue: list[str] = []
-    if flat is None:
-        for item in lists:
-            prologue.append(f"{item.name}__begin = {item.offsets}[{EVENT}]")
-            prologue.append(f"{item.name}__end = {item.offsets}[{EVENT} + 1]")
-    for name, slot in context.known.slots.items():
-        prologue += _initial(name, slot)
-    lines = [f"    {line}" for line in (*prologue, *context.lines)]
-    head = f"def body({', '.join((EVENT, *program.parameters))}):"
-    return replace(program, source="\n".join([head, *lines, ""]))
+    return replace(program, source=_source("body", context, program))
+
+
+def _source(name: str, context: Context, program: Program) -> str:
+    lines: list[str] = []
+    if context.flat is None:
+        for item in program.lists:
+            lines.append(f"{item.name}__begin = {item.offsets}[{EVENT}]")
+            lines.append(f"{item.name}__end = {item.offsets}[{EVENT} + 1]")
+    for variable, slot in context.known.slots.items():
+        lines += _initial(variable, slot)
+    head = f"def {name}({', '.join((EVENT, *program.parameters))}):"
+    return "\n".join([head, *(f"    {x}" for x in (*lines, *context.lines)), ""])
 
 
 def _initial(name: str, slot: Slot) -> list[str]:

@@ -93,6 +93,10 @@ class Program:
 
     name: str
     source: str
+    bins: str
+    """If there is no loop and at most one entry without weight: the source of
+    ``bin_of``, which takes the same and returns the bin, or (nothing to fill) the
+    number of all bins. Empty otherwise. For back ends that vectorise."""
     unit: str
     """``event``, or the collection whose objects are independent of each other."""
     inputs: tuple[Input, ...]
@@ -107,6 +111,12 @@ class Program:
     failures: tuple[Failure, ...]
     facts: Mapping[str, ColumnType | Shape | None]
     """What was asked about the file; with equal answers the program is the same."""
+
+    @property
+    def filled_once(self) -> str:
+        """The histogram of ``bin_of``."""
+        (name,) = self.layouts
+        return name
 
     @property
     def branches(self) -> tuple[str, ...]:

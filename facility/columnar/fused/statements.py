@@ -135,6 +135,7 @@ def _while(context: Context, node: ast.While) -> bool:
     widen_for_loop(context, node.body)
     widened = dict(context.frame.names)
     context.frame.loops.append(around)
+    context.loops += 1
     context.emit("while True:")
     with context.indented():
         value = context.value(node.test)
@@ -173,7 +174,10 @@ def _break(context: Context, _: ast.Break) -> bool:
 
 
 def _continue(context: Context, _: ast.Continue) -> bool:
-    context.emit("continue" if context.frame.loops[-1].levels else "return 0")
+    if context.frame.loops[-1].levels:
+        context.emit("continue")
+    else:
+        context.leave()
     return False
 
 
@@ -186,7 +190,7 @@ def _return(context: Context, node: ast.Return) -> bool:
             raise context.refusal(
                 node, "a kernel returns nothing", "fill a histogram parameter"
             )
-        context.emit("return 0")
+        context.leave()
         return False
     value = Static(None) if node.value is None else context.value(node.value)
     if not frame.is_simple:
