@@ -25,9 +25,13 @@ class Buffers:
         memory = self._memory.get(name)
         if memory is None or memory.nbytes < wanted:
             # Chunks differ by a few per cent: a quarter more is rarely outgrown.
-            memory = np.empty(wanted + wanted // 4, np.uint8)
+            memory = self.allocate(wanted + wanted // 4)
             self._memory[name] = memory
         return memory[:wanted].view(dtype)
+
+    def allocate(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        """Return new memory; others may have it from elsewhere than the system."""
+        return np.empty(nbytes, np.uint8)
 
     @property
     def nbytes(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import cloudpickle
 
+from facility.columnar.backends import Backend, computing_with, require_known
 from facility.columnar.errors import AnalysisError, ChunkError, ReadError, one_line
 from facility.columnar.events import Events
 from facility.columnar.formats import reopen
@@ -37,10 +38,12 @@ class Task:
     left_out: Mapping[int, str] = field(default_factory=dict)
     """Chunks, by index, that count as skipped without a try, and why: a result that is
     computed again lacks what it lacked."""
+    backend: Backend = "auto"
     schema: Schema | None = None
     """By which names of branches become objects; none: the one they look like."""
 
     def __post_init__(self) -> None:
+        require_known(self.backend)
         if self.on_error not in get_args(OnError):
             raise UsageError(
                 f"on_error={self.on_error!r}: expected 'raise' or 'skip' (chunks that "
@@ -99,7 +102,7 @@ def compute(task: Task, chunk: Chunk) -> Partial:
         file = reopen(chunk.file, chunk.tree)
         before = file.bytes_read
         events = Events(file, chunk.start, chunk.stop, task.schema)
-        with noting() as notes:
+        with noting() as notes, computing_with(task.backend) as computing:
             value = task.analysis(events)
             note(NAN_BINS, has_nan(value))
     except ReadError as error:
@@ -121,6 +124,7 @@ def compute(task: Task, chunk: Chunk) -> Partial:
         bytes_read=file.bytes_read - before,
         seconds=time.perf_counter() - begin,
         where=where,
+        backend=computing.used,
         notes=dict(notes),
     )
     return Partial(value, (report,))

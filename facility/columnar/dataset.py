@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from facility.columnar.backends import Backend
 from facility.columnar.catalogue import Catalogue, Entry
 from facility.columnar.computing import Analysis, OnError, Task
 from facility.columnar.errors import MissingBranchError
@@ -25,6 +26,7 @@ from facility.columnar.planning import (
     plan,
 )
 from facility.columnar.probing import probe
+from facility.columnar.processors import Processor, is_processor
 from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
@@ -199,6 +201,7 @@ class Dataset:
         *,
         on: Where = None,
         branches: Sequence[str] | None = None,
+        backend: Backend = "auto",
         on_error: OnError = "raise",
         progress: bool = True,
     ) -> Result:
@@ -209,21 +212,27 @@ class Dataset:
 
         Args:
             analysis: gets :class:`Events`, returns what can be added: a ``hist.Hist``,
-                a number, an array, or a dict, tuple or list of them.
+                a number, an array, or a dict, tuple or list of them. Or a processor
+                of coffea's: see :class:`Processor`.
             on: ``"threads"`` (default), ``"processes"``, ``"serial"``, ``"batch"``
                 (jobs elsewhere; or a :class:`Batch` with a site, a time ...), a Dask
                 client or cluster.
             branches: what the analysis reads; found by :meth:`branches_of` if none.
+            backend: ``"cpu"``; ``"cuda"``: kernels and the arrays of ``events`` on an
+                NVIDIA GPU; ``"auto"``: kernels on what is measured to be faster.
             on_error: ``"skip"`` leaves out chunks that cannot be read; the result says
                 which, and why.
             progress: show a bar.
 
         Raises:
+            UsageError: ``backend="cuda"`` where there is no GPU.
             MissingBranchError: a branch is not there, in one of the files.
             DatasetError: a branch is of another type in another file.
             ChunkError: reading or the analysis failed; names file and entries.
             AnalysisError: the results cannot be added.
         """
+        if is_processor(analysis):
+            analysis = Processor(analysis)
         if branches is None:
             branches = self.branches_of(analysis)
         else:
@@ -234,7 +243,7 @@ class Dataset:
         first = self._files[0]
         chunks = self.chunks(branches) or (Chunk(0, first.identity, first.tree, 0, 0),)
         return run_chunks(
-            Task(analysis, on_error, schema=self.schema),
+            Task(analysis, on_error, backend=backend, schema=self.schema),
             chunks,
             files=[file.identity for file in self._files],
             branches=branches,

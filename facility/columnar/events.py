@@ -8,6 +8,8 @@ from functools import cached_property
 
 import awkward as ak
 
+from facility.columnar.backends import where_wanted
+from facility.columnar.buffers import Buffers
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import (
     MissingBranchError,
@@ -16,7 +18,6 @@ from facility.columnar.errors import (
     one_line,
 )
 from facility.columnar.formats.base import ColumnFile
-from facility.columnar.buffers import Buffers
 from facility.columnar.schemas import Objects, Schema, Shape, objects_of
 from facility.errors import FacilityError
 
@@ -44,7 +45,7 @@ class Events:
         return self._stop - self._start
 
     def __getitem__(self, name: str) -> ak.Array:
-        """Return a column.
+        """Return a column, in the memory of the GPU if ``cuda`` was demanded.
 
         Raises:
             MissingBranchError: there is none; the nearest names are in the message.
@@ -53,7 +54,8 @@ class Events:
         if name not in self._read:
             self._touch(name)
             with self._reading(name):
-                self._read[name] = self._file.read(name, self._start, self._stop)
+                column = self._file.read(name, self._start, self._stop)
+            self._read[name] = where_wanted(column)
         return self._read[name]
 
     def __getattr__(self, name: str) -> ak.Array | Collection:

@@ -10,6 +10,7 @@ from typing import Any
 
 import awkward as ak
 
+from facility.columnar.backends import computing
 from facility.columnar.events import Events
 from facility.columnar.formats.root import RootColumns
 from facility.errors import UsageError
@@ -34,6 +35,10 @@ class Processor:
     dataset: str = "events"
 
     def __call__(self, events: Events) -> Accumulated:
+        if computing().wanted == "cuda":
+            raise UsageError(
+                "coffea's processors get arrays in host memory: backend='cpu' or 'auto'"
+            )
         read: list[Any] = []
         nano_events = self._nano_events(events, read)
         value = self.processor.process(nano_events)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from facility.columnar.backends import computing, require_cuda, why_no_cuda
+from facility.columnar.buffers import Buffers
 from facility.columnar.fused import cpu
 from facility.columnar.fused.costs import Engine, Measured, choose
 from facility.columnar.fused.measurements import Measurements, remembered
@@ -21,6 +22,15 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 Compiled = Callable[[int, dict[str, npt.NDArray[Any]]], int]
 """Does so many events with arrays by parameter; returns 0 or a failure's number."""
 PACKAGE = "numba_cuda"
+
+
+def pinned_buffers() -> Buffers | None:
+    """Return where to read columns that may go to a GPU; none if they do not."""
+    if computing().wanted == "cpu" or why_no_cuda(PACKAGE):
+        return None
+    from facility.columnar.fused import cuda  # needs numba
+
+    return cuda.pinned_buffers()
 
 
 class Engines:

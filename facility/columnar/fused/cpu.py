@@ -104,13 +104,18 @@ class Compiled:
     """A program as machine code; calls of it run without the interpreter's lock."""
 
     def __init__(self, program: Program, types: Mapping[str, np.dtype[Any]]) -> None:
+        scratch = {m.parameter: np.dtype(np.float64) for m in program.momenta}
+        known = {**types, **scratch}
         self._program = program
         self._names = parameters(program)
-        self._run = _compiled(source(program), [types[n] for n in self._names])
+        self._run = _compiled(source(program), [known[n] for n in self._names])
 
     def __call__(self, events: int, arrays: Arrays) -> int:
         """Do all events; return 0, or the status of the one that ``failed`` names."""
-        pointers = [arrays[name].ctypes.data for name in self._names]
+        sizes = scratch_sizes(self._program, events, arrays)
+        scratch = {name: np.empty(size) for name, size in sizes.items()}
+        needed = {**arrays, **scratch}
+        pointers = [needed[name].ctypes.data for name in self._names]
         return int(self._run(events, *pointers))
 
 

@@ -15,6 +15,7 @@ from facility.columnar.fused import cpu
 from facility.columnar.fused.axes import Layout, layout_of
 from facility.columnar.fused.body import Body, body_of
 from facility.columnar.fused.branches import Branches, Offer, holds
+from facility.columnar.fused.choosing import Engines, pinned_buffers
 from facility.columnar.fused.errors import KernelError
 from facility.columnar.fused.lowering import lower
 from facility.columnar.fused.plain import function_of
@@ -68,7 +69,7 @@ class Kernel:
 
     def _forget(self) -> None:
         self._programs: list[Program] = []
-        self._compiled: dict[int, cpu.Compiled] = {}
+        self._engines: dict[int, Engines] = {}
         self._lock = threading.Lock()
 
     @property
@@ -105,7 +106,7 @@ class Kernel:
     def __call__(self, events: Events) -> Any:
         """Return the histogram of these events, or several by name."""
         program = self.program(events)
-        columns = events.plain(program.branches)
+        columns = events.plain(program.branches, pinned_buffers())
         arrays = _arrays(program, columns)
         if len(events):
             self._run(program, events, arrays)
@@ -135,15 +136,10 @@ class Kernel:
     def _run(
         self, program: Program, events: Events, arrays: dict[str, npt.NDArray[Any]]
     ) -> None:
-        sizes = cpu.scratch_sizes(program, len(events), arrays)
-        arrays |= {name: np.empty(size) for name, size in sizes.items()}
         arrays["failed"] = np.zeros(1, np.int64)
         with self._lock:
-            if id(program) not in self._compiled:
-                self._compiled[id(program)] = cpu.Compiled(
-                    program, {n: a.dtype for n, a in arrays.items()}
-                )
-        status = self._compiled[id(program)](len(events), arrays)
+            engines = self._engines.setdefault(id(program), Engines(program))
+        status = engines(len(events), arrays)
         note("NaN weights", int(arrays["nan_weights"][0]))
         if status:
             raise KernelError(program.failures[status - 1].text)

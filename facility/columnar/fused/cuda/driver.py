@@ -1,0 +1,12 @@
+"""numba's CUDA: the part of numba that has no types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numba.cuda
+
+cuda: Any = numba.cuda
+IS_SIMULATED = bool(vars(numba.config)["ENABLE_CUDASIM"])
+"""Whether kernels run as plain Python on the host, as in tests."""
