@@ -8,35 +8,13 @@ git's index).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from offload.outputs.states import State
-from offload.snapshot.tree import PERMISSIONS, Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What ``lstat`` says without reading; changes whenever the content does."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    mode: int
-    """Permission bits in the copy, which may not be the frozen ones."""
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> Fingerprint:
-        return cls(
-            found.st_ino,
-            found.st_size,
-            found.st_mtime_ns,
-            found.st_ctime_ns,
-            found.st_mode & PERMISSIONS,
-        )
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.tree import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +23,8 @@ class Known:
 
     frozen: State
     copy: Fingerprint | None
-    """``None``: not seen when the job began, so it must be read to be compared."""
+    """As the job found it, whose permissions may not be the frozen ones. ``None``: not
+    seen when the job began, so it must be read to be compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offload.outputs.baseline import Baseline, Fingerprint, Known
+from offload.outputs.baseline import Baseline, Known
 from offload.outputs.changes import LeftOut, What
 from offload.outputs.globs import Declared
 from offload.outputs.members import member_name
 from offload.outputs.states import State, observe, to_bytes
 from offload.outputs.walking import walk
+from offload.snapshot.files.fingerprint import Fingerprint
 from offload.snapshot.tree import Kind
 
 BYTECODE = b"__pycache__"
@@ -158,10 +159,10 @@ def _is_same(known: Known, source: bytes, kind: Kind, found: os.stat_result) -> 
         OSError: it cannot be read.
     """
     frozen = known.frozen
-    if known.copy == Fingerprint.of(found) and kind is frozen.kind:
-        return True
     if kind is not frozen.kind:
         return False
+    if known.copy is not None and Fingerprint.of(found).is_still(known.copy):
+        return True
     if kind is not Kind.LINK and _mode(known, found) != frozen.mode:
         return False
     if kind is Kind.FILE and found.st_size != frozen.size:

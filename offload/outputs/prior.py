@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from offload.outputs.baseline import Fingerprint
 from offload.outputs.globs import Declared, fixed_part
 from offload.outputs.states import to_bytes, to_text
 from offload.outputs.walking import walk
+from offload.snapshot.files.fingerprint import Fingerprint
 
 _NEVER = frozenset([b".git"])
 """Nothing is merged there (see :func:`offload.outputs.reaching.check`)."""
@@ -54,10 +54,11 @@ class Prior:
             found = os.lstat(path)
         except OSError:
             return False
-        return self.paths.get(path) == Fingerprint.of(found)
+        before = self.paths.get(path)
+        return before is not None and Fingerprint.of(found).is_still(before)
 
     def to_json(self) -> dict[str, Any]:
-        return {to_text(path): astuple(seen) for path, seen in self.paths.items()}
+        return {to_text(path): list(seen) for path, seen in self.paths.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Prior:

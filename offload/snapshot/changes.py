@@ -9,12 +9,12 @@ from pathlib import Path
 
 from offload.snapshot.comparison import Difference, difference
 from offload.snapshot.errors import MissingError
+from offload.snapshot.files.capture import capture, hash_file
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.survey import everything, survey
 from offload.snapshot.images.manifests import manifest
 from offload.snapshot.layers.packing import known_entry
 from offload.snapshot.model import CODE, ENVIRONMENT, Request, Snapshot
-from offload.snapshot.scan.capture import capture, hash_file
-from offload.snapshot.scan.reading import State
-from offload.snapshot.scan.survey import everything, survey
 from offload.snapshot.sources import find_sources
 from offload.snapshot.store.cache import Cache
 from offload.snapshot.store.local import LocalStore
@@ -37,18 +37,18 @@ def scan(
     """
     folder = os.fsencode(root)
     seen = survey(folder, everything(folder) if paths is None else paths)
-    known: dict[State, str] = {}
+    known: dict[Fingerprint, str] = {}
     if cache is not None:
-        known = cache.contents(o.state for o in seen.found if o.kind is Kind.FILE)
+        known = cache.contents(o.fingerprint for o in seen.found if o.kind is Kind.FILE)
     entries: list[Entry] = []
-    learnt: list[tuple[State, str]] = []
+    learnt: list[tuple[Fingerprint, str]] = []
     for one in seen.found:
         entry = known_entry(one, known)
         if entry is None:
             read = partial(hash_file, one.path)
-            entry, state = capture(folder, one, read)
-            if entry is not None and state is not None:
-                learnt.append((state, entry.sha256))
+            entry, fingerprint = capture(folder, one, read)
+            if entry is not None and fingerprint is not None:
+                learnt.append((fingerprint, entry.sha256))
         if entry is not None:
             entries.append(entry)
     if cache is not None:

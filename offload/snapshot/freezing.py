@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from offload.snapshot.errors import DamagedError, MissingError, SelectionError
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.survey import survey
 from offload.snapshot.images.image import MAX_LAYERS, read_image, write_image
 from offload.snapshot.images.manifests import read_trees, write_trees
 from offload.snapshot.layers.packer import Packed, pack_layer
@@ -28,8 +30,6 @@ from offload.snapshot.layers.packing import (
 from offload.snapshot.layers.workers import Workers
 from offload.snapshot.model import CODE, Layer, Part, Request, Snapshot, identity
 from offload.snapshot.progress import Meter, Report
-from offload.snapshot.scan.reading import State
-from offload.snapshot.scan.survey import survey
 from offload.snapshot.secrets.finding import Finding, SecretsFoundError
 from offload.snapshot.secrets.inspection import refused
 from offload.snapshot.sources import Source, Sources, find_sources
@@ -95,6 +95,8 @@ class _Begun:
     packs: tuple[Packed | Pack, ...]
     """Those that were made before, and those to be made."""
     warnings: tuple[str, ...]
+    seen: dict[bytes, Fingerprint]
+    """By path, what files were like whose content was known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class _Finished:
     tree: Tree
     layers: tuple[Layer, ...]
     warnings: tuple[str, ...]
+    seen: Mapping[bytes, Fingerprint]
+    """By path, what files were like; none of a part that is cut into groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +122,11 @@ class _Freeze:
     def begin(self, source: Source, max_layers: int) -> _Begun:
         """Look at a part and plan it."""
         seen = survey(source.root, source.paths)
-        known = self.cache.contents(
-            one.state for one in seen.found if one.kind is Kind.FILE
-        )
-        last = None
+        last = None if source.groups else self._last(source)
+        before = {} if last is None else last.chain.seen
+        files = {o.path: o.fingerprint for o in seen.found if o.kind is Kind.FILE}
+        others = [now for path, now in files.items() if before.get(path) != now]
+        known = self.cache.contents(others)
         if source.groups:
             plan = plan_groups(
                 source.role,
@@ -130,7 +135,6 @@ class _Freeze:
                 source.groups,
             )
         else:
-            last = self._last(source)
             plan = plan_chain(
                 source.role,
                 source.root,
@@ -139,6 +143,9 @@ class _Freeze:
                 None if last is None else last.chain,
                 max_layers=max_layers,
             )
+        if last is not None and not plan.keeps_layers:
+            known |= last.chain.known()
+        unknown = set(others) - known.keys()
         return _Begun(
             source,
             plan,
@@ -146,6 +153,9 @@ class _Freeze:
             tuple(self._made_before(pack, known) or pack for pack in plan.packs),
             # Links of an environment lead to the host by design.
             () if source.groups else seen.warnings,
+            {path: now for path, now in files.items() if now not in unknown}
+            if unknown and not source.groups
+            else files,
         )
 
     def finish(self, begun: _Begun, made: Iterator[Packed]) -> _Finished:
@@ -165,7 +175,11 @@ class _Freeze:
                 late = Pack(source.role, source.root, (), removed=tuple(sorted(gone)))
                 packs.append(pack_layer(self.store, late, self.meter, lambda: False))
         self.cache.remember(
-            contents=[content for pack in packs for content in pack.contents],
+            contents=[
+                (fingerprint, entry.sha256)
+                for pack in packs
+                for fingerprint, entry in pack.contents
+            ],
             layers=[(p.content, p.layer) for p in packs if p.layer is not None],
             suspects=[suspect for pack in packs for suspect in pack.suspects],
         )
@@ -184,7 +198,18 @@ class _Freeze:
             + sum(pack.size for pack in packs),
             file=source.file,
         )
-        return _Finished(part, tree, layers, begun.warnings)
+        return _Finished(
+            part,
+            tree,
+            layers,
+            begun.warnings,
+            begun.seen
+            | {
+                entry.path: fingerprint
+                for pack in packs
+                for fingerprint, entry in pack.contents
+            },
+        )
 
     def check_secrets(
         self, finished: Sequence[_Finished], allow: Sequence[str]
@@ -227,11 +252,16 @@ class _Freeze:
         layers.append(write_trees(self.store, trees))
         snapshot = write_image(self.store, snapshot, layers)
         self.cache.remember(
-            latest=[(_folder(source), snapshot.image) for source in sources.parts]
+            latest=[
+                (_folder(source), snapshot.image, each.tree.entries, each.seen)
+                for source, each in zip(sources.parts, finished, strict=True)
+            ]
         )
         return snapshot
 
-    def _made_before(self, pack: Pack, known: Mapping[State, str]) -> Packed | None:
+    def _made_before(
+        self, pack: Pack, known: Mapping[Fingerprint, str]
+    ) -> Packed | None:
         """Return what a pack was made into before, if nothing of it need be read."""
         if pack.below:
             return None
@@ -248,7 +278,7 @@ class _Freeze:
         return Packed(layer, content, entries, pack.size)
 
     def _last(self, source: Source) -> _Last | None:
-        digest = self.cache.latest(_folder(source))
+        digest, seen = self.cache.latest(_folder(source))
         if digest is None:
             return None
         try:
@@ -260,11 +290,19 @@ class _Freeze:
         except (MissingError, DamagedError):  # collected, or damaged: packed again
             return None
         by_digest = {layer.digest: layer for layer in image.layers}
-        chain = Chain(tree, len(part.layers), part.packed)
+        chain = Chain(
+            tree,
+            len(part.layers),
+            part.packed,
+            {
+                entry.path: fingerprint
+                for entry, fingerprint in zip(tree.entries, seen, strict=False)
+            },
+        )
         return _Last(chain, tuple(by_digest[each] for each in part.layers))
 
     def _same(self, snapshot: Snapshot, code: Source) -> Snapshot | None:
-        digest = self.cache.latest(_folder(code))
+        digest, _ = self.cache.latest(_folder(code))
         if digest is None:
             return None
         try:

@@ -14,9 +14,9 @@ from offload.snapshot.cuts import Group, PartCut
 from offload.snapshot.environments.bins import MOST_OF_THEIR_OWN, bin_groups
 from offload.snapshot.environments.cutting import bare_base, cut
 from offload.snapshot.errors import SelectionError
+from offload.snapshot.files.reading import show
+from offload.snapshot.files.survey import everything
 from offload.snapshot.model import CODE, Request
-from offload.snapshot.scan.reading import show
-from offload.snapshot.scan.survey import everything
 from offload.snapshot.selection.code import code_root, select_code
 
 MOST_OF_BYTECODE = 8

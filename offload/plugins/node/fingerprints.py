@@ -12,11 +12,23 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from offload.plugins.node.folder import write_bytes
 
 _TICK_S = 3.0
 """Longest wait for a file system's clock: FAT's, the coarsest, ticks every 2 s."""
+
+
+class Seen(NamedTuple):
+    """The fields of :class:`offload.snapshot.files.fingerprint.Fingerprint`."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    mode: int
 
 
 def record(working: Path, target: Path) -> None:
@@ -25,14 +37,15 @@ def record(working: Path, target: Path) -> None:
     newest = 0
     for path, found in _walk(os.fspath(working), ""):
         newest = max(newest, found.st_ctime_ns)
-        values = (
+        seen = Seen(
+            found.st_dev,
             found.st_ino,
             found.st_size,
             found.st_mtime_ns,
             found.st_ctime_ns,
             found.st_mode & 0o777,
         )
-        lines.append(json.dumps([path, *values]))
+        lines.append(json.dumps([path, *seen]))
     write_bytes(target, "\n".join(lines).encode(), is_durable=False)
     deadline = time.monotonic() + _TICK_S
     probe = target.with_name(f".{target.name}.tick")
@@ -44,16 +57,16 @@ def record(working: Path, target: Path) -> None:
     probe.unlink(missing_ok=True)
 
 
-def recall(source: Path) -> dict[str, tuple[int, int, int, int, int]]:
-    """Return per path, as text: inode, size, mtime, ctime (ns), permission bits."""
-    found: dict[str, tuple[int, int, int, int, int]] = {}
+def recall(source: Path) -> dict[str, Seen]:
+    """Return what each path, as text, was like."""
+    found: dict[str, Seen] = {}
     try:
         lines = source.read_text().splitlines()
     except FileNotFoundError:
         return found
     for line in lines:
-        path, inode, size, mtime, ctime, mode = json.loads(line)
-        found[path] = (inode, size, mtime, ctime, mode)
+        path, *seen = json.loads(line)
+        found[path] = Seen(*seen)
     return found
 
 

@@ -60,7 +60,7 @@ def _remove_mark(point: Path) -> None:
 def _baseline(folder: PodFolder, pod: Pod) -> Any:
     from offload.cache import SiteCache
     from offload.outputs import Baseline
-    from offload.outputs.baseline import Fingerprint
+    from offload.snapshot.files.fingerprint import Fingerprint
     from offload.snapshot.images.image import read_image
     from offload.snapshot.images.manifests import read_trees
 

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from offload.snapshot.errors import DamagedError, MissingError, UnsafeLayerError
+from offload.snapshot.files.reading import show
+from offload.snapshot.files.survey import WHITEOUT
 from offload.snapshot.images.image import Image, read_image
 from offload.snapshot.images.manifests import read_trees
 from offload.snapshot.layers.reading import Layer
 from offload.snapshot.layers.tar import Member
 from offload.snapshot.model import Blob, Part, Snapshot
-from offload.snapshot.scan.reading import show
-from offload.snapshot.scan.survey import WHITEOUT
 from offload.snapshot.store.local import LocalStore
 from offload.snapshot.tree import PERMISSIONS, Entry, Kind, Tree
 

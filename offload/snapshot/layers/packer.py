@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from offload.snapshot.bytecode import is_bytecode, unchecked
+from offload.snapshot.files.capture import PIECE, capture, hash_file
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.reading import OpenFile, TornError
+from offload.snapshot.files.survey import Found
 from offload.snapshot.layers.packing import Pack, content_key
 from offload.snapshot.layers.writing import LayerWriter
 from offload.snapshot.model import Layer
 from offload.snapshot.progress import Meter
-from offload.snapshot.scan.capture import PIECE, capture, hash_file
-from offload.snapshot.scan.reading import OpenFile, State, TornError
-from offload.snapshot.scan.survey import Found
 from offload.snapshot.secrets.finding import Finding
 from offload.snapshot.secrets.inspection import (
     END_BYTES,
@@ -47,8 +48,8 @@ class Packed:
     size: int = 0
     """Bytes of the files in the layer."""
     suspects: list[Suspect] = field(default_factory=list)
-    contents: list[tuple[State, str]] = field(default_factory=list)
-    """States of files that may be remembered."""
+    contents: list[tuple[Fingerprint, Entry]] = field(default_factory=list)
+    """Files whose content may be remembered."""
 
 
 def pack_layer(store: LocalStore, pack: Pack, meter: Meter, stop: Stop) -> Packed:
@@ -81,12 +82,15 @@ class _Run:
     def __init__(self, pack: Pack, layer: LayerWriter) -> None:
         self._pack = pack
         self._layer = layer
+        self._is_bytecode = is_bytecode(pack.role)
+        # One for all files: what is read stays in the processor's cache.
+        self._buffer = memoryview(bytearray(_WHOLE + 1))
         self.packed = Packed()
         self.written: list[Entry] = []
 
     def take(self, found: Found) -> None:
         """Add one path, unless it is gone."""
-        entry, state = capture(
+        entry, fingerprint = capture(
             self._pack.root, found, lambda file: self._read(found.path, file)
         )
         if entry is None:
@@ -94,10 +98,10 @@ class _Run:
         self.packed.entries.append(entry)
         if entry.kind is not Kind.FILE:
             self._add(entry)
-        if state is not None:
-            self.packed.contents.append((state, entry.sha256))
+        if fingerprint is not None:
+            self.packed.contents.append((fingerprint, entry))
 
-    def _add(self, entry: Entry, content: bytes = b"") -> bool:
+    def _add(self, entry: Entry, content: bytes | memoryview = b"") -> bool:
         if self._pack.below.get(entry.path) == entry:
             return False
         self._layer.add(entry, content)
@@ -115,9 +119,9 @@ class _Run:
 
     def _read(self, path: bytes, file: OpenFile) -> Entry:
         if file.size <= _WHOLE:
-            data = file.read_all()
-            if is_bytecode(self._pack.role):
-                data = unchecked(data)
+            data = file.read_into(self._buffer)
+            if self._is_bytecode:
+                data = memoryview(unchecked(bytes(data)))
             sha256 = hashlib.sha256(data).hexdigest()
             entry = Entry(path, Kind.FILE, file.mode, file.size, sha256)
             if self._add(entry, data) and self._pack.is_inspected:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from offload.snapshot.cuts import Group
-from offload.snapshot.scan.reading import State
-from offload.snapshot.scan.survey import Found
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.survey import Found
 from offload.snapshot.tree import Entry, Kind, Tree
 
 PACK_SIZE = 64 << 20
@@ -68,13 +68,24 @@ class Chain:
     layers: int
     packed: int
     """Bytes of files in its layers, also of those that later layers hide."""
+    seen: Mapping[bytes, Fingerprint] = field(default_factory=dict)
+    """By path, what its files were like, as far as that is to be trusted."""
+
+    def known(self) -> dict[Fingerprint, str]:
+        """Return contents by what files were like."""
+        entries = self.tree.by_path
+        return {
+            seen: entries[path].sha256
+            for path, seen in self.seen.items()
+            if path in entries and entries[path].kind is Kind.FILE
+        }
 
 
 def plan_chain(
     role: str,
     root: bytes,
     found: Sequence[Found],
-    known: Mapping[State, str],
+    known: Mapping[Fingerprint, str],
     chain: Chain | None,
     *,
     max_layers: int,
@@ -85,28 +96,36 @@ def plan_chain(
         role: of the part.
         root: folder that the paths are relative to.
         found: what is there, sorted by path.
-        known: contents of files that need not be read.
+        known: contents of files that need not be read, and are not as they were then.
         chain: as the part was last time.
         max_layers: how many layers it may have.
     """
-    fresh = Plan((), False, tuple(_cut(role, root, found, max_layers // 2)))
+
+    def cut_again() -> Plan:
+        return Plan((), False, tuple(_cut(role, root, found, max_layers // 2)))
+
     if chain is None:
-        return fresh
+        return cut_again()
     below = chain.tree.by_path
     kept: list[Entry] = []
     changed: list[Found] = []
     for one in found:
-        entry = known_entry(one, known)
-        if entry is not None and entry == below.get(one.path):
-            kept.append(entry)
+        before = below.get(one.path)
+        if before is None:
+            changed.append(one)
+        elif (
+            one.kind is before.kind is Kind.FILE
+            and (chain.seen.get(one.path) == one.fingerprint)
+        ) or is_known_as(before, one, known):
+            kept.append(before)
         else:
             changed.append(one)
     removed = removals(chain.tree, {one.path: one.kind for one in found})
     added = sum(one.size for one in changed)
-    living = sum(one.size for one in found)
+    living = added + sum(entry.size for entry in kept)
     dead = chain.packed + added - living
     if chain.layers + 2 > max_layers or dead > max(living, _ENOUGH_DEAD):
-        return fresh
+        return cut_again()
     if not changed and not removed:
         return Plan(tuple(kept), True, ())
     room = (max_layers - chain.layers) // 4
@@ -137,12 +156,21 @@ def plan_groups(
     return Plan((), False, tuple(packs))
 
 
-def known_entry(one: Found, known: Mapping[State, str]) -> Entry | None:
+def known_entry(one: Found, known: Mapping[Fingerprint, str]) -> Entry | None:
     """Return the manifest's entry if it can be told without reading a file."""
     if one.kind is not Kind.FILE:
         return one.entry()
-    sha256 = known.get(one.state)
+    sha256 = known.get(one.fingerprint)
     return None if sha256 is None else one.entry(sha256)
+
+
+def is_known_as(entry: Entry, one: Found, known: Mapping[Fingerprint, str]) -> bool:
+    """Whether a path is what the entry says, told without reading a file."""
+    _, kind, fingerprint, _ = one
+    if kind is not Kind.FILE or entry.kind is not Kind.FILE:
+        return one.entry() == entry
+    # The content says the size.
+    return entry.mode == fingerprint.mode and entry.sha256 == known.get(fingerprint)
 
 
 def removals(below: Tree, now: Mapping[bytes, Kind]) -> list[bytes]:
@@ -152,11 +180,10 @@ def removals(below: Tree, now: Mapping[bytes, Kind]) -> list[bytes]:
     more: it goes with that.
     """
     removed = []
-    for entry in below.entries:
-        if entry.path not in now:
-            folder = entry.path.rpartition(b"/")[0]
-            if not folder or now.get(folder) is Kind.FOLDER:
-                removed.append(entry.path)
+    for path in sorted(below.by_path.keys() - now.keys()):
+        folder = path.rpartition(b"/")[0]
+        if not folder or now.get(folder) is Kind.FOLDER:
+            removed.append(path)
     return removed
 
 
@@ -181,15 +208,16 @@ def _cut(
     packs begin and end where they did, and are the layers they were.
     """
     size = PACK_SIZE
-    total = sum(one.size for one in found)
+    sizes = [one.size for one in found]
+    total = sum(sizes)
     while total // (size // 2) + 1 > max(1, max_layers):
         size *= 2
     pack: list[Found] = []
     packed = 0
-    for one in found:
+    for one, its_size in zip(found, sizes, strict=True):
         pack.append(one)
-        packed += one.size
-        may_end = zlib.crc32(one.path) * size < (one.size << 32) * 2
+        packed += its_size
+        may_end = zlib.crc32(one.path) * size < (its_size << 32) * 2
         if packed >= size * 2 or (packed >= size // 2 and may_end):
             yield Pack(role, root, tuple(pack))
             pack, packed = [], 0

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from offload.snapshot.errors import DamagedError, UnsafeLayerError
+from offload.snapshot.files.survey import WHITEOUT
 from offload.snapshot.layers.reading import Layer, check_path
 from offload.snapshot.layers.tar import Member
-from offload.snapshot.scan.survey import WHITEOUT
 from offload.snapshot.store.space import room
 from offload.snapshot.tree import PERMISSIONS, Kind
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from offload import zstd
+from offload.snapshot.files.survey import WHITEOUT
 from offload.snapshot.layers import tar
 from offload.snapshot.model import Layer
-from offload.snapshot.scan.survey import WHITEOUT
 from offload.snapshot.store.local import LocalStore
 from offload.snapshot.tree import Entry, Kind
 
@@ -59,7 +59,7 @@ class LayerWriter:
     def __exit__(self, *exception: object) -> None:
         self._blob.__exit__(*exception)
 
-    def add(self, entry: Entry, content: bytes = b"") -> None:
+    def add(self, entry: Entry, content: bytes | memoryview = b"") -> None:
         """Add a path with its whole content."""
         path, kind, mode, size, _, target = entry
         self._write(tar.header(self._start + path, kind, mode, size, target))

@@ -32,11 +32,16 @@ class Suspect:
     findings: tuple[Finding, ...]
 
 
-def inspect(path: bytes, content: bytes) -> list[Finding]:
+def inspect(path: bytes, content: bytes | memoryview) -> list[Finding]:
     """Return what looks like secrets in a whole content."""
-    if len(content) <= WHOLE_BYTES:
-        return _find(path, content)
-    return inspect_ends(path, content[:END_BYTES], content[-END_BYTES:])
+    if len(content) > WHOLE_BYTES:
+        return inspect_ends(
+            path, bytes(content[:END_BYTES]), bytes(content[-END_BYTES:])
+        )
+    head = bytes(content[:_HEAD_BYTES])
+    if b"\0" in head:  # data: only its name and first bytes count
+        return find(path, head, ())
+    return _find(path, bytes(content))
 
 
 def inspect_ends(path: bytes, head: bytes, tail: bytes) -> list[Finding]:

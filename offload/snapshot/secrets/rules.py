@@ -54,8 +54,8 @@ def is_allowed_line(text: str, position: int) -> bool:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """Return all rules; the first call imports detect-secrets (0.15 s)."""
-    # Late, and so that detectors may import what a rule is.
+    """Return all rules."""
+    # Late, so that detectors may import what a rule is.
     from offload.snapshot.secrets.detectors import detectors
 
     return (*detectors(), *_OWN)

@@ -155,8 +155,12 @@ class _Walk:
             if entry.name in NEVER:
                 continue
             path = start + entry.name
-            is_folder = entry.is_dir(follow_symlinks=False)
-            reason = self._reason(entry, path, scope, is_folder=is_folder)
+            is_file = entry.is_file(follow_symlinks=False)
+            is_folder = not is_file and entry.is_dir(follow_symlinks=False)
+            if not (is_file or is_folder or entry.is_symlink()):
+                reason: Reason | None = Reason.NOT_A_FILE
+            else:
+                reason = self._reason(path, entry.name, scope, is_folder=is_folder)
             if reason is not None:
                 self.leave(path, reason)
             elif is_folder:
@@ -172,16 +176,14 @@ class _Walk:
         return _Scope(folder + b"/", git.read_repository(path))
 
     def _reason(
-        self, entry: os.DirEntry[bytes], path: bytes, scope: _Scope, *, is_folder: bool
+        self, path: bytes, name: bytes, scope: _Scope, *, is_folder: bool
     ) -> Reason | None:
         if path == self.prefix:
             return Reason.ENVIRONMENT
-        if not (is_folder or entry.is_symlink() or entry.is_file()):
-            return Reason.NOT_A_FILE
         if self.ignoring.ignores(path, is_folder=is_folder):
             return Reason.FACILITY
         if scope.repository is None:
-            is_left = is_cache(entry.name, is_folder=is_folder)
+            is_left = is_cache(name, is_folder=is_folder)
             return Reason.CACHE if is_left else None
         inner = path[len(scope.start) :]
         if is_folder:
@@ -246,11 +248,10 @@ def _importable(source: Path, root: Path, walk: _Walk) -> Iterator[bytes]:
 def _empty(folders: Iterable[bytes], files: Iterable[bytes]) -> set[bytes]:
     """Return the folders that no path below them implies."""
     implied: set[bytes] = set()
-    for path in files:
-        for parent in _parents(path):
-            if parent in implied:
-                break
-            implied.add(parent)
+    for folder in {path.rpartition(b"/")[0] for path in files}:
+        if folder and folder not in implied:
+            implied.add(folder)
+            implied.update(_parents(folder))
     empty = set()
     for folder in sorted(folders, key=len, reverse=True):  # the deepest first
         if folder not in implied:

@@ -23,15 +23,21 @@ ENVIRONMENT_MARKS = frozenset({b"pyvenv.cfg", b"conda-meta"})
 
 _CACHES = frozenset(
     b".hg .svn .jj .cache .tox .nox .direnv .mypy_cache .pytest_cache .ruff_cache "
-    b".hypothesis .eggs node_modules".split()
+    b".hypothesis .eggs".split()
 )
-_LEAVINGS = re.compile(rb".*\.py[co]|\.nfs.*|\..*\.sw[a-p]|\.DS_Store", re.DOTALL)
+_BYTE_CODE = (b".pyc", b".pyo")
+_HIDDEN = re.compile(rb"\.nfs.*|\..*\.sw[a-p]|\.DS_Store", re.DOTALL)
 
 
 def is_cache(name: bytes, *, is_folder: bool) -> bool:
     """Tell whether tools make again what has that name; asked where no git says it."""
     # Any file is asked for: patterns of .gitignore's kind would take ten times as long.
-    return (is_folder and name in _CACHES) or _LEAVINGS.fullmatch(name) is not None
+    if name.startswith(b"."):
+        if (is_folder and name in _CACHES) or _HIDDEN.fullmatch(name):
+            return True
+    elif is_folder and name == b"node_modules":
+        return True
+    return name.endswith(_BYTE_CODE)
 
 
 class IgnoreFiles:

@@ -1,6 +1,6 @@
 """What would only take time to find out again, in an SQLite file beside the blobs.
 
-Contents of files by their state, layers by what is in them, and the last image of each
+Contents of files by their fingerprint, layers by what is in them, and the last image of each
 folder. It may be deleted at any time; a damaged one is begun anew.
 """
 
@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from offload.snapshot.errors import NoSpaceError, SnapshotError
+from offload.snapshot.files.fingerprint import Fingerprint
 from offload.snapshot.model import Layer
-from offload.snapshot.scan.reading import State
 from offload.snapshot.secrets import rules
 from offload.snapshot.secrets.finding import Finding
 from offload.snapshot.secrets.inspection import Suspect
 from offload.snapshot.store.space import room
+from offload.snapshot.tree import Entry
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS suspects (
     path BLOB, sha256 TEXT, findings TEXT, PRIMARY KEY (path, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS latest (
-    folder BLOB PRIMARY KEY, image TEXT
+    folder BLOB PRIMARY KEY, image TEXT, seen BLOB
 ) WITHOUT ROWID;
 """
 _FORGET = """
@@ -43,21 +44,32 @@ DROP TABLE IF EXISTS suspects;
 DROP TABLE IF EXISTS latest;
 """
 # What is known to be in layers was inspected by the rules of its time.
-_VERSION = 1000 + rules.VERSION
+_VERSION = 2000 + rules.VERSION
 _BUSY_TIMEOUT_S = 30
 _AT_ONCE = 900
 """Parameters of one query; SQLite's default limit was 999 for long."""
+
+_SEEN = struct.Struct("=QQqqqH")
+"""A fingerprint."""
+_UNKNOWN = Fingerprint(0, 0, 0, 0, 0, 0)
+"""Of nothing that is there: no file has inode 0."""
 
 _pack_file = struct.Struct("=QQ").pack
 _pack_stamp = struct.Struct("=qqq").pack
 
 
-def _file(state: State) -> bytes:
-    return _pack_file(state.device, state.inode)
+def _pack_seen(entries: Sequence[Entry], seen: Mapping[bytes, Fingerprint]) -> bytes:
+    if not seen:
+        return b""
+    return b"".join([_SEEN.pack(*seen.get(entry.path, _UNKNOWN)) for entry in entries])
 
 
-def _stamp(state: State) -> bytes:
-    return _pack_stamp(state.size, state.mtime_ns, state.ctime_ns)
+def _file(seen: Fingerprint) -> bytes:
+    return _pack_file(seen.device, seen.inode)
+
+
+def _stamp(seen: Fingerprint) -> bytes:
+    return _pack_stamp(seen.size, seen.mtime_ns, seen.ctime_ns)
 
 
 def _words(suspect: Suspect) -> str:
@@ -93,11 +105,11 @@ class Cache:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def contents(self, states: Iterable[State]) -> dict[State, str]:
-        """Return the SHA-256, in hex, of those states of files that are known."""
-        wanted = {_file(state): state for state in states}
+    def contents(self, seen: Iterable[Fingerprint]) -> dict[Fingerprint, str]:
+        """Return the SHA-256, in hex, of those files whose content is known."""
+        wanted = {_file(fingerprint): fingerprint for fingerprint in seen}
         files = list(wanted)
-        known: dict[State, str] = {}
+        known: dict[Fingerprint, str] = {}
         with self._in_words():
             for start in range(0, len(files), _AT_ONCE):
                 some = files[start : start + _AT_ONCE]
@@ -106,9 +118,9 @@ class Cache:
                     f"SELECT file, stamp, sha256 FROM files WHERE file IN ({marks})",  # noqa: S608
                     some,
                 ):
-                    state = wanted[file]
-                    if stamp == _stamp(state):
-                        known[state] = sha256.hex()
+                    fingerprint = wanted[file]
+                    if stamp == _stamp(fingerprint):
+                        known[fingerprint] = sha256.hex()
         return known
 
     def layer(self, content: str) -> Layer | None:
@@ -119,13 +131,21 @@ class Cache:
             ).fetchone()
         return None if row is None else Layer(*row)
 
-    def latest(self, folder: bytes) -> str | None:
-        """Return the image that a folder was last frozen into."""
+    def latest(self, folder: bytes) -> tuple[str | None, Iterable[Fingerprint]]:
+        """Return the image that a folder was last frozen into, and what it was like.
+
+        One fingerprint for each entry of its manifest; of none that is there where
+        nothing is known.
+        """
         with self._in_words():
             row = self._database.execute(
-                "SELECT image FROM latest WHERE folder = ?", (folder,)
+                "SELECT image, seen FROM latest WHERE folder = ?", (folder,)
             ).fetchone()
-        return None if row is None else str(row[0])
+        if row is None:
+            return None, ()
+        image, seen = row
+        whole = memoryview(seen)[: len(seen) // _SEEN.size * _SEEN.size]
+        return str(image), map(Fingerprint._make, _SEEN.iter_unpack(whole))
 
     def suspects(self) -> list[Suspect]:
         """Return all contents that were found to hold what looks like a secret."""
@@ -142,10 +162,12 @@ class Cache:
 
     def remember(
         self,
-        contents: Iterable[tuple[State, str]] = (),
+        contents: Iterable[tuple[Fingerprint, str]] = (),
         layers: Iterable[tuple[str, Layer]] = (),
         suspects: Iterable[Suspect] = (),
-        latest: Iterable[tuple[bytes, str]] = (),
+        latest: Iterable[
+            tuple[bytes, str, Sequence[Entry], Mapping[bytes, Fingerprint]]
+        ] = (),
     ) -> None:
         """Take in, all or nothing: contents of files, layers, suspects, last images."""
         with self._in_words():
@@ -154,8 +176,8 @@ class Cache:
                 self._database.executemany(
                     "REPLACE INTO files VALUES (?, ?, ?)",
                     (
-                        (_file(state), _stamp(state), bytes.fromhex(sha256))
-                        for state, sha256 in contents
+                        (_file(seen), _stamp(seen), bytes.fromhex(sha256))
+                        for seen, sha256 in contents
                     ),
                 )
                 self._database.executemany(
@@ -169,7 +191,13 @@ class Cache:
                     "REPLACE INTO suspects VALUES (?, ?, ?)",
                     ((each.path, each.sha256, _words(each)) for each in suspects),
                 )
-                self._database.executemany("REPLACE INTO latest VALUES (?, ?)", latest)
+                self._database.executemany(
+                    "REPLACE INTO latest VALUES (?, ?, ?)",
+                    (
+                        (folder, image, _pack_seen(entries, seen))
+                        for folder, image, entries, seen in latest
+                    ),
+                )
                 self._database.execute("COMMIT")
             except BaseException:
                 # After some errors, such as a full disk, SQLite has done so itself.

@@ -22,9 +22,9 @@ from offload.outputs import (
     collect,
     read,
 )
-from offload.outputs.baseline import Fingerprint
 from offload.outputs.packing import _read_small
 from offload.outputs.states import observe
+from offload.snapshot.files.fingerprint import Fingerprint
 from offload.snapshot.tree import Entry, Kind
 
 

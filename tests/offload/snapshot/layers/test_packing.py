@@ -2,6 +2,8 @@
 
 from offload.snapshot import Entry, Kind, Tree
 from offload.snapshot.cuts import Group
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.survey import Found
 from offload.snapshot.layers.packing import (
     PACK_SIZE,
     Chain,
@@ -10,14 +12,12 @@ from offload.snapshot.layers.packing import (
     plan_groups,
     removals,
 )
-from offload.snapshot.scan.reading import State
-from offload.snapshot.scan.survey import Found
 
 MB = 1 << 20
 
 
 def found(path: bytes, size: int = 0, inode: int = 0, kind: Kind = Kind.FILE) -> Found:
-    return Found(path, kind, 0o644, State(1, inode, size, 0, 0))
+    return Found(path, kind, Fingerprint(1, inode, size, 0, 0, 0o644))
 
 
 def many(count: int, size: int) -> list[Found]:
@@ -28,12 +28,12 @@ def sha(number: int) -> str:
     return f"{number:064x}"
 
 
-def known(some: list[Found]) -> dict[State, str]:
-    return {one.state: sha(one.state.inode) for one in some}
+def known(some: list[Found]) -> dict[Fingerprint, str]:
+    return {one.fingerprint: sha(one.fingerprint.inode) for one in some}
 
 
 def chain_of(some: list[Found], layers: int = 1, packed: int | None = None) -> Chain:
-    tree = Tree.of(one.entry(sha(one.state.inode)) for one in some)
+    tree = Tree.of(one.entry(sha(one.fingerprint.inode)) for one in some)
     return Chain(tree, layers, tree.size if packed is None else packed)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from offload.snapshot.scan.reading import (
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.reading import (
     GoneError,
     OpenFile,
-    State,
     TornError,
     attempts,
     opened,
 )
-from offload.snapshot.scan.survey import Found, look
+from offload.snapshot.files.survey import Found, look
 from offload.snapshot.tree import Entry, Kind
 
 PIECE = 1 << 20
@@ -22,8 +22,8 @@ PIECE = 1 << 20
 
 def capture(
     root: bytes, found: Found, read: Callable[[OpenFile], Entry]
-) -> tuple[Entry | None, State | None]:
-    """Return a path's entry, and its state if that may be remembered.
+) -> tuple[Entry | None, Fingerprint | None]:
+    """Return a path's entry, and its fingerprint if that may be remembered.
 
     No entry if there is nothing of that name any more, or nothing that travels.
 
@@ -41,7 +41,7 @@ def capture(
     full = root + b"/" + found.path
     for number in attempts(full):
         if number:
-            again = look(root, found.path)
+            again = look(root + b"/", found.path)
             if not isinstance(again, Found):
                 return None, None
             if again.kind is not Kind.FILE:
@@ -51,7 +51,7 @@ def capture(
                 entry = read(file)
         except (GoneError, TornError):
             continue
-        return entry, file.state if file.is_settled else None
+        return entry, file.fingerprint if file.is_settled else None
     raise AssertionError  # attempts ends with an error
 
 

@@ -15,21 +15,15 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from offload.snapshot.errors import ChangingError, UnreadableError
-from offload.snapshot.tree import PERMISSIONS
+from offload.snapshot.files.fingerprint import Fingerprint
 
 TICK_S = 0.02
 """More than a tick of any kernel's clock for files (CONFIG_HZ=100: 10 ms)."""
 
 PAUSES_S = (0.01, 0.03, 0.1, 0.2, 0.4)
 """Before each time that a file is read again."""
-
-SETTLED_NS = 2_000_000_000
-"""Age from which a file's times are trusted to tell of any later change: file systems
-with coarse times have steps of up to 2 s."""
-
 
 # Nothing, something below a file, a link, a socket, a device without driver.
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV}
@@ -43,30 +37,6 @@ class GoneError(Exception):
     """There is no file of this name any more."""
 
 
-class State(NamedTuple):
-    """What tells one state of a file from another."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> State:
-        return cls(
-            status.st_dev,
-            status.st_ino,
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-        )
-
-    def is_settled(self, now_ns: int) -> bool:
-        """Whether any change after ``now_ns`` would make another state."""
-        return max(self.mtime_ns, self.ctime_ns) < now_ns - SETTLED_NS
-
-
 class OpenFile:
     """A file that is being read, and what it was when reading began."""
 
@@ -76,8 +46,7 @@ class OpenFile:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise GoneError
-        self.mode = status.st_mode & PERMISSIONS
-        self.state = State.of(status)
+        self.fingerprint = Fingerprint.of(status)
         if time.time_ns() - status.st_ctime_ns < TICK_S * 1e9:
             time.sleep(TICK_S)
             self.check(self.size)
@@ -85,7 +54,11 @@ class OpenFile:
 
     @property
     def size(self) -> int:
-        return self.state.size
+        return self.fingerprint.size
+
+    @property
+    def mode(self) -> int:
+        return self.fingerprint.mode
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """Yield the whole content, up to ``size`` bytes at a time.
@@ -113,24 +86,27 @@ class OpenFile:
         """Read from the beginning again."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
 
-    def read_all(self) -> bytes:
-        """Return the whole content.
+    def read_into(self, buffer: memoryview) -> memoryview:
+        """Return the whole content, which is in the buffer until that is used again.
+
+        Args:
+            buffer: larger than the file.
 
         Raises:
             TornError: it changed meanwhile.
         """
+        done = 0
         try:
-            data = os.read(self._descriptor, self.size + 1)
-            # A short read is rare (signals, network file systems), but is no end.
-            while 0 < len(data) < self.size:
-                more = os.read(self._descriptor, self.size + 1 - len(data))
-                if not more:
+            # One byte more than there should be tells of a file that has grown.
+            while count := os.readv(self._descriptor, [buffer[done : self.size + 1]]):
+                done += count
+                # A short read is rare (signals, network file systems), but is no end.
+                if done >= self.size:
                     break
-                data += more
         except OSError as error:
             raise unreadable(self._path, error) from None
-        self.check(len(data))
-        return data
+        self.check(done)
+        return buffer[:done]
 
     def check(self, size: int) -> None:
         """Make sure that what was read, ``size`` bytes, is one state of the file.
@@ -138,13 +114,16 @@ class OpenFile:
         Raises:
             TornError: it is not.
         """
-        if size != self.size or State.of(os.fstat(self._descriptor)) != self.state:
+        if (
+            size != self.size
+            or Fingerprint.of(os.fstat(self._descriptor)) != self.fingerprint
+        ):
             raise TornError
 
     @property
     def is_settled(self) -> bool:
         """Whether this state may be remembered: a change will show."""
-        return self.state.is_settled(self.began_ns)
+        return self.fingerprint.is_settled(self.began_ns)
 
 
 @contextmanager

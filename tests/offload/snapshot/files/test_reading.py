@@ -15,11 +15,12 @@ from offload.snapshot import (
     scan,
     verify,
 )
+from offload.snapshot.files import reading
+from offload.snapshot.files.capture import capture, hash_file
+from offload.snapshot.files.fingerprint import Fingerprint
+from offload.snapshot.files.reading import GoneError, TornError, opened, show
+from offload.snapshot.files.survey import leads_out, look
 from offload.snapshot.layers import packer
-from offload.snapshot.scan import reading
-from offload.snapshot.scan.capture import capture, hash_file
-from offload.snapshot.scan.reading import GoneError, State, TornError, opened, show
-from offload.snapshot.scan.survey import leads_out, look
 
 
 @pytest.fixture
@@ -67,17 +68,17 @@ def test_a_change_between_pieces_is_seen(path, change):
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_before_the_last_look_is_seen(path, change, monkeypatch):
-    read = os.read
+    readv = os.readv
 
-    def changed_after(descriptor, size):
-        data = read(descriptor, size)
+    def changed_after(descriptor, buffers):
+        count = readv(descriptor, buffers)
         change(path)
-        return data
+        return count
 
     with opened(os.fsencode(path)) as file:
-        monkeypatch.setattr(os, "read", changed_after)
+        monkeypatch.setattr(os, "readv", changed_after)
         with pytest.raises(TornError):
-            file.read_all()
+            file.read_into(memoryview(bytearray(200_000)))
 
 
 def test_what_takes_its_place_does_not_mix(path):
@@ -94,10 +95,10 @@ def test_what_takes_its_place_does_not_mix(path):
 
 
 def test_short_reads_are_put_together(path, monkeypatch):
-    read = os.read
-    monkeypatch.setattr(os, "read", lambda fd, size: read(fd, min(size, 777)))
+    readv = os.readv
+    monkeypatch.setattr(os, "readv", lambda fd, into: readv(fd, [into[0][:777]]))
     with opened(os.fsencode(path)) as file:
-        assert file.read_all() == b"a" * 100_000
+        assert file.read_into(memoryview(bytearray(100_001))) == b"a" * 100_000
 
 
 @pytest.mark.parametrize("kind", ["nothing", "link", "pipe", "folder"])
@@ -123,7 +124,7 @@ def test_it_is_read_again_until_it_is_still(tmp_path, path):
         return hash_file(b"file", file)
 
     root = os.fsencode(tmp_path)
-    entry, _ = capture(root, look(root, b"file"), read)
+    entry, _ = capture(root, look(root + b"/", b"file"), read)
     assert tries == [100_000, 100_004, 100_008]
     assert entry.size == 100_008
 
@@ -137,7 +138,7 @@ def test_it_is_given_up_in_the_end(tmp_path, path, monkeypatch):
 
     root = os.fsencode(tmp_path)
     with pytest.raises(ChangingError, match="each of the 3 times"):
-        capture(root, look(root, b"file"), read)
+        capture(root, look(root + b"/", b"file"), read)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_it_is_given_up_in_the_end(tmp_path, path, monkeypatch):
 )
 def test_what_it_became_is_taken(tmp_path, path, becomes, kind):
     root = os.fsencode(tmp_path)
-    found = look(root, b"file")
+    found = look(root + b"/", b"file")
     path.unlink()
     if becomes == "link":
         path.symlink_to("target")
@@ -185,7 +186,9 @@ def test_a_torn_large_file_leaves_nothing_in_the_layer(
 
 
 def test_only_settled_states_are_remembered():
-    state = State(1, 2, 3, mtime_ns=10_000_000_000, ctime_ns=11_000_000_000)
+    state = Fingerprint(
+        1, 2, 3, mtime_ns=10_000_000_000, ctime_ns=11_000_000_000, mode=0o644
+    )
     assert not state.is_settled(11_000_000_000)
     assert not state.is_settled(12_999_999_999)
     assert state.is_settled(13_000_000_001)
