@@ -41,6 +41,10 @@ class Body:
         assert isinstance(found, ast.FunctionDef)
         return found
 
+    def digest_parts(self) -> tuple[Any, ...]:
+        """Return what of it makes the result: see :mod:`facility.columnar.code`."""
+        return self.source, dict(self.captured)
+
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(a.arg for a in self.definition.args.args)

@@ -85,6 +85,10 @@ class Kernel:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["body"], state["templates"])  # type: ignore[misc]
 
+    def digest_parts(self) -> tuple[Any, ...]:
+        """Return what makes the result: see :mod:`facility.columnar.code`."""
+        return self._body, self._templates
+
     def program(self, offer: Offer) -> Program:
         """Return the body, lowered for what a file offers.
 

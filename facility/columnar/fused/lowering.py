@@ -105,8 +105,9 @@ def _settled(
 
 def _fills_once(context: Context) -> bool:
     """Return whether the body is a choice of at most one bin, without a loop."""
-    is_loop_free = context.loops == 0 and not context.failures
-    return is_loop_free and len(context.filled) == 1 and not context.known.weighted
+    is_free = context.loops == 0 and not context.failures
+    is_one = len(context.filled) == 1 and len(context.layouts) == 1
+    return is_free and is_one and not context.known.weighted
 
 
 def _independent_loop(context: Context) -> ast.For | None:

@@ -1,0 +1,248 @@
+"""Machine code of generated source, kept on disk: numba is imported only to compile.
+
+Importing numba and compiling take seconds; loading what another process has compiled
+takes milliseconds and needs llvmlite alone. Code is kept under a digest of all that it
+depends on: the source, the functions that it calls, types, versions, the processor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import inspect
+import math
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from facility.columnar.fused import accumulation, runtime
+from facility.columnar.fused.errors import KernelError
+
+ENTRY = "run"
+MOST_FILES = 1000
+"""The oldest are deleted beyond it: tens of megabytes."""
+_EXTERNAL = {
+    *[
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "log10",
+        "log2",
+        "sqrt",
+        "asinh",
+        "acosh",
+        "atanh",
+        "hypot",
+        "pow",
+        "fmod",
+        "fabs",
+        "floor",
+        "ceil",
+        "copysign",
+        "memset",
+        "memcpy",
+        "memmove",
+        "sincos",
+    ]
+}
+"""What machine code may call: the C library's mathematics."""
+
+Run = Callable[..., int]
+
+
+def load(source: str, types: Sequence[np.dtype[Any]]) -> Run:
+    """Return the function ``run(count, *arrays)`` of generated source, compiled.
+
+    It takes the number of events and the arrays' addresses, runs without the
+    interpreter's lock, and may be called by several threads at once.
+
+    Args:
+        source: defines ``body`` (or ``bin_of``) and ``run``.
+        types: of the arrays' numbers.
+
+    Raises:
+        KernelError: it is not compiled yet and numba is not installed.
+    """
+    path = _folder() / f"{_digest(source, types)}.o"
+    code = _read(path)
+    if code is None:
+        code = _compile(source, types)
+        _write(path, code)
+    return _loaded(code, len(types))
+
+
+def _folder() -> Path:
+    return user_cache_path("analysis-facility", appauthor=False) / "columnar" / "code"
+
+
+def _digest(source: str, types: Sequence[np.dtype[Any]]) -> str:
+    parts = [source, *(t.str for t in types), _surroundings()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@cache
+def _surroundings() -> str:
+    """Return what else machine code depends on."""
+    llvm = _llvm()
+    modules = (*runtime.MODULES, accumulation, runtime)
+    return "\0".join(
+        [
+            *(inspect.getsource(m) for m in modules),
+            Path(__file__).read_text(),
+            *(version(name) for name in ("numba", "llvmlite", "numpy")),
+            llvm.get_host_cpu_name(),
+            llvm.get_host_cpu_features().flatten(),
+        ]
+    )
+
+
+@cache
+def _llvm() -> ModuleType:
+    try:
+        version("numba")
+        from llvmlite import binding  # tens of milliseconds, and an optional extra
+    except (ImportError, PackageNotFoundError) as error:
+        raise KernelError(
+            "kernels need numba: pip install 'analysis-facility[kernels]' (kernel"
+            ".python(events) and the array style do without)"
+        ) from error
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    module: ModuleType = binding
+    return module
+
+
+def _machine() -> Any:
+    llvm = _llvm()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+_compiling = threading.Lock()
+"""Numba's compiler and LLVM's loader do one thing at a time."""
+
+
+def _compile(source: str, types: Sequence[np.dtype[Any]]) -> bytes:
+    """Return an object file with the function ``run``."""
+    import numba  # takes most of a second, and is only needed here
+
+    compiler: Any = numba.njit  # its types do not have all of its options
+    inline = compiler(forceinline=True, error_model="numpy")
+    namespace: dict[str, Any] = {
+        "np": np,
+        "math": math,
+        "float64": np.float64,
+        "int64": np.int64,
+        **runtime.bind(inline),
+        **{f.__name__: inline(f) for f in accumulation.FUNCTIONS},
+    }
+    exec(compile(source, "<kernel>", "exec"), namespace)  # noqa: S102 - our own source
+    for name in ("body", "bin_of"):
+        if name in namespace:
+            namespace[name] = inline(namespace[name])
+    pointer: Any = numba.types.CPointer
+    signature = numba.int64(numba.int64, *(pointer(numba.from_dtype(t)) for t in types))
+    with _compiling:
+        compiled = compiler(
+            signature,
+            error_model="numpy",
+            _nrt=False,
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+        )(namespace[ENTRY])
+        text = compiled.inspect_llvm(compiled.signatures[0])
+        return _object_file(text)
+
+
+def _object_file(text: str) -> bytes:
+    module = _llvm().parse_assembly(text)
+    for function in module.functions:
+        if not function.is_declaration:
+            if re.search(r"\d+run", function.name):
+                function.name = ENTRY
+        elif not function.name.startswith("llvm.") and function.name not in _EXTERNAL:
+            raise KernelError(f"compiled code calls {function.name}: a fault of ours")
+    code: bytes = _machine().emit_object(module)
+    return code
+
+
+def _loaded(code: bytes, arrays: int) -> Run:
+    llvm = _llvm()
+    with _compiling:
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        address = engine.get_function_address(ENTRY)
+    # Numba's calling convention: where the result goes, where an exception would.
+    kind = ctypes.CFUNCTYPE(
+        ctypes.c_int32,
+        ctypes.POINTER(ctypes.c_int64),
+        ctypes.c_void_p,
+        ctypes.c_int64,
+        *[ctypes.c_void_p] * arrays,
+    )
+    function = kind(address)
+
+    def run(count: int, *addresses: int) -> int:
+        result = ctypes.c_int64()
+        # The engine owns the machine code: this closure keeps it.
+        assert engine
+        function(ctypes.byref(result), None, count, *addresses)
+        return result.value
+
+    return run
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what was kept, if it is whole."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:32], content[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Keep machine code; a folder that cannot be written costs time, no more."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        with os.fdopen(draft, "wb") as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        Path(name).replace(path)
+        _forget_oldest(path.parent)
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.o"), key=lambda f: f.stat().st_mtime)
+    for file in files[:-MOST_FILES]:
+        file.unlink(missing_ok=True)
