@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import cloudpickle
 
 from facility.columnar.backends import Backend, computing_with, require_known
+from facility.columnar.caching import CacheUse, cached
 from facility.columnar.errors import AnalysisError, ChunkError, ReadError, one_line
 from facility.columnar.events import Events
 from facility.columnar.formats import reopen
@@ -41,6 +42,8 @@ class Task:
     backend: Backend = "auto"
     schema: Schema | None = None
     """By which names of branches become objects; none: the one they look like."""
+    cache: CacheUse = "remote"
+    """Which files' columns are kept on disk."""
 
     def __post_init__(self) -> None:
         require_known(self.backend)
@@ -99,7 +102,7 @@ def compute(task: Task, chunk: Chunk) -> Partial:
     if chunk.index in task.left_out:
         return skipped(task.left_out[chunk.index])
     try:
-        file = reopen(chunk.file, chunk.tree)
+        file = cached(reopen(chunk.file, chunk.tree), task.cache)
         before = file.bytes_read
         events = Events(file, chunk.start, chunk.stop, task.schema)
         with noting() as notes, computing_with(task.backend) as computing:

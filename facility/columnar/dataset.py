@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facility.columnar.backends import Backend
+from facility.columnar.caching import CacheUse, require_known
 from facility.columnar.catalogue import Catalogue, Entry
 from facility.columnar.computing import Analysis, OnError, Task
 from facility.columnar.errors import MissingBranchError
@@ -50,8 +51,12 @@ class Dataset:
         chunk_bytes: bound on what one chunk reads, uncompressed; chunks have fewer
             events if need be.
         folder: relative paths start here; none: the working directory.
+        cache: which files' decoded columns are kept on disk for the next run:
+            ``"remote"``, ``"always"`` or ``"never"``; see
+            :mod:`facility.columnar.caching`.
 
     Raises:
+        UsageError: ``cache`` is none of these.
         DatasetError: a file is missing, truncated, or has no such tree; the schema is
             none.
     """
@@ -66,11 +71,13 @@ class Dataset:
         chunk_events: int = CHUNK_EVENTS,
         chunk_bytes: int = CHUNK_BYTES,
         folder: Path | None = None,
+        cache: CacheUse = "remote",
     ) -> None:
         self.schema = schema_named(schema, SCHEMAS)
         self.metadata = dict(metadata or {})
         self.chunk_events = chunk_events
         self.chunk_bytes = chunk_bytes
+        self.cache = require_known(cache)
         first, *others = expand(files, folder)
         opened = open_columns(first, tree)
         keep(opened)
@@ -171,7 +178,8 @@ class Dataset:
         Raises:
             FacilityError: what :meth:`run` would raise at its first chunk.
         """
-        task = Task(analysis, schema=self.schema)
+        # A probe that reads what the cache has would say nothing of the rest.
+        task = Task(analysis, schema=self.schema, cache="never")
         branches = self.branches_of(analysis)
         chunks = self.chunks(branches)
         if not chunks:
@@ -243,7 +251,13 @@ class Dataset:
         first = self._files[0]
         chunks = self.chunks(branches) or (Chunk(0, first.identity, first.tree, 0, 0),)
         return run_chunks(
-            Task(analysis, on_error, backend=backend, schema=self.schema),
+            Task(
+                analysis,
+                on_error,
+                backend=backend,
+                schema=self.schema,
+                cache=self.cache,
+            ),
             chunks,
             files=[file.identity for file in self._files],
             branches=branches,
