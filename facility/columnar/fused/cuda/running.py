@@ -13,8 +13,9 @@ from facility.columnar.fused.cuda.memory import Workspace, workspace
 from facility.columnar.fused.cuda.source import places
 from facility.columnar.fused.program import Program
 
-THREADS = 128
-"""Per block: four warps hide each other's waiting, and registers suffice."""
+WARP = 32
+THREADS = 4 * WARP
+"""Per block, at most: four warps hide each other's waiting, and registers suffice."""
 BLOCKS_PER_PROCESSOR = 16
 """At most: a block that lives longer adds up its private histograms less often."""
 _NO_FAILURE = np.iinfo(np.int64).max
@@ -102,6 +103,9 @@ def _launch(space: Workspace, kernel: Any, size: int, *arguments: Any) -> None:
     if not size:
         return
     # The simulator's device does not say how many it has.
-    processors = getattr(cuda.gpus[0], "MULTIPROCESSOR_COUNT", 1)
-    blocks = min(-(-size // THREADS), BLOCKS_PER_PROCESSOR * processors)
-    kernel[blocks, THREADS, space.stream](size, *arguments)
+    processors = getattr(cuda.gpus[0], "MULTIPROCESSOR_COUNT", 64)
+    # A few events are spread over all processors.
+    warps = -(-size // (WARP * processors))
+    threads = min(WARP * warps, THREADS)
+    blocks = min(-(-size // threads), BLOCKS_PER_PROCESSOR * processors)
+    kernel[blocks, threads, space.stream](size, *arguments)

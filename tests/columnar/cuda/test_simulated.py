@@ -1,0 +1,76 @@
+"""What a GPU would do, in numba's simulator: the same bins as the body in Python."""
+
+import numpy as np
+import pytest
+
+from facility.columnar import Dataset
+from facility.columnar.events import Events
+from facility.columnar.fused import KernelError
+
+COUNTING = ["pairs", "of_objects", "larger_than_shared_memory"]
+RANGES = [(0, 100), (0, 100), (100, 100), (100, 103)]
+
+
+def in_python(kernel, path, start, stop):
+    return kernel.python(Events(Dataset(path)._first, start, stop))
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_counts_are_those_of_the_body_in_python(simulated, kernels, made_up, name):
+    for (start, stop), (value, used, _) in zip(RANGES, simulated[name], strict=True):
+        assert value == in_python(kernels[name], made_up, start, stop)
+        assert used == "cuda" or start == stop
+    assert simulated[name][0][0].sum(flow=True) > 50
+
+
+def test_weights_add_up_to_those_of_the_body_in_python(simulated, kernels, made_up):
+    for (start, stop), (value, _, _) in zip(RANGES, simulated["weighted"], strict=True):
+        truth = in_python(kernels["weighted"], made_up, start, stop)
+        for histogram, expected in truth.items():
+            found = value[histogram].view(flow=True)
+            for field in found.dtype.names or [...]:
+                same = expected.view(flow=True)[field]
+                np.testing.assert_allclose(found[field], same, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*COUNTING, "weighted"])
+def test_the_host_waits_at_most_three_times_a_chunk(simulated, name):
+    for (start, stop), (_, _, calls) in zip(RANGES, simulated[name], strict=True):
+        waits = calls.get("synchronize", 0) + calls.get("copy_to_host", 0)
+        assert waits <= 3
+        assert waits >= 1 or start == stop
+        assert "to_device" not in calls
+
+
+@pytest.mark.parametrize("name", [*COUNTING, "weighted"])
+def test_memory_is_used_again_and_columns_travel_once(simulated, kernels, name):
+    _, again, _, _ = simulated[name]
+    calls = again[2]
+    assert "device_array" not in calls
+    assert "pinned_array" not in calls
+    columns = {"pairs": 5, "of_objects": 2, "larger_than_shared_memory": 3}
+    # Each column, the offsets, and zeros for counts and for weights.
+    most = columns.get(name, 6) + 1 + 2 + (name == "weighted")
+    assert calls["copy_to_device"] <= most
+
+
+def test_a_failure_says_what_the_compiled_loop_says(simulated, kernels, made_up):
+    kernel = kernels["asks_for_a_third_muon"]
+    events = Events(Dataset(made_up)._first, 0, 100)
+    with pytest.raises(KernelError) as raised:
+        kernel(events)
+    assert simulated[kernel.name][0][0] == str(raised.value)
+    assert "event.Muon[2]" in str(raised.value)
+    assert simulated[kernel.name][3][0].sum(flow=True) == 0
+
+
+def test_a_run_is_reported_as_what_it_was(simulated, kernels, made_up):
+    found, backends = simulated["run"]
+    assert backends == {"cuda"}
+    assert found == in_python(kernels["pairs"], made_up, 0, 300)
+
+
+def test_weights_that_are_no_numbers_are_noted(simulated):
+    pairs, histograms = 6, 2
+    assert simulated["notes"]["NaN weights"] == pairs * histograms
+    assert np.isnan(simulated["weighted"][0][0]["mass"].sum(flow=True).value)
