@@ -54,12 +54,14 @@ class Engines:
         here = computing()
         if here.wanted == "cuda":
             require_cuda(PACKAGE)
-        if here.wanted != "auto" or why_no_cuda(PACKAGE):
-            here.used = "cuda" if here.wanted == "cuda" else "cpu"
-            return self._engine(here.used, arrays)(events, arrays)
-        measurements = self._measurements or _remembered()
-        key = self._key()
-        here.used = choose(measurements.costs(key), events)
+        if here.wanted == "cpu" or why_no_cuda(PACKAGE):
+            here.used = "cpu"
+            return self._engine("cpu", arrays)(events, arrays)
+        measurements, key = self._measurements or _remembered(), self._key()
+        if here.wanted == "cuda":
+            here.used = "cuda"
+        else:
+            here.used = choose(measurements.costs(key), events)
         engine = self._engine(here.used, arrays)
         begin = time.perf_counter()
         status = engine(events, arrays)

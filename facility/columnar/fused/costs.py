@@ -107,7 +107,8 @@ def at_least(points: Iterable[Measured], events: int) -> float:
 
 def _weight(point: Measured, events: int) -> float:
     octaves = math.log2(point.events / events)
-    return 1 / (point.seconds * (1 + octaves * octaves)) ** 2
+    seconds = max(point.seconds, 1e-9)  # a clock may not have ticked
+    return 1 / (seconds * (1 + octaves * octaves)) ** 2
 
 
 def _is_near(points: Iterable[Measured], events: int) -> bool:
