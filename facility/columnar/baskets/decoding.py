@@ -34,6 +34,7 @@ _RAW = int(Slot.RAW)
 _SCRATCH = int(Slot.SCRATCH)
 _SCRATCH_SIZE = int(Slot.SCRATCH_SIZE)
 _CONTENT = int(Slot.CONTENT)
+_CONTENT_ITEMS = int(Slot.CONTENT_ITEMS)
 _OFFSETS = int(Slot.OFFSETS)
 _EXPECTED = int(Slot.EXPECTED)
 _GOT = int(Slot.GOT)
@@ -67,38 +68,33 @@ def decode(address: Word) -> Word:
 
 @compiled
 def _basket(request: Pointer, row: Pointer) -> Word:
-    functions = integers_at(request[_FUNCTIONS])
-    size = row[_BYTES]
-    raw = row[_SEEK]
-    if request[_FILE] >= 0:
-        raw = request[_RAW]
-        got = call(functions[_PREAD], (request[_FILE], raw, size, row[_SEEK]))
-        if got != size:
-            request[_EXPECTED], request[_GOT] = size, max(got, 0)
-            return _READ
+    raw = _fetched(request, row)
+    if raw == 0:
+        return _READ
     key = integers_at(request[_STATE] + 8 * KEY)
-    outcome = read_key(raw, size, row[_ENTRIES], key, request)
+    outcome = read_key(raw, row[_BYTES], row[_ENTRIES], key, request)
     if outcome != _NONE:
         return outcome
     item = max(request[_ITEM_SIZE], 1)
-    is_vector = request[_OFFSETS] != 0
-    needed = key[CONTENT]
-    if not is_vector:
-        needed = (row[_SKIP] + row[_TAKE]) * item
-        items = row[_ITEMS_IN]
-        expected = needed if items < 0 else items * item
-        if key[CONTENT] < expected or (items >= 0 and key[CONTENT] != expected):
-            request[_EXPECTED], request[_GOT] = expected, key[CONTENT]
-            return _ITEMS
+    needed = _needed(request, row, key[CONTENT], item)
+    if needed < 0:
+        return _ITEMS
     source = raw + key[KEY_LENGTH]
-    packed = size - key[KEY_LENGTH]
+    packed = row[_BYTES] - key[KEY_LENGTH]
+    is_vector = request[_OFFSETS] != 0
+    content = request[_CONTENT] + row[_AT] * item
     if packed != key[WHOLE]:
-        if key[WHOLE] > request[_SCRATCH_SIZE]:
-            request[_EXPECTED] = key[WHOLE]
-            return _MORE_SCRATCH
-        target = request[_SCRATCH]
+        # Where it belongs, if all of it is wanted: half the memory is touched. What
+        # is behind the values is overwritten by the next basket.
+        room = (request[_CONTENT_ITEMS] - row[_AT]) * item
+        target = content
+        if is_vector or row[_SKIP] != 0 or room < key[WHOLE]:
+            target = request[_SCRATCH]
+            if key[WHOLE] > request[_SCRATCH_SIZE]:
+                request[_EXPECTED] = key[WHOLE]
+                return _MORE_SCRATCH
         outcome = decompress(
-            functions,
+            integers_at(request[_FUNCTIONS]),
             request[_STATE],
             source,
             packed,
@@ -112,6 +108,34 @@ def _basket(request: Pointer, row: Pointer) -> Word:
         source = target
     if is_vector:
         return unpack(source, key[CONTENT], row, request)
-    target = request[_CONTENT] + row[_AT] * item
-    swap(source + row[_SKIP] * item, target, row[_TAKE], request[_ITEM_SIZE])
+    swap(source + row[_SKIP] * item, content, row[_TAKE], request[_ITEM_SIZE])
     return _NONE
+
+
+@compiled
+def _fetched(request: Pointer, row: Pointer) -> Word:
+    """Return the address of a basket's bytes; 0 if they could not be read."""
+    if request[_FILE] < 0:
+        return row[_SEEK]
+    raw = request[_RAW]
+    size = row[_BYTES]
+    pread = integers_at(request[_FUNCTIONS])[_PREAD]
+    got = call(pread, (request[_FILE], raw, size, row[_SEEK]))
+    if got != size:
+        request[_EXPECTED], request[_GOT] = size, max(got, 0)
+        return 0
+    return raw
+
+
+@compiled
+def _needed(request: Pointer, row: Pointer, content: Word, item: Word) -> Word:
+    """Return how many of the ``content`` bytes are needed; -1 if they cannot be."""
+    if request[_OFFSETS] != 0:
+        return content
+    needed = (row[_SKIP] + row[_TAKE]) * item
+    items = row[_ITEMS_IN]
+    expected = needed if items < 0 else items * item
+    if content < expected or (items >= 0 and content != expected):
+        request[_EXPECTED], request[_GOT] = expected, content
+        return -1
+    return needed

@@ -26,6 +26,7 @@ Decoder = Callable[[int], int]
 _lock = threading.Lock()
 
 
+@cache
 def is_available() -> bool:
     """Return whether this environment has what compiles."""
     return importlib.util.find_spec("numba") is not None

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from facility.columnar.baskets.positions import Baskets, Positions
+from facility.columnar.baskets.positions import Baskets, Layout, Positions
 from facility.columnar.baskets.requests import Row
 from facility.columnar.columns import Offsets
 
@@ -41,6 +41,15 @@ class Part:
         """Where the baskets are in the file: first byte, and the one after the last."""
         ends = (self.seeks + self.sizes).tolist()
         return list(zip(self.seeks.tolist(), ends, strict=True))
+
+    @property
+    def most_behind(self) -> int:
+        """Bytes, at most, that baskets of lists usually have behind their numbers.
+
+        It is where each entry begins; not memory that is used, only reserved.
+        """
+        is_counted = self.baskets.layout is Layout.COUNTED and len(self._begin)
+        return 4 * (int((self._end - self._begin).max()) + 2) if is_counted else 0
 
     def flat(self) -> Positions:
         """Return the table of baskets with one number per entry."""

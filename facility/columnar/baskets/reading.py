@@ -68,7 +68,7 @@ class BasketReader:
                 for lists in groups[name]:
                     content = _content(lists, int(offsets[-1]), memory)
                     filler.fill(lists, lists.counted(ends, part.start), content)
-                    found[lists.name] = Column(content, offsets)
+                    found[lists.name] = Column(content[: offsets[-1]], offsets)
             for name in names:
                 if name in found:
                     continue
@@ -123,13 +123,15 @@ def _from(ends: Offsets, skipped: int, counts: str, memory: Buffers) -> Offsets:
 
 
 def _content(part: Part, items: int, memory: Buffers) -> npt.NDArray[Any]:
-    return memory.take(part.name, part.baskets.type.dtype, items)
+    """Return memory for so many numbers, and what is behind them in a basket."""
+    dtype = part.baskets.type.dtype
+    return memory.take(part.name, dtype, items + part.most_behind // dtype.itemsize)
 
 
 def _flat(filler: Filler, part: Part, memory: Buffers) -> npt.NDArray[Any]:
     content = _content(part, part.stop - part.start, memory)
     filler.fill(part, part.flat(), content)
-    return content
+    return content[: part.stop - part.start]
 
 
 def _vectors(filler: Filler, part: Part, memory: Buffers) -> Column:

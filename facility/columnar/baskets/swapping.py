@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facility.columnar.baskets.pointers import (
+    Pointer,
     Word,
     bytes_at,
     compiled,
@@ -19,38 +20,82 @@ TRUTH = 0
 
 @compiled
 def swap(source: Word, target: Word, items: Word, size: Word) -> None:
-    """Copy ``items`` values of ``size`` bytes (or :data:`TRUTH`) between addresses."""
+    """Copy ``items`` values of ``size`` bytes (or :data:`TRUTH`) between addresses.
+
+    The two may be the same, and may not overlap otherwise.
+    """
     if size == 4:
-        from32, to32 = words32_at(source), words32_at(target)
-        for i in range(items):
-            x = from32[i]
-            to32[i] = (
-                x >> np.uint32(24)
-                | (x >> np.uint32(8)) & np.uint32(0xFF00)
-                | (x << np.uint32(8)) & np.uint32(0xFF0000)
-                | x << np.uint32(24)
-            )
+        _copy32(words32_at(source), words32_at(target), items, source == target)
     elif size == 8:
-        from64, to64 = words64_at(source), words64_at(target)
-        for i in range(items):
-            y = from64[i]
-            y = y >> np.uint64(32) | y << np.uint64(32)
-            y = (y & np.uint64(0xFFFF0000FFFF0000)) >> np.uint64(16) | (
-                y & np.uint64(0x0000FFFF0000FFFF)
-            ) << np.uint64(16)
-            to64[i] = (y & np.uint64(0xFF00FF00FF00FF00)) >> np.uint64(8) | (
-                y & np.uint64(0x00FF00FF00FF00FF)
-            ) << np.uint64(8)
+        _copy64(words64_at(source), words64_at(target), items, source == target)
     elif size == 2:
-        from16, to16 = words16_at(source), words16_at(target)
-        for i in range(items):
-            z = from16[i]
-            to16[i] = z >> np.uint16(8) | z << np.uint16(8)
+        _copy16(words16_at(source), words16_at(target), items, source == target)
     elif size == 1:
         from8, to8 = bytes_at(source), bytes_at(target)
-        for i in range(items):
-            to8[i] = from8[i]
+        if source != target:
+            for i in range(items):
+                to8[i] = from8[i]
     else:
         from8, to8 = bytes_at(source), bytes_at(target)
         for i in range(items):
             to8[i] = np.uint8(from8[i] != 0)
+
+
+# In place there is one pointer in the loop: with two that may overlap, the compiler
+# would not use vectors.
+
+
+@compiled
+def _copy16(source: Pointer, target: Pointer, items: Word, in_place: Word) -> None:
+    if in_place:
+        for i in range(items):
+            target[i] = _swap16(target[i])
+    else:
+        for i in range(items):
+            target[i] = _swap16(source[i])
+
+
+@compiled
+def _copy32(source: Pointer, target: Pointer, items: Word, in_place: Word) -> None:
+    if in_place:
+        for i in range(items):
+            target[i] = _swap32(target[i])
+    else:
+        for i in range(items):
+            target[i] = _swap32(source[i])
+
+
+@compiled
+def _copy64(source: Pointer, target: Pointer, items: Word, in_place: Word) -> None:
+    if in_place:
+        for i in range(items):
+            target[i] = _swap64(target[i])
+    else:
+        for i in range(items):
+            target[i] = _swap64(source[i])
+
+
+@compiled
+def _swap16(x: Word) -> Word:
+    return x >> np.uint16(8) | x << np.uint16(8)
+
+
+@compiled
+def _swap32(x: Word) -> Word:
+    return (
+        x >> np.uint32(24)
+        | (x >> np.uint32(8)) & np.uint32(0xFF00)
+        | (x << np.uint32(8)) & np.uint32(0xFF0000)
+        | x << np.uint32(24)
+    )
+
+
+@compiled
+def _swap64(x: Word) -> Word:
+    x = x >> np.uint64(32) | x << np.uint64(32)
+    x = (x & np.uint64(0xFFFF0000FFFF0000)) >> np.uint64(16) | (
+        x & np.uint64(0x0000FFFF0000FFFF)
+    ) << np.uint64(16)
+    return (x & np.uint64(0xFF00FF00FF00FF00)) >> np.uint64(8) | (
+        x & np.uint64(0x00FF00FF00FF00FF)
+    ) << np.uint64(8)
