@@ -94,7 +94,7 @@ def clean_jets(events: Events) -> Histogram:
 
 def lepton_and_met(events: Events) -> Histogram:
     """Query 8: transverse mass of MET and the hardest lepton beside a Z's pair."""
-    enough = events.nMuon + events.nElectron >= 3
+    enough = events["nMuon"] + events["nElectron"] >= 3
     muons, electrons = (
         objects(of, "charge")[enough] for of in (events.Muon, events.Electron)
     )

@@ -9,12 +9,15 @@ from typing import Any
 
 from facility.columnar.adl import arrays
 from facility.columnar.computing import Analysis
+from facility.columnar.planning import CHUNK_EVENTS
 from facility.errors import UsageError
 
 
 class Style(StrEnum):
     """How a query is written."""
 
+    KERNEL = "kernel"
+    """A loop over one event, compiled."""
     ARRAY = "array"
     """Array at a time, with awkward."""
 
@@ -27,6 +30,8 @@ class Query:
     array: Analysis
     outputs: tuple[str, ...] = ()
     """Names in the result if there are several histograms, in the order a, b ..."""
+    array_events: int = CHUNK_EVENTS
+    """Events that arrays are made of at once: bounds memory, and keeps to caches."""
 
     @property
     def what(self) -> str:
@@ -37,8 +42,18 @@ class Query:
     def analysis(self, style: Style) -> Analysis:
         """Return what ``Dataset.run`` takes."""
         match style:
+            case Style.KERNEL:
+                # Late: arrays do without the machinery of kernels.
+                from facility.columnar.adl import kernels
+
+                found: Analysis = getattr(kernels, self.array.__name__)
+                return found
             case Style.ARRAY:
                 return self.array
+
+    def chunk_events(self, style: Style) -> int:
+        """Return about how many events are computed at once."""
+        return self.array_events if style is Style.ARRAY else CHUNK_EVENTS
 
     def histograms(self, value: Any) -> Mapping[str, Any]:
         """Return the histograms of a result under their names: ``q6a``, ``q6b``."""
@@ -56,7 +71,7 @@ QUERIES = (
     Query(3, arrays.central_jets),
     Query(4, arrays.two_hard_jets),
     Query(5, arrays.dimuons),
-    Query(6, arrays.trijet, ("pt", "btag")),
+    Query(6, arrays.trijet, ("pt", "btag"), array_events=50_000),
     Query(7, arrays.clean_jets),
     Query(8, arrays.lepton_and_met),
 )

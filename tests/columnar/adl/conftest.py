@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import uproot
 
 sys.path.insert(0, str(Path(__file__).parent))  # the loop, and the makers of events
 
+import event_loop
+
 from facility.columnar.adl.queries import QUERIES
+from facility.columnar.adl.sample import blocks
 from facility.columnar.events import Events
 from facility.columnar.formats import open_columns
 from facility.columnar.reduction import add
@@ -33,3 +38,27 @@ def asked():
         return counts
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def binning():
+    return event_loop.BINNING
+
+
+@pytest.fixture(scope="session")
+def truth():
+    """Return the counts of 2,500 events of seed 1, by the slow loop."""
+    [events] = blocks(2500, seed=1)
+    margin = event_loop.Margin()
+    counts = event_loop.histograms(events.to_list(), margin)
+    assert margin.smallest > event_loop.ROUNDING
+    assert all(sum(c) > 40 for c in counts.values())
+    return counts
+
+
+@pytest.fixture
+def without_muons(tmp_path):
+    path = tmp_path / "met.root"
+    with uproot.recreate(path) as file:
+        file["Events"] = {"MET_pt": np.ones(3, np.float32)}
+    return path

@@ -23,6 +23,8 @@ BINNING = {
 }
 """Lower and upper end of each histogram of 100 bins."""
 BINS = 100
+ROUNDING = 1e-9
+"""Two engines may differ by less: further away, all must decide alike."""
 COMPUTED = {"6a", "7", "8"}
 """Histograms of what is computed; the others are of what is in the file."""
 
