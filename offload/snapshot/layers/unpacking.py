@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -120,7 +121,6 @@ class _Folders:
                 # The deepest first: a folder that is closed cannot be entered.
                 for path in sorted(self._modes, reverse=True):
                     os.fchmod(self.enter(path), self._modes[path])
-                    self._leave(0)
         finally:
             self._leave(0)
             os.close(self._open.pop())
@@ -161,18 +161,37 @@ class _Folders:
             os.close(self._open.pop())
 
     def _step(self, name: bytes) -> int:
-        path = b"/".join((*self._names, name))
         folder = self._open[-1]
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=folder)
-            self._modes.setdefault(path, 0o755)
-        mode = os.lstat(name, dir_fd=folder).st_mode
-        if not stat.S_ISDIR(mode):
-            raise UnsafeLayerError(f"{path!r}: expected a folder, got something else")
-        if mode & 0o700 != 0o700:  # of a layer below; closed again at the end
-            self._modes.setdefault(path, mode & PERMISSIONS)
+        try:
+            descriptor = self._open_folder(name, folder)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=folder)
+                self._modes.setdefault(self._below(name), 0o755)
+            descriptor = self._open_folder(name, folder)
+        except PermissionError:  # of a layer below, and closed to us
+            mode = os.lstat(name, dir_fd=folder).st_mode & PERMISSIONS
+            self._modes.setdefault(self._below(name), mode)
             os.chmod(name, 0o700, dir_fd=folder)
-        return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+            descriptor = self._open_folder(name, folder)
+        mode = os.fstat(descriptor).st_mode & PERMISSIONS
+        if mode & 0o700 != 0o700:  # of a layer below; closed again at the end
+            self._modes.setdefault(self._below(name), mode)
+            os.fchmod(descriptor, 0o700)
+        return descriptor
+
+    def _open_folder(self, name: bytes, folder: int) -> int:
+        try:
+            return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            raise UnsafeLayerError(
+                f"{self._below(name)!r}: expected a folder, got something else"
+            ) from None
+
+    def _below(self, name: bytes) -> bytes:
+        return b"/".join((*self._names, name))
 
 
 def _remove(name: bytes, folder: int) -> None:
