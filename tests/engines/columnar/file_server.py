@@ -60,15 +60,17 @@ class _Handler(BaseHTTPRequestHandler):
         if fate == "closed":
             self.close_connection = True
             return None
-        whole = path.read_bytes()
+        size = path.stat().st_size
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         is_part = found is not None and behaviour.has_ranges
-        body = whole[int(found[1]) : int(found[2]) + 1] if is_part else whole
+        start, stop = (int(found[1]), int(found[2]) + 1) if is_part else (0, size)
+        with path.open("rb") as file:
+            file.seek(start)
+            body = file.read(stop - start) if with_body or is_part else b""
         self.send_response(206 if is_part else 200)
         if is_part:
-            start, stop = int(found[1]), int(found[1]) + len(body)
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(whole)}")
-        self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
+        self.send_header("Content-Length", str(min(stop, size) - start))
         self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
         self.send_header("ETag", f'"{path.stat().st_mtime_ns:x}"')
         self.end_headers()

@@ -1,6 +1,7 @@
 """Files behind HTTP: the same columns, from servers that fail, lie, or are not there."""
 
 import re
+import threading
 
 import awkward as ak
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from facility.columnar import ChunkError, Dataset, DatasetError
 from facility.columnar.errors import ReadError
+from facility.columnar.executors.local import cores
 from facility.columnar.remote import files as remote_files
 from facility.columnar.remote.patience import Patience
 
@@ -126,3 +128,17 @@ def test_a_server_that_dies_names_the_chunk_and_can_be_skipped(http):
     result = dataset.run(analysis, on="serial", on_error="skip", progress=False)
     assert len(result.provenance.skipped) == 2
     assert result.provenance.events == 2000
+
+
+def test_more_chunks_than_cores_are_on_their_way(http):
+    """While some wait for bytes, as many as there are cores can compute."""
+    dataset = Dataset(f"{http.url}/tree.root", chunk_events=100, cache="never")
+    together = threading.Barrier(cores() + 1)
+
+    def analysis(events):
+        if events._start < 100 * (cores() + 1):
+            together.wait(timeout=30)
+        return len(events.MET_pt)
+
+    result = dataset.run(analysis, on="threads", branches=["MET_pt"], progress=False)
+    assert result.value == 4000
