@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from facility.columnar import kernels
+from facility.columnar.backends import why_no_cuda
 from facility.columnar.kernels import LumiMask, delta_phi, fill, four_vectors
 
 
@@ -152,9 +153,9 @@ def test_cupy_is_not_imported():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(bool(why_no_cuda("cupy")), reason="no NVIDIA GPU")
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_gpu_computes_the_same(call):
-    pytest.importorskip("cupy")
     found = call(ak.to_backend(_jagged(), "cuda"))
     assert ak.backend(found) == "cuda"
     assert ak.almost_equal(ak.to_backend(found, "cpu"), call(_jagged()))

@@ -43,9 +43,18 @@ class Compiled:
                 ``nan_weights``, which are added to; ``failed``, which gets the event.
         """
         program, space = self._program, workspace()
+        is_flat = program.unit != "event"
         given: dict[str, Any] = {
-            name: space.send(name, arrays[name]) for name in self._sent()
+            name: space.send(name, arrays[name])
+            for name in (*(i.parameter for i in program.inputs), *program.constants)
         }
+        for item in program.lists:
+            # A program of objects does not ask which event they are of.
+            given[item.offsets] = (
+                space.take(item.offsets, np.int64, 0)
+                if is_flat
+                else space.send(item.offsets, arrays[item.offsets])
+            )
         inputs = [given[i.parameter] for i in program.inputs]
         for momenta, kernel in zip(program.momenta, self._kernels.momenta, strict=True):
             size = self._objects(momenta.name, arrays) if momenta.is_jagged else events
@@ -65,7 +74,6 @@ class Compiled:
             given[name] = whole[place.start : place.start + place.size]
         given["nan_weights"] = integral[counts : counts + 1]
         ordered = [given[name] for name in program.parameters]
-        is_flat = program.unit != "event"
         units = self._objects(program.unit, arrays) if is_flat else events
         _launch(space, self._kernels.fill, units, *ordered, integral[counts + 1 :])
         back = space.fetch(integers=integral, floats=floating)
@@ -78,14 +86,6 @@ class Compiled:
             return 0
         arrays["failed"][0], status = divmod(failure, len(program.failures) + 1)
         return status
-
-    def _sent(self) -> tuple[str, ...]:
-        program = self._program
-        return (
-            *(item.offsets for item in program.lists),
-            *(item.parameter for item in program.inputs),
-            *program.constants,
-        )
 
     def _objects(self, name: str, arrays: dict[str, npt.NDArray[Any]]) -> int:
         offsets = next(i.offsets for i in self._program.lists if i.name == name)
