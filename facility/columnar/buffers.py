@@ -37,3 +37,10 @@ class Buffers:
     def nbytes(self) -> int:
         """Bytes held."""
         return sum(m.nbytes for m in self._memory.values())
+
+
+class Unshared(Buffers):
+    """New memory at each ``take``, for columns that are kept; nothing is held."""
+
+    def take(self, name: str, dtype: npt.DTypeLike, size: int) -> npt.NDArray[Any]:  # noqa: ARG002
+        return np.empty(size, dtype)

@@ -32,6 +32,12 @@ def is_available() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+def is_compiled() -> bool:
+    """Return whether :func:`decoder` takes a moment rather than seconds."""
+    with _lock:
+        return _kept() is not None
+
+
 def decoder() -> Decoder:
     """Return the decoder, compiled now if no run before this one did.
 
@@ -39,21 +45,31 @@ def decoder() -> Decoder:
         ImportError: numba is not installed.
     """
     with _lock:
-        return _decoder()
+        kept = _kept()
+        if kept is None:
+            entry = _compile()
+            write_entry("machine", _name(), entry)
+            kept = _loaded[_name()] = _load(entry)
+        return kept
+
+
+_loaded: dict[str, Decoder] = {}
+
+
+def _kept() -> Decoder | None:
+    """Return the decoder if it is in this process or in the cache folder."""
+    name = _name()
+    if name not in _loaded:
+        entry = read_entry("machine", name)
+        if entry is None:
+            return None
+        _loaded[name] = _load(entry)
+    return _loaded[name]
 
 
 @cache
-def _decoder() -> Decoder:
-    name = f"decode-{_digest()}"
-    entry = read_entry("machine", name)
-    if entry is None:
-        entry = _compile()
-        write_entry("machine", name, entry)
-    return _load(entry)
-
-
-def _digest() -> str:
-    """Return what the machine code depends on."""
+def _name() -> str:
+    """Return a name that says what the machine code depends on."""
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256()
@@ -67,7 +83,7 @@ def _digest() -> str:
         digest.update(f"{part}\n".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:32]
+    return f"decode-{digest.hexdigest()[:32]}"
 
 
 def _compile() -> bytes:

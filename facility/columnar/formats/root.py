@@ -2,124 +2,146 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import awkward as ak
+import numpy as np
 import uproot
 from uproot.source.file import MemmapSource
 
 from facility.columnar.baskets.filling import MissingLibraryError
-from facility.columnar.baskets.machine import is_available
+from facility.columnar.baskets.machine import is_available, is_compiled
 from facility.columnar.baskets.positions import (
     Baskets,
     Layout,
     baskets_of,
-    type_of_branch,
 )
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource, RemoteBytes, Source
-from facility.columnar.buffers import Buffers
+from facility.columnar.buffers import Buffers, Unshared
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, nearest, one_line
 from facility.columnar.formats.arrays import (
     plain_columns,
     sharing_offsets,
-    type_of_form,
+    to_array,
 )
-from facility.columnar.formats.base import FileIdentity
-from facility.columnar.remote import Location, RemoteFile
+from facility.columnar.formats.plan_cache import find_plan, keep_plan
+from facility.columnar.formats.root_header import identify_root
+from facility.columnar.formats.root_metadata import plan_of
+from facility.columnar.remote import Location
 from facility.columnar.remote.uproot_source import RemoteSource
 from facility.errors import FacilityError
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "TChain")
 
 
+WORTH_COMPILING_BYTES = 1 << 30
+"""Once read by uproot: the compiler takes 4 s of CPU, uproot 3 s longer for these."""
+
+
+@dataclass
+class _Missed:
+    """What this process has read without compiled code, and could have with it."""
+
+    bytes: int = 0
+
+
+_missed = _Missed()
+
+
 class RootColumns:
-    """One TTree or RNTuple of one ROOT file."""
+    """One TTree or RNTuple of one ROOT file.
+
+    What it has is known from its plan, which is kept for the next time; uproot opens
+    the file if it was never seen, or for columns that are not plain.
+    """
 
     def __init__(self, path: Location, tree: str | None) -> None:
-        """Open the file and read the tree's metadata.
+        """Find or make the plan of the tree.
 
         Raises:
             DatasetError: truncated, unreadable, or the tree is not there.
         """
-        _refuse_truncated(path)
+        self._path = path
+        self.identity = identify_root(path)
+        asked = tree or ""
+        plan = find_plan(self.identity, asked)
+        if plan is None:
+            name = tree or _only_tree(path, self.directory)
+            plan = keep_plan(self.identity, asked, *self._planned(name))
+        self._plan = plan
+        self._source = _source_of(path)
+        self._reader = BasketReader(self._source)
+        self._baskets_of: dict[str, Baskets | None] = {}
+
+    @cached_property
+    def directory(self) -> uproot.ReadOnlyDirectory:
+        """The open file, for who reads it with uproot."""
         try:
             # uproot's array cache would hold 100 MB per process and serve nothing:
             # every chunk is read once. Its default source hands each read to another
             # thread, which a local file does not need: 25 % of the rate.
-            handler = RemoteSource if isinstance(path, str) else MemmapSource
-            self._file = uproot.open(path, array_cache=None, handler=handler)
+            handler = RemoteSource if isinstance(self._path, str) else MemmapSource
+            return uproot.open(self._path, array_cache=None, handler=handler)
         except FacilityError:  # of a remote file: it says all
             raise
         except Exception as error:  # uproot raises whatever the bytes lead it to
             raise DatasetError(
-                f"{path} cannot be read as a ROOT file ({one_line(error)}): "
+                f"{self._path} cannot be read as a ROOT file ({one_line(error)}): "
                 "copy it again"
             ) from error
-        self.tree = tree or _only_tree(path, self._file)
-        self._object = _tree_of(path, self._file, self.tree)
-        self.identity = FileIdentity.of(path, str(self._file.file.uuid))
-        self._source = _source_of(path)
-        self._reader = BasketReader(self._source)
-        self._found: dict[str, Baskets | None] = {}
+
+    @cached_property
+    def _object(self) -> Any:
+        return _tree_of(self._path, self.directory, self.tree)
 
     @property
-    def directory(self) -> uproot.ReadOnlyDirectory:
-        """The open file, for who reads it with uproot."""
-        return self._file
+    def tree(self) -> str:
+        return self._plan.tree
 
     @property
     def entries(self) -> int:
-        return int(self._object.num_entries)
+        return self._plan.entries
 
-    @cached_property
+    @property
     def columns(self) -> Sequence[str]:
-        if self._is_rntuple:
-            return list(self._object.keys())
-        # A branch in a split object is known by its own name, as in TTree::Draw.
-        paths = self._object.keys(recursive=True)
-        return list(dict.fromkeys([*paths, *(p.rpartition("/")[2] for p in paths)]))
+        return self._plan.columns
 
     @property
     def bytes_read(self) -> int:
-        requested = int(self._file.file.source.num_requested_bytes)
-        return requested + self._source.bytes_read
+        requested = self._source.bytes_read
+        if "directory" in self.__dict__:
+            requested += int(self.directory.file.source.num_requested_bytes)
+        return requested
 
     def close(self) -> None:
         # Explicitly: uproot's objects refer to each other, so they would keep the
         # file open until the garbage collector comes by.
-        self._file.close()
+        if "directory" in self.__dict__:
+            self.directory.close()
         self._source.close()
 
     def boundaries(self) -> list[int]:
-        if self._is_rntuple:
-            first = [int(c.num_first_entry) for c in self._object.cluster_summaries]
-            return sorted({0, *first, self.entries})
-        # Where the baskets of all branches begin: ROOT flushes them all at the end of
-        # a cluster, and writers without clusters have such places too.
-        common = (int(o) for o in self._object.common_entry_offsets())
-        return sorted({0, *common, self.entries})
+        return self._plan.boundaries
+
+    def type_of(self, name: str) -> ColumnType | None:
+        return self._plan.type_of(name)
+
+    def size_of(self, name: str) -> int | None:
+        return self._plan.size_of(name)
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         if start == stop:
             return self._nothing(column)
+        if self._is_compiled_worth(column, stop - start):
+            found = self._compiled([column], start, stop, Unshared())
+            if column in found:
+                return to_array(found[column])
         return self._object[column].array(entry_start=start, entry_stop=stop)
-
-    def type_of(self, name: str) -> ColumnType | None:
-        branch = self._object[name]
-        if self._is_rntuple:
-            form, _ = branch.to_akform()
-            return type_of_form(form.content(branch.name))
-        return type_of_branch(branch)
-
-    def size_of(self, name: str) -> int | None:
-        if self._is_rntuple:
-            return None
-        return int(self._object[name].uncompressed_bytes)
 
     def plain(
         self,
@@ -128,23 +150,38 @@ class RootColumns:
         stop: int,
         buffers: Buffers | None = None,
     ) -> dict[str, Column]:
-        memory = buffers or Buffers()
-        columns = self._compiled(names, start, stop, memory)
+        columns = self._compiled(names, start, stop, buffers or Unshared())
         rest = [n for n in names if n not in columns]
         columns |= plain_columns(self, rest, start, stop)
         ordered = {name: columns[name] for name in names}
         return sharing_offsets(self, ordered, start, stop) if rest else ordered
 
+    def _planned(self, name: str) -> tuple[bytes, bytes]:
+        tree = _tree_of(self._path, self.directory, name)
+        try:
+            return plan_of(name, tree)
+        except FacilityError:
+            raise
+        except Exception as error:  # as above
+            raise _unreadable(self._path, name, error) from error
+
+    def _is_compiled_worth(self, column: str, events: int) -> bool:
+        """Return whether there is compiled code, or reading would soon pay for it."""
+        baskets = self._baskets(column)
+        if baskets is None or not is_available():
+            return False
+        if not is_compiled():
+            _missed.bytes += int(baskets.sizes.sum()) * events // self.entries
+        return is_compiled() or _missed.bytes > WORTH_COMPILING_BYTES
+
     def _compiled(
         self, names: Sequence[str], start: int, stop: int, memory: Buffers
     ) -> dict[str, Column]:
         """Return those columns that compiled code can read."""
-        if self._is_rntuple or not is_available():
-            return {}
         branches: dict[str, Baskets] = {}
         able: list[str] = []
         for name in names:
-            needed = self._needed(name, stop)
+            needed = self._needed(name, stop) if is_available() else {}
             if needed:
                 branches |= needed
                 able.append(name)
@@ -159,7 +196,7 @@ class RootColumns:
         needed = {name: baskets}
         if baskets is not None and baskets.layout is Layout.COUNTED:
             counts = baskets.type.counts or ""
-            needed[counts] = self._baskets(counts)
+            needed[counts] = self._baskets(counts) if counts in self._plan else None
             if not _counts(needed[counts]):
                 return {}
         found = {n: b for n, b in needed.items() if b is not None}
@@ -170,22 +207,25 @@ class RootColumns:
         return found if will_do else {}
 
     def _baskets(self, name: str) -> Baskets | None:
-        if name not in self._found:
-            self._found[name] = baskets_of(self._object[name])
-        return self._found[name]
+        if name not in self._baskets_of:
+            try:
+                self._baskets_of[name] = self._plan.baskets(name)
+            except LookupError:  # the cache has lost it; the file has it
+                self._baskets_of[name] = baskets_of(self._object[name])
+        return self._baskets_of[name]
 
     def _nothing(self, column: str) -> ak.Array:
         """Return no entries of the column's type; uproot itself would read a basket."""
+        plain = self.type_of(column)
+        if plain is not None:
+            offsets = np.zeros(1, np.int64) if plain.is_jagged else None
+            return to_array(Column(np.zeros(0, plain.dtype), offsets))
         branch = self._object[column]
-        if self._is_rntuple:
+        if self._plan.is_rntuple:
             form, _ = branch.to_akform()
             return ak.Array(form.length_zero_array())[branch.name]
         form = branch.interpretation.awkward_form(branch.file)
         return ak.Array(form.length_zero_array())
-
-    @cached_property
-    def _is_rntuple(self) -> bool:
-        return isinstance(self._object, uproot.behaviors.RNTuple.HasFields)
 
 
 def _source_of(path: Location) -> Source:
@@ -198,31 +238,6 @@ def _counts(baskets: Baskets | None) -> bool:
         and baskets.layout is Layout.FLAT
         and baskets.type.dtype.kind in "iu"
     )
-
-
-def _refuse_truncated(path: Location) -> None:
-    """Compare the end that the header declares with the end of the file.
-
-    The header is described in ROOT's ``TFile`` reference ("ROOT file structure"):
-    version at byte 4, fBEGIN at 8, fEND at 12, of 8 bytes if version >= 1000000.
-    """
-    if isinstance(path, str):
-        remote = RemoteFile(path)
-        size = remote.info().size_bytes
-        head = bytes(remote.read([(0, min(20, size))])[0])
-    else:
-        with path.open("rb") as file:
-            head = file.read(20)
-        size = path.stat().st_size
-    if len(head) < 20:
-        raise DatasetError(f"{path} is truncated: {size} bytes, less than a header")
-    (version,) = struct.unpack_from(">i", head, 4)
-    (end,) = struct.unpack_from(">q" if version >= 1_000_000 else ">i", head, 12)
-    if size < end:
-        raise DatasetError(
-            f"{path} is truncated: its header declares {end} bytes, it has {size}; "
-            "copy it again"
-        )
 
 
 def _only_tree(path: Location, file: Any) -> str:
@@ -249,11 +264,16 @@ def _tree_of(path: Location, file: Any, name: str) -> Any:
             f"{path} has no tree {name!r}: it has "
             f"{', '.join(near or file.keys(cycle=False)) or 'nothing'}"
         ) from error
+    except FacilityError:
+        raise
     except Exception as error:  # as above
-        raise DatasetError(
-            f"{path}: tree {name!r} cannot be read ({one_line(error)}): copy the file "
-            "again"
-        ) from error
+        raise _unreadable(path, name, error) from error
     if not hasattr(found, "num_entries"):
         raise DatasetError(f"{path}: {name!r} is a {found.classname}, expected a TTree")
     return found
+
+
+def _unreadable(path: Location, name: str, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{path}: tree {name!r} cannot be read ({one_line(error)}): copy the file again"
+    )
