@@ -66,8 +66,8 @@ class ChunkReport:
     seconds: float
     where: str
     """``host:pid``."""
-    backend: str = "cpu"
-    """What computed it: ``cpu`` or ``cuda``."""
+    backend: Literal["cpu", "cuda"] = "cpu"
+    """What computed it."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """What was counted by :func:`facility.columnar.notes.note`: ``NaN weights``."""
     skipped: str = ""
@@ -107,7 +107,8 @@ def compute(task: Task, chunk: Chunk) -> Partial:
         events = Events(file, chunk.start, chunk.stop, task.schema)
         with noting() as notes, computing_with(task.backend) as computing:
             value = task.analysis(events)
-            note(NAN_BINS, has_nan(value))
+            if not notes:  # whoever counted NaN weights has said more
+                note(NAN_BINS, has_nan(value))
     except ReadError as error:
         if task.on_error == "raise":
             raise

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from facility.columnar.backends import Backend
 from facility.columnar.computing import ChunkReport
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.planning import Chunk
@@ -54,7 +55,7 @@ class Provenance:
         return dict(Counter(c.where for c in self.chunks))
 
     @property
-    def backends(self) -> dict[str, int]:
+    def backends(self) -> dict[Backend, int]:
         """Number of chunks by what computed them: ``cpu``, ``cuda``."""
         return dict(Counter(c.backend for c in self.chunks if not c.skipped))
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hist
 import uhi.io.json
 
+from facility.columnar import summary
 from facility.columnar.computing import Task
 from facility.columnar.errors import AnalysisError, DatasetError, one_line
 from facility.columnar.provenance import Provenance
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +97,20 @@ class Result:
         return path
 
     def _repr_html_(self) -> str:
-        shown = self.value if isinstance(self.value, Mapping) else {"": self.value}
-        parts = []
-        for name, one in shown.items():
-            title = f"<p><b>{html.escape(str(name))}</b></p>" if name != "" else ""
-            picture = one._repr_html_() if isinstance(one, hist.Hist) else ""
-            parts.append(title + (picture or f"<p>{html.escape(repr(one))}</p>"))
-        lines = "<br>".join(html.escape(line) for line in str(self).splitlines())
-        return f"{''.join(parts)}<p>{lines}</p>"
+        is_one = isinstance(self.value, hist.Hist)
+        picture = self.value._repr_html_() if is_one else ""
+        words = "<br>".join(html.escape(line) for line in str(self).splitlines())
+        return f"{picture}{summary.as_html(self.value)}<p>{words}</p>"
+
+    def __rich__(self) -> Group:
+        from rich.console import Group
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(*summary.HEAD, box=None, pad_edge=False)
+        for line in summary.lines(self.value):
+            table.add_row(*map(escape, astuple(line)))
+        return Group(table, escape(str(self)))
 
     def __str__(self) -> str:
         """Say in one line what was done, and in more what was odd."""

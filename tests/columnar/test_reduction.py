@@ -35,7 +35,8 @@ def test_the_sum_is_the_same_bits_for_every_order_of_arrival_and_place(data):
 
 
 @pytest.mark.parametrize(
-    ("chunks", "lengths"), [(0, []), (1, [1]), (16, [16]), (17, [16, 1]), (32, [16] * 2)]
+    ("chunks", "lengths"),
+    [(0, []), (1, [1]), (16, [16]), (17, [16, 1]), (32, [16] * 2)],
 )
 def test_runs_are_consecutive_and_whole(chunks, lengths):
     cut = list(runs(chunks))

@@ -1,5 +1,7 @@
 """A result can be kept, read back, and traced to what made it."""
 
+import html
+import io
 import json
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import awkward as ak
 import hist
 import numpy as np
 import pytest
+from rich.console import Console
 
 from facility.columnar import AnalysisError, Dataset, DatasetError, load
 from facility.columnar.notes import note
@@ -128,6 +131,39 @@ def test_the_page_has_the_numbers(ttree, dimuon_analysis):
     assert "<a>" not in page
     assert "1050" in page
     assert "1,050 events" in page
+
+
+WEIGHTED = hist.Hist.new.Reg(10, 0, 100, name="mass").Weight()
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        (
+            WEIGHTED.copy().fill([5, 50, 500], weight=[3, 4, 2]),
+            ["mass [10] 7.0 ± 5.0 2.0"],
+        ),
+        (
+            {
+                "a": hist.Hist.new.StrCat(["x"], name="c").Int64().fill(["x"] * 4),
+                "n": 3,
+            },
+            ["a c [1] 4.0 ± 2.0 0.0", "n 3"],
+        ),
+        (3.5, ["3.5"]),
+    ],
+)
+def test_the_numbers_are_shown(result, value, rows):
+    console = Console(width=100, file=io.StringIO())
+    console.print(shown(result, value))
+    _, *lines = [
+        " ".join(line.split()) for line in console.file.getvalue().splitlines()
+    ]
+    assert lines[: len(rows)] == rows
+    assert lines[len(rows)].startswith("1,050 events in")
+    page = shown(result, value)._repr_html_()
+    for row in rows:
+        assert all(html.escape(word) in page for word in row.split())
 
 
 @pytest.fixture

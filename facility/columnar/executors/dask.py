@@ -79,10 +79,15 @@ class Dask:
         """
         name = uuid4().hex[:12]
         by_key = {f"chunk-{name}-{c.index}": c for run in missing for c in run}
+        # Sent once, not with every chunk; a worker that needs it asks another one, and
+        # if the last that has it dies, the scheduler makes it again.
+        shared = self._client.submit(
+            bytes, serialise(task), key=f"task-{name}", pure=False, priority=2
+        )
         futures = self._client.map(
             compute_serialised,
             list(by_key.values()),
-            task=serialise(task),
+            task=shared,
             key=list(by_key),
             pure=False,
         )

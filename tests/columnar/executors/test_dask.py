@@ -9,10 +9,14 @@ import threading
 import time
 from pathlib import Path
 
+import hist
+import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
 from facility.columnar import ChunkError, Dataset, MissingBranchError
+from facility.columnar.progress import Progress
+from facility.columnar.reduction import OrderedSum
 from facility.errors import UsageError
 
 
@@ -148,6 +152,51 @@ def test_a_worker_killed_from_outside(cluster, client, ttree):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     client.wait_for_workers(2, timeout=60)
+
+
+def weighted(events):
+    """Floating-point weights: sums depend on their order."""
+    counts = np.asarray(events.nMuon)
+    axis = hist.axis.Regular(50, 0, 5, name="n")
+    return hist.Hist(axis, storage=hist.storage.Weight()).fill(
+        counts, weight=1 / (3 + np.arange(len(counts)))
+    )
+
+
+def test_same_bits_as_serial_and_few_results_travel(client, ttree, monkeypatch):
+    dataset = Dataset(ttree, chunk_events=10)
+    here = dataset.run(weighted, on="serial", progress=False)
+    received = []
+    put = OrderedSum.put
+
+    def counting(total, indices, value):
+        received.append(len(indices))
+        put(total, indices, value)
+
+    monkeypatch.setattr(OrderedSum, "put", counting)
+    there = dataset.run(weighted, on=client, progress=False)
+    assert there.hist.view(flow=True).tobytes() == here.hist.view(flow=True).tobytes()
+    assert sorted(received) == [9, *6 * [16]]
+    assert [c.index for c in there.provenance.chunks] == list(range(105))
+
+
+def test_the_bar_moves_with_every_chunk(client, ttree, monkeypatch):
+    moves = []
+    monkeypatch.setattr(Progress, "computed", lambda _bar, index: moves.append(index))
+    Dataset(ttree, chunk_events=100).run(weighted, on=client, progress=False)
+    assert set(moves) == set(range(11))
+
+
+def test_large_tables_travel_once_and_are_not_mixed_up(client, ttree):
+    dataset = Dataset(ttree, chunk_events=100)
+    for value in (1, 2):
+        table = np.full(100_000, value)
+        result = dataset.run(
+            lambda events, table=table: int(table[: len(events)].sum()),
+            on=client,
+            progress=False,
+        )
+        assert result.value == 1050 * value
 
 
 def test_a_chunk_that_kills_every_worker_is_named(client, ttree):
