@@ -15,6 +15,7 @@ import cloudpickle
 from facility.columnar.code import personal_modules
 from facility.columnar.computing import Task
 from facility.columnar.errors import AnalysisError, one_line
+from facility.columnar.fused import Kernel
 from facility.columnar.provenance import environment
 from facility.environment import Environment
 
@@ -33,7 +34,7 @@ class Record:
     problem: str
     """Why it could not be kept."""
     name: str
-    """Module and name: ``__main__:dimuon``."""
+    """Module and name, ``__main__:dimuon``; of a kernel the name."""
     file: str
     """Where the source was; empty if that is not known."""
     source: str
@@ -49,12 +50,12 @@ class Record:
                 payload = cloudpickle.dumps(task)
         except Exception as error:  # noqa: BLE001 - whatever an object's pickle raises
             problem = one_line(error)
-        file, source = _source_of(task.analysis)
+        name, file, source = _described(task.analysis)
         return cls(
             python=_python(),
             task=payload,
             problem=problem,
-            name=_name_of(task.analysis),
+            name=name,
             file=file,
             source=source,
             environment=environment(),
@@ -143,21 +144,15 @@ def _by_value() -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _named(analysis: Any) -> Any:
-    """Return the function that a kernel or a partial is of, or an object's class."""
-    analysis = inspect.unwrap(analysis)
-    analysis = getattr(analysis, "func", analysis)
-    return analysis if hasattr(analysis, "__qualname__") else type(analysis)
-
-
-def _name_of(analysis: Any) -> str:
-    named = _named(analysis)
-    return f"{named.__module__}:{named.__qualname__}"
-
-
-def _source_of(analysis: Any) -> tuple[str, str]:
-    named = _named(analysis)
+def _described(analysis: Any) -> tuple[str, str, str]:
+    """Return module and name, file, and source of what a person wrote."""
+    if isinstance(analysis, Kernel):
+        return analysis.name, analysis.body.file, analysis.body.source
+    named = inspect.unwrap(getattr(analysis, "func", analysis))  # of a partial
+    if not hasattr(named, "__qualname__"):
+        named = type(named)
+    name = f"{named.__module__}:{named.__qualname__}"
     try:
-        return inspect.getsourcefile(named) or "", inspect.getsource(named)
+        return name, inspect.getsourcefile(named) or "", inspect.getsource(named)
     except (OSError, TypeError):  # typed at a prompt, or compiled
-        return "", ""
+        return name, "", ""

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from functools import partial
 
+import cloudpickle
 import hist
 import numpy as np
 import pytest
 
 from facility.columnar.code import code_digest
+from facility.columnar.fused import kernel
 
 SOURCE = """
 import numpy as np
@@ -40,6 +42,7 @@ def test_a_change_that_matters_changes_the_digest(change):
 def test_another_process_finds_the_same_digest():
     script = f"""
 from facility.columnar.code import code_digest
+from facility.columnar.fused import kernel
 namespace = {{"__name__": "notebook"}}
 exec({SOURCE.format(cut=20, low=1, operator="+")!r}, namespace)
 print(code_digest(namespace["analysis"]))
@@ -156,3 +159,43 @@ def test_modules_that_are_not_installed_count_by_content(tmp_path, monkeypatch):
         digests.add(code_digest(lambda events, select=my_cuts.select: select(events)))
         del sys.modules["my_cuts"]
     assert len(digests) == 2
+
+
+def muons_above(threshold, edges=(0, 100)):
+    @kernel(pt=hist.Hist.new.Reg(20, *edges, name="pt").Weight())
+    def hard_muons(event, pt):
+        for muon in event.Muon:
+            if muon.pt > threshold:
+                pt.fill(muon.pt)
+
+    return hard_muons
+
+
+def other_muons(threshold, edges=(0, 100)):
+    @kernel(pt=hist.Hist.new.Reg(20, *edges, name="pt").Weight())
+    def hard_muons(event, pt):
+        for muon in event.Muon:
+            if muon.pt >= threshold:
+                pt.fill(muon.pt)
+
+    return hard_muons
+
+
+def moved_muons(threshold, edges=(0, 100)):
+    @kernel(pt=hist.Hist.new.Reg(20, *edges, name="pt").Weight())
+    def hard_muons(event, pt):
+        for muon in event.Muon:
+            if muon.pt > threshold:
+                pt.fill(muon.pt)
+
+    return hard_muons
+
+
+def test_kernels_count_by_body_captured_values_and_axes():
+    digest = code_digest(muons_above(30))
+    assert code_digest(muons_above(30)) == digest
+    assert code_digest(cloudpickle.loads(cloudpickle.dumps(muons_above(30)))) == digest
+    assert code_digest(moved_muons(30)) == digest
+    assert code_digest(muons_above(31)) != digest
+    assert code_digest(muons_above(30, edges=(0, 101))) != digest
+    assert code_digest(other_muons(30)) != digest

@@ -15,6 +15,7 @@ import uproot
 
 from facility.columnar import AnalysisError, Dataset, DatasetError
 from facility.columnar.executors import Processes
+from facility.columnar.fused import kernel
 from facility.columnar.provenance import environment
 from facility.columnar.record import Record
 from facility.columnar.rerunning import compute_again, read_saved
@@ -125,6 +126,26 @@ Dataset({str(data)!r}).run(few, progress=False).save({str(tmp_path / "few.json")
     assert saved.record.name == "my_cuts:few"
     assert saved.record.file == str(tmp_path / "my_cuts.py")
     assert saved.record.source.startswith("def few(events):")
+    out = compute_again(saved, progress=False)
+    assert out.differences == {}
+    assert out.is_same_code
+
+
+def test_a_kernel_is_computed_again(data, tmp_path):
+    threshold = 30
+
+    @kernel(pt=hist.Hist.new.Reg(20, 0, 100, name="pt").Weight())
+    def hard_muons(event, pt):
+        for muon in event.Muon:
+            if muon.pt > threshold:
+                pt.fill(muon.pt, weight=muon.eta)
+
+    result = Dataset(data, chunk_events=100).run(hard_muons, progress=False)
+    assert result.hist.sum(flow=True).variance > 0
+    saved = read_saved(result.save(tmp_path / "kernel.json"))
+    assert saved.record.name == "hard_muons"
+    assert saved.record.file == __file__
+    assert "if muon.pt > threshold:" in saved.record.source
     out = compute_again(saved, progress=False)
     assert out.differences == {}
     assert out.is_same_code
