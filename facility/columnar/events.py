@@ -88,7 +88,9 @@ class Events:
     @cached_property
     def objects(self) -> Objects:
         """What the columns are: collections and single objects, and their fields."""
-        return objects_of(self._file.columns, self.type_of, self._schema)
+        # Not our own type_of: in a circle, a chunk's memory would wait for the
+        # garbage collector.
+        return objects_of(self._file.columns, self._file.type_of, self._schema)
 
     def type_of(self, name: str) -> ColumnType | None:
         """Return the type of a column, from metadata; none if it is not plain.
@@ -132,6 +134,10 @@ class Events:
                 f"entries {self._start}..{self._stop} of {self._file.identity.path}: "
                 f"{what} cannot be read ({one_line(error)}): copy the file again"
             ) from error
+
+    def name_of(self, at: int) -> str:
+        """Name one of the events as in an error message."""
+        return f"entry {self._start + at} of {self._file.identity.path}"
 
     def _require(self, name: str) -> None:
         if name not in self._file.columns:

@@ -1,5 +1,8 @@
 """Columns are read when they are touched; objects are flat arrays."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -114,3 +117,17 @@ def test_types_are_known_without_reading(events):
 def test_a_missing_plain_branch_names_the_nearest(events, ask):
     with pytest.raises(MissingBranchError, match="did you mean Muon_pt"):
         ask(events, "Muon_Pt")
+
+
+def test_the_memory_of_a_chunk_goes_with_it(ttree):
+    gc.collect()
+    gc.disable()
+    try:
+        events = Events(open_columns(ttree), 0, 300)
+        assert len(events.Muon.pt) == 300
+        assert len(events.plain(["Muon_eta"])) == 1
+        gone = weakref.ref(events)
+        del events
+        assert gone() is None
+    finally:
+        gc.enable()
