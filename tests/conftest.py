@@ -1,3 +1,5 @@
+import os
+
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says more about the machine than about the code.
@@ -5,3 +7,8 @@ settings.register_profile(
     "facility", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("facility")
+
+# An environment that whoever runs the tests has activated is not the one of the jobs
+# that the tests submit.
+for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"):
+    os.environ.pop(name, None)
