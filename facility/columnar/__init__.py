@@ -1,9 +1,9 @@
 """Columnar analysis: a function ``events -> histogram`` over files, anywhere.
 
-    from facility.columnar import Dataset
+    from facility.columnar import Dataset, kernel
     result = Dataset("data/*.root").run(analysis, on=cluster)
 
-Importing it does not import Dask: only running on a cluster does.
+Importing it imports neither Dask nor numba: only running on a cluster, or a kernel, does.
 """
 
 from facility.columnar.dataset import Dataset
@@ -14,7 +14,8 @@ from facility.columnar.errors import (
     MissingBranchError,
 )
 from facility.columnar.events import Collection, Events
-from facility.columnar.executors import Batch
+from facility.columnar.executors import Batch, Processes
+from facility.columnar.fused import Kernel, KernelError, kernel
 from facility.columnar.kernels import leading, massless_pair_mass, pair_mass
 from facility.columnar.processors import Processor
 from facility.columnar.provenance import Provenance
@@ -28,10 +29,14 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "Events",
+    "Kernel",
+    "KernelError",
     "MissingBranchError",
+    "Processes",
     "Processor",
     "Provenance",
     "Result",
+    "kernel",
     "leading",
     "load",
     "massless_pair_mass",
