@@ -37,7 +37,8 @@ def outcome_words(job: Job) -> str:
     if count > 1:
         parts = [f"{n} {o.value.replace('_', ' ')}" for o, n in job.outcomes.items()]
         word = f"{', '.join(sorted(parts))} of {count}"
-    return f"{word}: {shown(job.message)}" if job.message else word
+    says_more = job.message not in {"", word}
+    return f"{word}: {shown(job.message)}" if says_more else word
 
 
 def state_words(job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,10 @@ from facility.errors import ExitCode
 if TYPE_CHECKING:
     from offload.jobs.model import Job
     from offload.jobs.settings import Settings
+
+_LAST_LINES = 10
+_MOST_BYTES = 4096
+"""Of a log: one line may be as long as all of it."""
 
 wait_app = typer.Typer(add_completion=False)
 cancel_app = typer.Typer(add_completion=False)
@@ -67,11 +72,35 @@ def wait_for(
         folder = settings.folder(job.id)
         typer.echo(f"job {job.id} {outcome_words(job)}; outputs and logs: {folder}")
         if exit_code_of(job):
-            typer.echo(f"`facility logs {job.id}` shows what it printed", err=True)
+            _tell_last_lines(settings, job)
         for element in job.elements:
             for line in element.report:
                 typer.echo(shown(line))
     return exit_code_of(job)
+
+
+def _tell_last_lines(settings: Settings, job: Job) -> None:
+    """Show the end of the log of what failed first: most often it says why."""
+    from facility.cli.text import shown
+    from offload.jobs import queries
+    from offload.jobs.errors import JobsError
+
+    failed = [e for e in job.elements if e.exit_code] or list(job.elements)
+    if not failed:
+        return
+    name = str(failed[0].name)
+    text = b""
+    # A log that cannot be had is no reason not to say how the job ended.
+    with contextlib.suppress(JobsError, OSError):
+        for chunk in queries.logs(settings, name):
+            text = (text + chunk)[-_MOST_BYTES:]
+    lines = text.decode(errors="replace").rstrip().splitlines()[-_LAST_LINES:]
+    if lines:
+        typer.echo(f"the last lines of `facility logs {name}`:", err=True)
+        for line in lines:
+            typer.echo(f"  {shown(line)}", err=True)
+    else:
+        typer.echo(f"it printed nothing (`facility logs {name}`)", err=True)
 
 
 def exit_code_of(job: Job) -> int:

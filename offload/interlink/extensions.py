@@ -78,6 +78,10 @@ class Limits(Message):
 
     max_array_size: int | None = None
     max_submit_jobs: int | None = None
+    max_time_s: float | None = None
+    """Of one pod."""
+    max_memory_bytes: int | None = None
+    """Of one pod."""
 
 
 class SystemInfo(Message):

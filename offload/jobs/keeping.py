@@ -21,6 +21,9 @@ LONGEST_S = 60.0
 STEADY_S = 20.0
 """An agent that ran for so long starts from the shortest delay again."""
 
+_WITH_LOG = """mkdir -p "${1%/*}" && exec >>"$1" 2>&1 && shift && exec "$@\""""
+"""Runs a command with its output appended to a file."""
+
 log = logging.getLogger("facility.agents")
 
 
@@ -121,9 +124,10 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        # Groups first, then group, then user: subprocess keeps that order.
+        # Groups first, then group, then user: subprocess keeps that order. His log is
+        # opened by him, so that nothing of ours is open in what is his.
         return subprocess.Popen(
-            command,
+            ["/bin/sh", "-c", _WITH_LOG, "agent", person.log(self._settings), *command],
             env=environment,
             cwd="/",
             user=person.uid,
@@ -131,5 +135,7 @@ class Keeper:
             extra_groups=person.groups,
             umask=0o077,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )

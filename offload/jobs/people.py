@@ -41,6 +41,10 @@ class Person:
     def agent_socket(self, settings: Settings) -> Path:
         return self._mine(settings.agent_socket_template)
 
+    def log(self, settings: Settings) -> Path:
+        """Where his agent writes what it does."""
+        return self._mine(settings.state_dir / "agent.log")
+
     def _mine(self, path: Path) -> Path:
         first, *rest = path.parts
         return self.home.joinpath(*rest) if first == "~" else path

@@ -83,6 +83,11 @@ class JobSpec(BaseModel):
             )
         if any("\0" in text for text in (*self.command, *self.environment.values())):
             raise ValueError("a command holds no zero bytes")
+        for name in self.environment:
+            if not name or not name.isprintable() or "=" in name:
+                raise ValueError(
+                    f"environment: expected names of variables, got {name[:40]!r}"
+                )
         return self
 
     @property

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offload.jobs.credentials import check_credential
 from offload.jobs.errors import JobRefusedError
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import JobId
@@ -42,7 +42,7 @@ def check(spec: JobSpec, base: HostBase, settings: Settings) -> None:
     if spec.site is not None:
         settings.site(spec.site)
     for name in spec.credentials:
-        _check_credential(name, settings)
+        check_credential(name, settings.credentials_dir)
     ledger = Ledger(settings.ledger)
     try:
         reports = ledger.sites()
@@ -104,25 +104,3 @@ def _highest(folder: Path) -> int:
     # Longer ones are a person's own, such as dates.
     ids = [n for n in names if n.isascii() and n.isdecimal() and len(n) < 8]
     return max(map(int, ids), default=0)
-
-
-def _check_credential(name: str, settings: Settings) -> None:
-    path = settings.credentials_dir / name
-    try:
-        status = path.stat()
-    except OSError:
-        there = _names(settings)
-        raise JobRefusedError(
-            f"credential {name!r}: no file {path}; there are: {there or 'none'}"
-        ) from None
-    if status.st_mode & 0o077 or status.st_uid != os.geteuid():
-        raise JobRefusedError(
-            f"credential {name!r}: {path} is open to others: chmod 600 {path}"
-        )
-
-
-def _names(settings: Settings) -> str:
-    try:
-        return ", ".join(sorted(p.name for p in settings.credentials_dir.iterdir()))
-    except OSError:
-        return ""

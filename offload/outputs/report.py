@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     SAME = "same"
     """It was here already."""
     MODE_CHANGED = "mode changed"
-    KEPT_BOTH = "kept both"
+    KEPT_BOTH = "kept in both versions"
     """Yours stayed; the job's is where ``placed`` says."""
     DELETED_THERE = "deleted by the job"
     """Nothing is deleted here."""

@@ -8,8 +8,10 @@ other programs, change the user or break the plugin's own book-keeping is not.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 from facility.spec.diagnostics import nearest
+from offload.plugins.config import LimitsConfig
 from offload.plugins.errors import ImpossibleRequestError
 
 ANNOTATION = "slurm-job.vk.io/flags"
@@ -41,6 +43,35 @@ SHORT = {
     "n": "ntasks", "O": "overcommit", "p": "partition", "q": "qos", "s":
     "oversubscribe", "t": "time", "w": "nodelist", "x": "exclude",
 }  # fmt: skip
+
+
+_TASKS = frozenset({
+    "cores-per-socket", "cpus-per-gpu", "cpus-per-task", "exclusive", "mincpus",
+    "nodes", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node",
+    "ntasks-per-socket", "sockets-per-node", "threads-per-core",
+})  # fmt: skip
+_INSTEAD = (
+    ("time", frozenset({"deadline", "time", "time-min"}), "activeDeadlineSeconds"),
+    ("memory", frozenset({"mem", "mem-per-cpu", "mem-per-gpu"}), "its memory"),
+    ("cpus", _TASKS, "its CPUs, nodes and tasks"),
+)
+"""Flags that would go round a limit of the site, and what is asked for instead."""
+
+
+def refuse_beyond(flags: Iterable[str], limits: LimitsConfig) -> None:
+    """Refuse flags that say what the site limits: there is another way to ask.
+
+    Raises:
+        ImpossibleRequestError: there is one.
+    """
+    for flag in flags:
+        name = flag.removeprefix("--").partition("=")[0]
+        for limit, names, instead in _INSTEAD:
+            if name in names and getattr(limits, limit) is not None:
+                raise _refused(
+                    f"--{name}: this site limits the {limit} of a pod; ask for it by "
+                    f"{instead}"
+                )
 
 
 def parse_flags(text: str) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ async def system_info(site: Site) -> SystemInfo:
         limits=Limits(
             max_array_size=capacity.max_array_size,
             max_submit_jobs=capacity.max_submit_jobs,
+            max_time_s=site.config.limits.time,
+            max_memory_bytes=site.config.limits.memory,
         ),
         scheduler=capacity.scheduler,
     )

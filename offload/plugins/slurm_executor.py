@@ -13,7 +13,7 @@ from offload.interlink.pod import Pod
 from offload.plugins.config import PluginConfig
 from offload.plugins.errors import SchedulerError
 from offload.plugins.executor import Capacity, Job
-from offload.plugins.flags import ANNOTATION, parse_flags
+from offload.plugins.flags import ANNOTATION, parse_flags, refuse_beyond
 from offload.plugins.gres import gres_option, read_gres, slices_of
 from offload.plugins.records import Submission
 from offload.plugins.requests import Request, request_of
@@ -106,7 +106,9 @@ class SlurmExecutor:
     def options(self, pod: Pod) -> tuple[str, ...]:
         request = request_of(pod, self._config.limits)
         flags = parse_flags(pod.annotation(ANNOTATION) or "")
-        return (*self._request_options(request), *self._config.slurm.flags, *flags)
+        refuse_beyond(flags, self._config.limits)
+        # Of two that say different things sbatch takes the later: the site's.
+        return (*self._request_options(request), *flags, *self._config.slurm.flags)
 
     def script(self) -> str:
         return batch_script(self._config.python or Path(sys.executable))

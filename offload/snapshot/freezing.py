@@ -7,35 +7,26 @@ any moment the store holds what it held, and perhaps layers that the next freeze
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from offload.snapshot.errors import DamagedError, MissingError, SelectionError
-from offload.snapshot.files.fingerprint import Fingerprint
-from offload.snapshot.files.survey import survey
+from offload.snapshot.images.garbage import drop_unused
 from offload.snapshot.images.image import MAX_LAYERS, read_image, write_image
-from offload.snapshot.images.manifests import read_trees, write_trees
-from offload.snapshot.layers.packer import Packed, pack_layer
+from offload.snapshot.images.manifests import write_trees
 from offload.snapshot.layers.packing import (
-    Chain,
     Pack,
-    Plan,
-    content_key,
-    known_entry,
-    plan_chain,
-    plan_groups,
-    removals,
 )
 from offload.snapshot.layers.workers import Workers
-from offload.snapshot.model import CODE, Layer, Part, Request, Snapshot, identity
+from offload.snapshot.model import CODE, Part, Request, Snapshot, identity
+from offload.snapshot.parts import Finished, Parts, folder_of
 from offload.snapshot.progress import Meter, Report
 from offload.snapshot.secrets.finding import Finding, SecretsFoundError
 from offload.snapshot.secrets.inspection import refused
 from offload.snapshot.sources import Source, Sources, find_sources
 from offload.snapshot.store.cache import Cache
 from offload.snapshot.store.local import LocalStore
-from offload.snapshot.tree import Entry, Kind, Tree
 
 
 def freeze(
@@ -59,175 +50,71 @@ def freeze(
     report(meter.now("looking"))
     sources = find_sources(request)
     max_layers = _share_layers(sources.parts)
-    with (
-        store.in_use(),
-        Cache(store.cache_path) as cache,
-        Workers(store, meter, lambda: report(meter.now("reading"))) as workers,
-    ):
-        run = _Freeze(store, cache, meter)
-        begun = [run.begin(source, max_layers) for source in sources.parts]
-        wanted = [pack for part in begun for pack in part.packs]
-        made = iter(workers.run([each for each in wanted if isinstance(each, Pack)]))
-        report(meter.now("storing"))
-        finished = [run.finish(part, made) for part in begun]
-        run.check_secrets(finished, request.allow)
-        snapshot = run.store_image(sources, finished)
+    try:
+        with (
+            store.in_use(),
+            Cache(store.cache_path) as cache,
+            Workers(store, meter, lambda: report(meter.now("reading"))) as workers,
+        ):
+            parts = Parts(store, cache, meter)
+            begun = [parts.begin(source, max_layers) for source in sources.parts]
+            wanted = [pack for part in begun for pack in part.packs]
+            made = iter(workers.run([p for p in wanted if isinstance(p, Pack)]))
+            report(meter.now("storing"))
+            finished = [parts.finish(part, made) for part in begun]
+            run = _Freeze(store, cache)
+            run.check_secrets(finished, request.allow)
+            snapshot = run.store_image(sources, finished)
+    except _RefusedError as refused:
+        # No copy of a secret waits in the store for the next clean-up.
+        drop_unused(store, refused.layers)
+        raise SecretsFoundError(refused.findings) from None
     report(meter.now("done"))
     return snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """A part as it was frozen last, if its layers can be built upon."""
+class _RefusedError(Exception):
+    """Parts hold secrets.
 
-    chain: Chain
-    layers: tuple[Layer, ...]
+    Args:
+        findings: which.
+        layers: digests of those parts' layers.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A part that was looked at and planned."""
-
-    source: Source
-    plan: Plan
-    last: _Last | None
-    """None if no layer of it is kept."""
-    packs: tuple[Packed | Pack, ...]
-    """Those that were made before, and those to be made."""
-    warnings: tuple[str, ...]
-    seen: dict[bytes, Fingerprint]
-    """By path, what files were like whose content was known."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """A part whose layers are in the store."""
-
-    part: Part
-    tree: Tree
-    layers: tuple[Layer, ...]
-    warnings: tuple[str, ...]
-    seen: Mapping[bytes, Fingerprint]
-    """By path, what files were like; none of a part that is cut into groups."""
+    def __init__(self, findings: Sequence[Finding], layers: Sequence[str]) -> None:
+        super().__init__()
+        self.findings = findings
+        self.layers = layers
 
 
 @dataclass(frozen=True, slots=True)
 class _Freeze:
-    """The steps of one freeze."""
+    """What is done once all parts are there."""
 
     store: LocalStore
     cache: Cache
-    meter: Meter
 
-    def begin(self, source: Source, max_layers: int) -> _Begun:
-        """Look at a part and plan it."""
-        seen = survey(source.root, source.paths)
-        last = None if source.groups else self._last(source)
-        before = {} if last is None else last.chain.seen
-        files = {o.path: o.fingerprint for o in seen.found if o.kind is Kind.FILE}
-        others = [now for path, now in files.items() if before.get(path) != now]
-        known = self.cache.contents(others)
-        if source.groups:
-            plan = plan_groups(
-                source.role,
-                source.root,
-                seen.found,
-                source.groups,
-            )
-        else:
-            plan = plan_chain(
-                source.role,
-                source.root,
-                seen.found,
-                known,
-                None if last is None else last.chain,
-                max_layers=max_layers,
-            )
-        if last is not None and not plan.keeps_layers:
-            known |= last.chain.known()
-        unknown = set(others) - known.keys()
-        return _Begun(
-            source,
-            plan,
-            last if plan.keeps_layers else None,
-            tuple(self._made_before(pack, known) or pack for pack in plan.packs),
-            # Links of an environment lead to the host by design.
-            () if source.groups else seen.warnings,
-            {path: now for path, now in files.items() if now not in unknown}
-            if unknown and not source.groups
-            else files,
-        )
-
-    def finish(self, begun: _Begun, made: Iterator[Packed]) -> _Finished:
-        """Take the layers of a part together, those that were to be made from ``made``."""
-        source, plan, last = begun.source, begun.plan, begun.last
-        packs = [next(made) if isinstance(pack, Pack) else pack for pack in begun.packs]
-        # Folders are in the layer of each group that has something in them.
-        entries = {entry.path: entry for entry in plan.kept}
-        entries |= {entry.path: entry for pack in packs for entry in pack.entries}
-        tree = Tree.of(entries.values())
-        if last is not None:
-            # What went away between the look and the reading.
-            marked = {path for pack in plan.packs for path in pack.removed}
-            now = {path: entry.kind for path, entry in entries.items()}
-            gone = set(removals(last.chain.tree, now)) - marked
-            if gone:
-                late = Pack(source.role, source.root, (), removed=tuple(sorted(gone)))
-                packs.append(pack_layer(self.store, late, self.meter, lambda: False))
-        self.cache.remember(
-            contents=[
-                (fingerprint, entry.sha256)
-                for pack in packs
-                for fingerprint, entry in pack.contents
-            ],
-            layers=[(p.content, p.layer) for p in packs if p.layer is not None],
-            suspects=[suspect for pack in packs for suspect in pack.suspects],
-        )
-        layers = (
-            *(() if last is None else last.layers),
-            *(pack.layer for pack in packs if pack.layer is not None),
-        )
-        part = Part(
-            role=source.role,
-            mount=source.mount,
-            tree=tree.digest,
-            files=tree.files,
-            size=tree.size,
-            layers=tuple(layer.digest for layer in layers),
-            packed=(0 if last is None else last.chain.packed)
-            + sum(pack.size for pack in packs),
-            file=source.file,
-        )
-        return _Finished(
-            part,
-            tree,
-            layers,
-            begun.warnings,
-            begun.seen
-            | {
-                entry.path: fingerprint
-                for pack in packs
-                for fingerprint, entry in pack.contents
-            },
-        )
-
-    def check_secrets(
-        self, finished: Sequence[_Finished], allow: Sequence[str]
-    ) -> None:
+    def check_secrets(self, finished: Sequence[Finished], allow: Sequence[str]) -> None:
         """Refuse what would take secrets along."""
         suspects = self.cache.suspects()
-        found = [
-            # Only of the code, the person knows what its paths are relative to.
-            finding
-            if part.role == CODE
-            else replace(finding, path=_full(part, finding))
-            for part, tree in ((each.part, each.tree) for each in finished)
-            for finding in refused(tree, part.mount, suspects, allow)
-        ]
+        found: list[Finding] = []
+        layers: list[str] = []
+        for each in finished:
+            part = each.part
+            findings = refused(each.tree, part.mount, suspects, allow)
+            if findings:
+                layers += part.layers
+            found += (
+                # Only of the code, the person knows what its paths are relative to.
+                finding
+                if part.role == CODE
+                else replace(finding, path=_full(part, finding))
+                for finding in findings
+            )
         if found:
-            raise SecretsFoundError(found)
+            raise _RefusedError(found, layers)
 
-    def store_image(self, sources: Sources, finished: Sequence[_Finished]) -> Snapshot:
+    def store_image(self, sources: Sources, finished: Sequence[Finished]) -> Snapshot:
         """Make the image known; return the one there is if it is the same."""
         parts = tuple(each.part for each in finished)
         snapshot = Snapshot(
@@ -253,56 +140,14 @@ class _Freeze:
         snapshot = write_image(self.store, snapshot, layers)
         self.cache.remember(
             latest=[
-                (_folder(source), snapshot.image, each.tree.entries, each.seen)
+                (folder_of(source), snapshot.image, each.tree.entries, each.seen)
                 for source, each in zip(sources.parts, finished, strict=True)
             ]
         )
         return snapshot
 
-    def _made_before(
-        self, pack: Pack, known: Mapping[Fingerprint, str]
-    ) -> Packed | None:
-        """Return what a pack was made into before, if nothing of it need be read."""
-        if pack.below:
-            return None
-        entries: list[Entry] = []
-        for one in pack.found:
-            entry = known_entry(one, known)
-            if entry is None:
-                return None
-            entries.append(entry)
-        content = content_key(pack.role, entries)
-        layer = self.cache.layer(content)
-        if layer is None or not self.store.has(layer.digest):
-            return None
-        return Packed(layer, content, entries, pack.size)
-
-    def _last(self, source: Source) -> _Last | None:
-        digest, seen = self.cache.latest(_folder(source))
-        if digest is None:
-            return None
-        try:
-            image = read_image(self.store, digest)
-            part = image.snapshot.part(source.role)
-            if part is None or not all(self.store.has(each) for each in part.layers):
-                return None
-            tree = read_trees(self.store, image)[source.role]
-        except (MissingError, DamagedError):  # collected, or damaged: packed again
-            return None
-        by_digest = {layer.digest: layer for layer in image.layers}
-        chain = Chain(
-            tree,
-            len(part.layers),
-            part.packed,
-            {
-                entry.path: fingerprint
-                for entry, fingerprint in zip(tree.entries, seen, strict=False)
-            },
-        )
-        return _Last(chain, tuple(by_digest[each] for each in part.layers))
-
     def _same(self, snapshot: Snapshot, code: Source) -> Snapshot | None:
-        digest, _ = self.cache.latest(_folder(code))
+        digest, _ = self.cache.latest(folder_of(code))
         if digest is None:
             return None
         try:
@@ -317,10 +162,6 @@ class _Freeze:
 def _full(part: Part, finding: Finding) -> bytes:
     mount = os.fsencode(part.mount)
     return mount + b"/" + finding.path if part.file is None else mount
-
-
-def _folder(source: Source) -> bytes:
-    return os.fsencode(f"{source.role}\0{source.mount}")
 
 
 def _share_layers(parts: Sequence[Source]) -> int:

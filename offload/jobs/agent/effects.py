@@ -13,7 +13,7 @@ from offload.jobs import pods
 from offload.jobs.agent.returning import Returning
 from offload.jobs.agent.sites import Site, person
 from offload.jobs.agent.transfers import Transfers
-from offload.jobs.errors import JobsError
+from offload.jobs.credentials import read_credential
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import Element, Job
 from offload.jobs.placement import Chosen, Nowhere, choose
@@ -97,12 +97,13 @@ class Effects:
         """Ask the site to run these; recorded before, so it is asked again if cut off.
 
         Raises:
-            JobsError: a credential cannot be read.
+            JobRefusedError: a credential cannot be read, or by others too: the job
+                waits for it.
         """
         client = await site.client()
         snapshot = await self._snapshot(job)
         credentials = tuple(
-            _credential(self._settings.credentials_dir / name)
+            pods.Credential(name, read_credential(name, self._settings.credentials_dir))
             for name in job.spec.credentials
         )
         by_index = {e.index: e for e in elements}
@@ -183,15 +184,6 @@ async def _hand_over(
     if at_once and len(wanted) > 1:
         return await client.create_many(wanted)
     return tuple([await client.create(pod) for pod in wanted])
-
-
-def _credential(path: Path) -> pods.Credential:
-    try:
-        return pods.Credential(path.name, path.read_bytes())
-    except OSError as error:
-        raise JobsError(
-            f"credential {path.name!r}: {path}: {error.strerror}: the job waits for it"
-        ) from None
 
 
 def _summarise(job: Job, folder: Path) -> None:

@@ -25,7 +25,7 @@ from offload.plugins.node.packing import preload
 from offload.plugins.node.pod import Container, Pod
 from offload.plugins.node.runs import Run, current_run, keep_previous_log
 from offload.plugins.node.runtimes import choose
-from offload.plugins.node.settings import NodeSettings
+from offload.plugins.node.settings import NodeSettings, make_own
 from offload.plugins.node.status import Ended, running, waiting, write_status
 from offload.plugins.node.stopping import (
     Situation,
@@ -104,6 +104,7 @@ class Lifecycle:
         try:
             volumes = ensure_volumes(self._pod, self._folder, self._node)
             (self._folder.path / "home").mkdir(exist_ok=True)
+            make_own(self._scratch)
         except OSError as error:
             raise PodError(f"its volumes could not be put in place: {error}") from None
         return Launcher(

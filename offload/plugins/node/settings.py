@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -50,3 +51,17 @@ class NodeSettings:
         # Several work areas may use one node, and each clears what its jobs left.
         area = hashlib.sha256(os.fsencode(folder.work)).hexdigest()[:8]
         return Path(base) / f"facility-{area}-{folder.path.name}"
+
+
+def make_own(scratch: Path) -> None:
+    """Make a pod's folder on a node's disk, which everybody may write to.
+
+    Raises:
+        PodError: somebody else has made it before.
+        OSError: it cannot be made.
+    """
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = scratch.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PodError(f"{scratch}: expected a folder of the job's own: remove it")
+    scratch.chmod(0o700)

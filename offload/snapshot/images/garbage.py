@@ -59,3 +59,20 @@ def collect_garbage(
             store.drop(each) for each in list(store.digests()) if each not in needed
         ]
     return Collected(len(images - kept), len(sizes), sum(sizes))
+
+
+def drop_unused(store: LocalStore, digests: Iterable[str]) -> None:
+    """Delete those of some blobs that no image needs; waits as :func:`collect_garbage`.
+
+    For what must not lie about until the next clean-up.
+    """
+    with store.alone():
+        needed = {
+            blob.digest
+            for image in store.images()
+            if store.has(image)
+            for blob in blobs(image, store)
+        }
+        for digest in set(digests) - needed:
+            if store.has(digest):
+                store.drop(digest)

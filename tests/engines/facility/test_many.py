@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -32,7 +33,10 @@ def people() -> Iterator[list[str]]:
         subprocess.run(["useradd", "--create-home", name], check=True)
     yield names
     for name in names:
+        uid = pwd.getpwnam(name).pw_uid
         subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
+        # Dask's, for the files of workers: uids are given again.
+        shutil.rmtree(f"/tmp/dask-scratch-space-{uid}", ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import os
 import pwd
 import secrets
+import shutil
 import subprocess
 import time
 
@@ -38,7 +39,10 @@ def users():
         _change_accounts("useradd", "--create-home", "--shell", "/bin/bash", name)
     yield names
     for name in names:
+        uid = pwd.getpwnam(name).pw_uid
         _change_accounts("userdel", "--remove", name)
+        for shared in ("dask-scratch-space", "analysis-facility"):
+            shutil.rmtree(f"/tmp/{shared}-{uid}", ignore_errors=True)
 
 
 def _port(server: psutil.Process) -> int:

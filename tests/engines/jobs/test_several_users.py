@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,10 @@ def users():
         for process in mine:
             process.kill()
         psutil.wait_procs(mine, 10)
+        uid = pwd.getpwnam(name).pw_uid
         accounts("userdel", "--remove", name)
+        # What his programs share in /tmp: uids are given again.
+        shutil.rmtree(f"/tmp/analysis-facility-{uid}", ignore_errors=True)
         assert left == []
 
 
@@ -140,6 +144,11 @@ def test_each_person_has_an_agent_of_his_own(settings, users, until) -> None:
         line = next(x for x in groups.splitlines() if x.startswith("Groups:"))
         assert set(map(int, line.split()[1:])) == set(person.groups)
         assert "SECRET" not in agent.environ()
+        log = person.log(settings)
+        status = log.stat()
+        assert (status.st_uid, status.st_mode & 0o777) == (account.pw_uid, 0o600)
+        for stream in (1, 2):  # nothing of root's is open in it
+            assert Path(f"/proc/{agent.pid}/fd/{stream}").readlink() == log
         (plugin,) = agent.children()
         assert set(plugin.uids()) == {account.pw_uid}
 
