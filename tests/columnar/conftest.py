@@ -13,6 +13,7 @@ import pytest
 import uproot
 
 from facility.columnar import leading, massless_pair_mass
+from facility.columnar.formats import plan_cache
 
 CLUSTER = 100
 """Events per cluster of the files."""
@@ -60,6 +61,14 @@ def write_parquet(path: Path, muons: ak.Array) -> Path:
     columns = ak.zip(_flat_columns(muons), depth_limit=1)
     ak.to_parquet(columns, path, row_group_size=CLUSTER)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plans_elsewhere(tmp_path_factory):
+    """Plans of test files are no use to the person who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_cache, "KIND", str(tmp_path_factory.mktemp("plans")))
+        yield
 
 
 @pytest.fixture(scope="session")

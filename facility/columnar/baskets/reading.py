@@ -24,7 +24,7 @@ class BasketReader:
     """Reads baskets of one open file; for one thread at a time."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self._scratch = Buffers()
 
     def columns(
@@ -59,7 +59,7 @@ class BasketReader:
         fetched = self._fetch([p for n, p in (parts | counts).items()])
         found: dict[str, Column] = {}
         with Contexts() as contexts:
-            filler = Filler(self._source, fetched, self._scratch, contexts)
+            filler = Filler(self.source, fetched, self._scratch, contexts)
             for name, part in counts.items():
                 lengths = _flat(filler, part, memory)
                 ends = self._ends(part, lengths, memory)
@@ -82,18 +82,18 @@ class BasketReader:
         ranges: list[tuple[int, int]] = []
         for part in parts:
             for i, (first, last) in enumerate(part.ranges):
-                if last > self._source.size_bytes:
-                    text = f"it ends at byte {last} of {self._source.size_bytes}"
-                    raise basket_error(self._source, part, part.first + i, text)
+                if last > self.source.size_bytes:
+                    text = f"it ends at byte {last} of {self.source.size_bytes}"
+                    raise basket_error(self.source, part, part.first + i, text)
                 ranges.append((first, last))
-            self._source.bytes_read += int(part.sizes.sum())
-        return self._source.fetch(ranges)
+            self.source.bytes_read += int(part.sizes.sum())
+        return self.source.fetch(ranges)
 
     def _ends(self, part: Part, lengths: npt.NDArray[Any], memory: Buffers) -> Offsets:
         """Return the sums of the lengths of lists, from 0."""
         if len(lengths) and not 0 <= lengths.min() <= lengths.max() < _MOST_IN_ENTRY:
             raise ChunkError(
-                f"{self._source.name}: branch {part.name!r}, entries {part.start}.."
+                f"{self.source.name}: branch {part.name!r}, entries {part.start}.."
                 f"{part.stop}: lengths of {lengths.min()} to {lengths.max()}, expected "
                 "lengths of lists; copy the file again"
             )

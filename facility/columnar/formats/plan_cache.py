@@ -18,7 +18,8 @@ from facility.columnar.formats.plans import FORMAT, FilePlan
 KEPT = 64
 """Plans in memory: 0.1 MB for NanoAOD."""
 
-_KIND = "plans"
+KIND = "plans"
+"""Of entries in the cache folder; or the path of another folder."""
 _BODY = "{}-baskets"
 
 _kept: OrderedDict[tuple[FileIdentity, str], FilePlan] = OrderedDict()
@@ -33,11 +34,11 @@ def find_plan(identity: FileIdentity, asked: str) -> FilePlan | None:
             _kept.move_to_end((identity, asked))
             return plan
     name = _name(identity, asked)
-    index = read_entry(_KIND, name)
+    index = read_entry(KIND, name)
     if index is None:
         return None
     try:
-        plan = FilePlan(index, partial(read_part, _KIND, _BODY.format(name)))
+        plan = FilePlan(index, partial(read_part, KIND, _BODY.format(name)))
     except ValueError:
         return None
     _keep(identity, asked, plan)
@@ -49,8 +50,8 @@ def keep_plan(
 ) -> FilePlan:
     """Keep a plan for whoever asks for that file and tree again, and return it."""
     name = _name(identity, asked)
-    write_entry(_KIND, _BODY.format(name), body)
-    write_entry(_KIND, name, index)
+    write_entry(KIND, _BODY.format(name), body)
+    write_entry(KIND, name, index)
     plan = FilePlan(index, lambda start, size: body[start : start + size])
     _keep(identity, asked, plan)
     return plan
