@@ -72,11 +72,13 @@ def plain_columns(
         try:
             columns[name] = to_column(file.read(name, start, stop))
         except ValueError as error:
-            raise ChunkError(
-                f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
-                f"{error}"
-            ) from error
+            raise unusable(file.identity.path, name, start, stop, error) from error
     return sharing_offsets(file, columns, start, stop)
+
+
+def unusable(path: str, name: str, start: int, stop: int, why: object) -> ChunkError:
+    """Return the error that says which column of which entries is of no use."""
+    return ChunkError(f"{path}: column {name!r}, entries {start}..{stop}: {why}")
 
 
 def sharing_offsets(
@@ -98,10 +100,8 @@ def sharing_offsets(
         if offsets is column.offsets:
             continue
         if not np.array_equal(offsets, column.offsets):
-            raise ChunkError(
-                f"{file.identity.path}: column {name!r}, entries {start}..{stop}: "
-                f"its lists are not as long as {kind.counts!r} says"
-            )
+            why = f"its lists are not as long as {kind.counts!r} says"
+            raise unusable(file.identity.path, name, start, stop, why)
         found[name] = Column(column.content, offsets)
     return found
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import awkward as ak
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facility.columnar.buffers import Buffers
+from facility.columnar.buffers import Buffers, Unshared
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, one_line
-from facility.columnar.formats.arrays import plain_columns, type_of_form
+from facility.columnar.formats.arrays import type_of_form, unusable
+from facility.columnar.formats.arrow import column_of
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.remote import Location
 from facility.columnar.remote.reader import RemoteReader
@@ -31,9 +32,15 @@ class ParquetColumns:
         """
         try:
             self._file = (
-                pq.ParquetFile(pa.PythonFile(RemoteReader(path)), pre_buffer=True)
+                pq.ParquetFile(
+                    pa.PythonFile(RemoteReader(path)),
+                    pre_buffer=True,
+                    page_checksum_verification=True,
+                )
                 if isinstance(path, str)
-                else pq.ParquetFile(path, memory_map=True)
+                else pq.ParquetFile(
+                    path, memory_map=True, page_checksum_verification=True
+                )
             )
         except (pa.ArrowException, OSError) as error:
             raise DatasetError(
@@ -63,18 +70,8 @@ class ParquetColumns:
         return sorted({0, *self._starts})
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
-        groups = [
-            i
-            for i, (first, last) in enumerate(
-                zip(self._starts[:-1], self._starts[1:], strict=True)
-            )
-            if first < stop and last > start
-        ]
-        self.bytes_read += sum(self._size(i, column) for i in groups)
-        table = self._file.read_row_groups(groups, columns=[column], use_threads=False)
-        first = self._starts[groups[0]] if groups else start
-        array = ak.from_arrow(table.column(column), highlevel=True)
-        return array[start - first : stop - first]
+        table = self._table([column], start, stop)
+        return ak.from_arrow(table.column(column), highlevel=True)
 
     def type_of(self, name: str) -> ColumnType | None:
         schema = pa.schema([self._file.schema_arrow.field(name)])
@@ -95,9 +92,28 @@ class ParquetColumns:
         names: Sequence[str],
         start: int,
         stop: int,
-        buffers: Buffers | None = None,  # noqa: ARG002 - pyarrow has memory of its own
+        buffers: Buffers | None = None,
     ) -> dict[str, Column]:
-        return plain_columns(self, names, start, stop)
+        table = self._table(list(names), start, stop)
+        memory = buffers or Unshared()
+        columns: dict[str, Column] = {}
+        for name in names:
+            try:
+                columns[name] = column_of(name, table.column(name), memory)
+            except ValueError as error:
+                raise unusable(self.identity.path, name, start, stop, error) from error
+        return columns
+
+    def _table(self, names: list[str], start: int, stop: int) -> pa.Table:
+        groups = [
+            i
+            for i, (first, last) in enumerate(pairwise(self._starts))
+            if first < stop and last > start
+        ]
+        self.bytes_read += sum(self._size(i, n) for i in groups for n in names)
+        table = self._file.read_row_groups(groups, columns=names, use_threads=False)
+        first = self._starts[groups[0]] if groups else start
+        return table.slice(start - first, stop - start)
 
     def _size(self, group: int, column: str) -> int:
         meta = self._meta.row_group(group)

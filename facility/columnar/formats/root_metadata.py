@@ -62,7 +62,8 @@ def _planned_branch(branch: Any) -> PlannedColumn:
 
 def _planned_field(field: Any) -> PlannedColumn:
     form, _ = field.to_akform()
-    plain = type_of_form(form.content(field.name))
+    is_top = field.name in form.fields  # a field of a record has that around it
+    plain = type_of_form(form.content(field.name)) if is_top else None
     return PlannedColumn(_read_by_uproot(plain), None)
 
 
