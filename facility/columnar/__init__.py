@@ -12,6 +12,7 @@ from facility.columnar.errors import (
     ChunkError,
     DatasetError,
     MissingBranchError,
+    ReadError,
 )
 from facility.columnar.events import Collection, Events
 from facility.columnar.executors import Batch, Processes
@@ -35,6 +36,7 @@ __all__ = [
     "Processes",
     "Processor",
     "Provenance",
+    "ReadError",
     "Result",
     "kernel",
     "leading",

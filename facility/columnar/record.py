@@ -14,10 +14,11 @@ import cloudpickle
 
 from facility.columnar.code import personal_modules
 from facility.columnar.computing import Task
-from facility.columnar.errors import AnalysisError, one_line
+from facility.columnar.errors import one_line
 from facility.columnar.fused import Kernel
 from facility.columnar.provenance import environment
 from facility.environment import Environment
+from facility.errors import UsageError
 
 FORMAT = 1
 """Of this record and of all that must stay for the same bytes: the runs of a sum."""
@@ -65,26 +66,26 @@ class Record:
         """Unpickle the task: this runs code that the file holds.
 
         Raises:
-            AnalysisError: it was not kept, is of another Python, or cannot be loaded.
+            UsageError: it was not kept, is of another Python, or cannot be loaded.
         """
         if not self.task:
-            raise AnalysisError(
+            raise UsageError(
                 f"{self.name} could not be kept when the result was saved "
                 f"({self.problem}): run its source again"
             )
         if self.python != _python():
-            raise AnalysisError(
+            raise UsageError(
                 f"{self.name} is byte code of Python {self.python}, this is "
                 f"{_python()}: use that version, or run its source again"
             )
         try:
             task = cloudpickle.loads(self.task)
         except Exception as error:
-            raise AnalysisError(
+            raise UsageError(
                 f"{self.name} cannot be loaded here: {one_line(error)}"
             ) from error
         if not isinstance(task, Task):
-            raise AnalysisError(f"{self.name}: expected a task, got {type(task)}")
+            raise UsageError(f"{self.name}: expected a task, got {type(task)}")
         return task
 
     def to_json(self) -> dict[str, Any]:

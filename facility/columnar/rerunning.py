@@ -111,7 +111,7 @@ def compute_again(saved: Saved, *, on: Where = None, progress: bool = True) -> A
     Chunks that were skipped are skipped again.
 
     Raises:
-        AnalysisError: the analysis cannot be loaded here.
+        UsageError: the analysis cannot be loaded here.
         FacilityError: as :meth:`Dataset.run`.
     """
     made = saved.provenance

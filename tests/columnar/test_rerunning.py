@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import uproot
 
-from facility.columnar import AnalysisError, Dataset, DatasetError
+from facility.columnar import Dataset, DatasetError
 from facility.columnar.executors import Processes
 from facility.columnar.fused import kernel
 from facility.columnar.provenance import environment
@@ -224,7 +224,7 @@ def test_code_that_changed_by_reference_is_said(saved):
 def test_an_analysis_that_cannot_be_had_is_one_clear_line(saved, change, message):
     found = read_saved(saved)
     found = replace(found, record=replace(found.record, **change))
-    with pytest.raises(AnalysisError, match=message) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         compute_again(found, progress=False)
     assert "\n" not in str(caught.value)
 

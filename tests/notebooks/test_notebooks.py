@@ -16,7 +16,13 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 def test_all_examples_are_there():
     names = {path.stem for path in NOTEBOOKS}
-    assert {"dimuon", "four_leptons", "physlite", "rdataframe_on_dask"} <= names
+    assert {
+        "dimuon",
+        "four_leptons",
+        "kernel",
+        "physlite",
+        "rdataframe_on_dask",
+    } <= names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -63,6 +69,7 @@ def executed(name: str, folder: Path) -> str:
     ("name", "printed"),
     [
         ("four_leptons", "40 generated events stand for"),
+        ("kernel", "the same bytes: the histogram of kernel.json"),
         ("physlite", "AnalysisElectronsAuxDyn.pt"),
         ("rdataframe_on_dask", "events in another bin"),
     ],
