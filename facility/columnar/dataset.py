@@ -12,8 +12,7 @@ from facility.columnar.backends import Backend
 from facility.columnar.caching import CacheUse, require_known
 from facility.columnar.catalogue import Catalogue, Entry
 from facility.columnar.computing import Analysis, OnError, Task
-from facility.columnar.errors import MissingBranchError
-from facility.columnar.estimating import WORKERS, Estimate, cost_of, options
+from facility.columnar.estimating import WORKERS, Estimate
 from facility.columnar.events import Events
 from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
@@ -26,13 +25,14 @@ from facility.columnar.planning import (
     chunk_size,
     plan,
 )
-from facility.columnar.probing import probe
+from facility.columnar.probing import estimate
 from facility.columnar.processors import Processor, is_processor
 from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
 from facility.columnar.schemas import SCHEMAS, Schema, schema_named
 from facility.columnar.surveying import Survey, in_threads, require_same, survey
+from facility.errors import UsageError
 
 
 class Dataset:
@@ -139,11 +139,12 @@ class Dataset:
 
         Raises:
             MissingBranchError: it touches a branch that is not there.
+            UsageError: it is a kernel that does not compile, or needs what is not here.
         """
         nothing = Events(self._first, 0, 0, self.schema)
         try:
             analysis(nothing)
-        except MissingBranchError:
+        except UsageError:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, real chunks will tell
             return ()
@@ -178,29 +179,20 @@ class Dataset:
         Raises:
             FacilityError: what :meth:`run` would raise at its first chunk.
         """
-        # A probe that reads what the cache has would say nothing of the rest.
-        task = Task(analysis, schema=self.schema, cache="never")
+        if is_processor(analysis):
+            analysis = Processor(analysis)
         branches = self.branches_of(analysis)
         chunks = self.chunks(branches)
         if not chunks:
             return Estimate(0, 0, branches, 0, 0, ())
-        files = {file.identity: file for file in self._files}
-        found = probe(task, chunks[0], files[chunks[0].file])
-        largest = found.large or found.small
-        read = max(s.bytes_per_event for s in self._surveyed(branches))
-        return Estimate(
-            self.entries,
-            len(chunks),
+        return estimate(
+            # A probe that reads what the cache has would say nothing of the rest.
+            Task(analysis, schema=self.schema, cache="never"),
+            chunks,
+            next(f for f in self._files if f.identity == chunks[0].file),
             branches,
-            int(largest.bytes_read / largest.events * self.entries),
-            found.first_s,
-            options(
-                [chunk.events for chunk in chunks],
-                cost_of(found.small, found.large),
-                found.first_s,
-                max(found.memory_per_event, read),
-                workers,
-            ),
+            max(s.bytes_per_event for s in self._surveyed(branches)),
+            workers,
         )
 
     def run(

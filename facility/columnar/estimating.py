@@ -21,6 +21,8 @@ class Measured:
     events: int
     seconds: float
     bytes_read: int
+    backend: str = "cpu"
+    """What computed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def options(
     first_s: float,
     memory_per_event: float,
     workers: Sequence[int] = WORKERS,
+    what: str = "worker",
 ) -> tuple[Option, ...]:
     """Return what a run takes for each number of workers that have something to do.
 
@@ -137,13 +140,14 @@ def options(
         first_s: once per worker.
         memory_per_event: bytes at the peak of a chunk, per event of it.
         workers: numbers of them; the first one is always there.
+        what: they are called.
     """
     seconds = [cost.seconds(events) for events in chunks]
     largest = max(chunks, default=0)
     useful = [n for n in workers if n == workers[0] or n <= len(chunks)]
     return tuple(
         Option(
-            f"{n} worker{'s' if n > 1 else ''}",
+            f"{n} {what}{'s' if n > 1 else ''}",
             first_s + makespan(seconds, n),
             int(n * largest * memory_per_event),
         )

@@ -5,11 +5,22 @@ from __future__ import annotations
 import time
 import tracemalloc
 from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from facility.columnar.backends import why_no_cuda
 from facility.columnar.computing import Task, compute
-from facility.columnar.estimating import Measured
+from facility.columnar.estimating import (
+    WORKERS,
+    Estimate,
+    Measured,
+    Option,
+    cost_of,
+    options,
+)
 from facility.columnar.planning import Chunk, PlannedFile
+from facility.errors import FacilityError
 
 WARMING_EVENTS = 2_000
 """Compile and open first: later chunks need not."""
@@ -28,6 +39,56 @@ class Probe:
     """What the first chunk took beyond what it would take again."""
     memory_per_event: float
     """Bytes at the peak, of what Python's allocators gave."""
+
+    @property
+    def largest(self) -> Measured:
+        return self.large or self.small
+
+
+def estimate(
+    task: Task,
+    chunks: Sequence[Chunk],
+    file: PlannedFile,
+    branches: tuple[str, ...],
+    bytes_per_event: float,
+    workers: Sequence[int] = WORKERS,
+) -> Estimate:
+    """Return what all chunks are expected to take, on workers, and on a GPU if any.
+
+    Args:
+        task: what is done with them.
+        chunks: at least one.
+        file: of the first one.
+        branches: that are read.
+        bytes_per_event: of these, uncompressed: memory is no less.
+        workers: numbers of them to make an estimate for.
+
+    Raises:
+        FacilityError: whatever computing the first chunk raises.
+    """
+    events = [chunk.events for chunk in chunks]
+
+    def ways(found: Probe, numbers: Sequence[int], what: str) -> tuple[Option, ...]:
+        memory = max(found.memory_per_event, bytes_per_event)
+        cost = cost_of(found.small, found.large)
+        return options(events, cost, found.first_s, memory, numbers, what)
+
+    on_cpu = probe(replace(task, backend="cpu"), chunks[0], file)
+    there = ways(on_cpu, workers, "worker")
+    if not why_no_cuda("numba_cuda"):
+        with suppress(FacilityError):  # not every analysis with arrays knows it
+            on_gpu = probe(replace(task, backend="cuda"), chunks[0], file)
+            if on_gpu.largest.backend == "cuda":
+                there += ways(on_gpu, (1,), "GPU")
+    measured = on_cpu.largest
+    return Estimate(
+        sum(events),
+        len(chunks),
+        branches,
+        int(measured.bytes_read / measured.events * sum(events)),
+        on_cpu.first_s,
+        there,
+    )
 
 
 def probe(task: Task, chunk: Chunk, file: PlannedFile) -> Probe:
@@ -64,7 +125,7 @@ def _part(chunk: Chunk, file: PlannedFile, events: int) -> Chunk:
 
 def _measure(task: Task, chunk: Chunk) -> Measured:
     (report,) = compute(task, chunk).reports
-    return Measured(chunk.events, report.seconds, report.bytes_read)
+    return Measured(chunk.events, report.seconds, report.bytes_read, report.backend)
 
 
 def _peak_bytes(task: Task, chunk: Chunk) -> int:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from facility.columnar import Dataset, MissingBranchError
+from facility.columnar import Dataset, MissingBranchError, probing
+from facility.columnar.backends import computing
 from facility.columnar.estimating import (
     Cost,
     Estimate,
@@ -115,6 +116,21 @@ def test_a_plan_of_real_files(files, dimuon_analysis):
     assert one.memory_bytes > 300 * 4 * 4
     real = dataset.run(dimuon_analysis, on="serial", progress=False).provenance
     assert 0.2 < estimate.bytes_read / real.bytes_read < 5
+
+
+def test_a_plan_has_a_gpu_where_there_is_one(ttree, monkeypatch):
+    def analysis(events):
+        if computing().wanted == "cuda":
+            computing().used = "cuda"
+        return len(events)
+
+    assert "1 GPU" not in str(Dataset(ttree).plan(analysis))
+    monkeypatch.setattr(probing, "why_no_cuda", lambda package: "")
+    assert [o.what for o in Dataset(ttree).plan(analysis).options] == [
+        "1 worker",
+        "1 GPU",
+    ]
+    assert "GPU" not in str(Dataset(ttree).plan(lambda e: len(e.nMuon)))
 
 
 def test_a_plan_of_nothing(tmp_path):
