@@ -35,7 +35,7 @@ def float_remainder(a: Any, b: Any) -> Any:
     """Return ``a % b``, with the sign of ``b``; NaN if that is zero."""
     if b == 0.0:
         return np.nan
-    rest = math.fmod(a, b)
+    rest = np.fmod(a, b)
     if rest == 0.0:
         return math.copysign(0.0, b)
     return rest + b if (b < 0.0) != (rest < 0.0) else rest
@@ -45,7 +45,7 @@ def float_quotient(a: Any, b: Any) -> Any:
     """Return ``a // b``."""
     if b == 0.0:
         return a / b
-    rest = math.fmod(a, b)
+    rest = np.fmod(a, b)
     quotient = (a - rest) / b
     if rest != 0.0 and (b < 0.0) != (rest < 0.0):
         quotient -= 1.0

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from facility.columnar.fused.body import Body
-from facility.columnar.fused.context import EXPRESSIONS, Context, Frame
+from facility.columnar.fused.context import (
+    EXPRESSIONS,
+    Context,
+    Frame,
+    UndeterminedError,
+)
 from facility.columnar.fused.fills import fill
 from facility.columnar.fused.generators import reduction
 from facility.columnar.fused.ieee import ONE_NUMBER, QUESTIONS, TWO_NUMBERS
@@ -136,6 +141,7 @@ def inline(context: Context, node: ast.Call, body: Body) -> Value:
                 frame.names[name] = Binding(_once(context, value))
         if frame.is_simple:
             context.block(definition.body)
+            _require_known(context, frame)
             return frame.returned[0] if frame.returned else Static(None)
         place = context.lines, len(context.lines)
         context.emit("while True:")
@@ -145,10 +151,17 @@ def inline(context: Context, node: ast.Call, body: Body) -> Value:
                 context.emit("break")
         if frame.is_done_used:
             place[0].insert(place[1], context.line(f"{frame.done} = False"))
+        _require_known(context, frame)
         return _returned(context, node, frame, goes_on)
     finally:
         context.frame = outer
         context.depth -= 1
+
+
+def _require_known(context: Context, frame: Frame) -> None:
+    """Wait for the next pass if what is returned depends on what is not known yet."""
+    if not frame.returned and context.undetermined:
+        raise UndeterminedError(context.undetermined)
 
 
 def _returned(context: Context, node: ast.Call, frame: Frame, goes_on: bool) -> Value:
@@ -325,9 +338,12 @@ def _combinations(context: Context, node: ast.Call, values: list[Value]) -> Valu
     return _combined(context, node, values[0], values[1:])
 
 
+_SPELLED = {"fmod": "np.fmod"}
+"""What numba has in numpy's module only."""
+
 FUNCTIONS: dict[Any, Handler] = {
     **{
-        getattr(module, called): _library(f"math.{name}", arguments)
+        getattr(module, called): _library(_SPELLED.get(name, f"math.{name}"), arguments)
         for table, arguments in ((ONE_NUMBER, 1), (TWO_NUMBERS, 2))
         for name, of_numpy in table.items()
         for module, called in ((math, name), (np, of_numpy))

@@ -23,7 +23,13 @@ from facility.columnar.fused.values import Value
 from facility.columnar.fused.variables import Known, Names
 from facility.columnar.schemas import Shape
 
-RESERVED = {"at", "j", "math", "float64", "int64", "count", "weigh", "weigh_squares"}
+RESERVED = {
+    *("at", "j", "math", "np", "float64", "int64", "range", "abs", "body", "bin_of"),
+    *("count", "weigh", "weigh_squares", "nan_weights", "run", "failed", "status"),
+    *("events", "first", "last", "end", "whole", "k", "px", "py", "pz", "energy"),
+    *("places", "copies"),
+}
+"""Names that the generated source and the loops round it use themselves."""
 
 EXPRESSIONS: dict[type[ast.expr], Callable[[Context, Any], Value]] = {}
 STATEMENTS: dict[type[ast.stmt], Callable[[Context, Any], bool]] = {}
@@ -109,7 +115,7 @@ class Context:
         """How many loops were written."""
         self._indent = 0
         # Of whatever comes first, variables keep their names.
-        self._taken = {*RESERVED, *layouts, *names_in(body)}
+        self._taken = {*RESERVED, *names_in(body)}
 
     # What is lowered
 

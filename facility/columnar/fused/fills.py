@@ -19,7 +19,7 @@ def fill(context: Context, node: ast.Call, histogram: Histogram) -> Value:
     places: list[str] = []
     tests: list[str] = []
     for i, (axis, stride) in enumerate(zip(layout.axes, layout.strides, strict=True)):
-        code = context.named(_bin(context, values[i], f"{histogram.name}_{i}", axis))
+        code = context.named(_bin(context, values[i], f"{histogram.name}__{i}", axis))
         tests += [f"{code} >= 0"] * (_may_be_below(axis) and not axis.has_underflow)
         tests += [f"{code} < {axis.bins}"] * (not axis.has_overflow)
         place = f"({code} + 1)" if axis.has_underflow else code
@@ -67,7 +67,7 @@ def _added(
     if context.nothing:
         return f"return {at}"
     if weight is None and name not in context.known.weighted:
-        return f"count({name}, {at})"
+        return f"count({bins(name)}, {at})"
     code = "1.0"
     if weight is not None:
         if not layout.takes_weights:
@@ -79,9 +79,12 @@ def _added(
         context.emit(f"if {code} != {code}:")
         with context.indented():
             context.emit("count(nan_weights, 0)")
-    return (
-        f"{'weigh_squares' if layout.has_variance else 'weigh'}({name}, {at}, {code})"
-    )
+    return f"{'weigh_squares' if layout.has_variance else 'weigh'}({bins(name)}, {at}, {code})"
+
+
+def bins(histogram: str) -> str:
+    """Return the parameter that holds a histogram's bins."""
+    return f"{histogram}__bins"
 
 
 def _may_be_below(axis: Axis) -> bool:

@@ -76,6 +76,11 @@ class Kernel:
     def name(self) -> str:
         return self._body.name
 
+    @property
+    def body(self) -> Body:
+        """Its source, where that is, and what the names in it stand for."""
+        return self._body
+
     def __repr__(self) -> str:
         return f"<kernel {self.name} ({self._body.file}:{self._body.first_line})>"
 
@@ -146,7 +151,17 @@ class Kernel:
         status = engines(len(events), arrays)
         note("NaN weights", int(arrays["nan_weights"][0]))
         if status:
-            raise KernelError(program.failures[status - 1].text)
+            failed = events.name_of(_event(program, arrays))
+            raise KernelError(f"{program.failures[status - 1].text} ({failed})")
+
+
+def _event(program: Program, arrays: dict[str, npt.NDArray[Any]]) -> int:
+    """Return the event that failed."""
+    at = int(arrays["failed"][0])
+    if program.unit == "event":
+        return at
+    offsets = arrays[f"{program.unit}__offsets"]
+    return int(np.searchsorted(offsets, at, side="right")) - 1
 
 
 def _arrays(

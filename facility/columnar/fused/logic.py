@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from facility.columnar.fused.context import EXPRESSIONS, Context
-from facility.columnar.fused.names import is_none
+from facility.columnar.fused.names import is_none, store, variable
 from facility.columnar.fused.scalars import as_scalar, as_truth, as_type, is_number
 from facility.columnar.fused.values import (
     Object,
@@ -17,6 +17,7 @@ from facility.columnar.fused.values import (
     Static,
     Tuple,
     Value,
+    Vector,
     described,
 )
 from facility.columnar.fused.variables import wider
@@ -186,6 +187,8 @@ def _ternary(context: Context, node: ast.IfExp) -> Value:
     (a, a_lines), (b, b_lines) = sides
     if isinstance(a, Static) and a == b:
         return a
+    if isinstance(a, Object | Vector) and isinstance(b, Object | Vector):
+        return _chosen(context, node, test, sides)
     first = as_scalar(context, node.body, a)
     second = as_scalar(context, node.orelse, b)
     kind = wider(first.type, second.type)
@@ -202,6 +205,22 @@ def _ternary(context: Context, node: ast.IfExp) -> Value:
         with context.indented():
             context.emit(f"{name} = {as_type(scalar, kind)}")
     return Scalar(name, kind)
+
+
+def _chosen(
+    context: Context, node: ast.IfExp, test: str, sides: list[tuple[Value, list[str]]]
+) -> Value:
+    """Return one of two objects, or of two sums, in a variable of its own."""
+    place = variable(context, f"choice_{node.lineno}_{node.col_offset}")
+    held: list[Value] = []
+    for word, (value, lines) in zip((f"if {test}:", "else:"), sides, strict=True):
+        context.emit(word)
+        context.lines += lines
+        with context.indented():
+            held.append(store(context, node, place, value))
+    first, second = held
+    known = context.known.slot(place).value(place)
+    return first if first == second or known is None else known
 
 
 def _compared_with_none(left: ast.expr, right: ast.expr) -> ast.Name | None:

@@ -43,6 +43,7 @@ from facility.columnar.fused.body import Body
 from facility.columnar.fused.branches import Branches
 from facility.columnar.fused.context import Context
 from facility.columnar.fused.errors import KernelError
+from facility.columnar.fused.fills import bins
 from facility.columnar.fused.objects import EVENT, identifier
 from facility.columnar.fused.program import List, Program
 from facility.columnar.fused.values import Event, Histogram
@@ -151,8 +152,8 @@ def _program(context: Context) -> Program:
         lists=lists,
         momenta=tuple(context.momenta.values()),
         constants=context.constants,
-        layouts=context.layouts,
-        weighted=frozenset(context.known.weighted),
+        layouts={bins(name): layout for name, layout in context.layouts.items()},
+        weighted=frozenset(bins(name) for name in context.known.weighted),
         failures=tuple(context.failures),
         facts=dict(context.branches.facts),
     )

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
+from facility.columnar.errors import one_line
 from facility.columnar.fused import accumulation, runtime
 from facility.columnar.fused.errors import KernelError
 
@@ -171,13 +172,19 @@ def _compile(source: str, types: Sequence[np.dtype[Any]]) -> bytes:
     pointer: Any = numba.types.CPointer
     signature = numba.int64(numba.int64, *(pointer(numba.from_dtype(t)) for t in types))
     with _compiling:
-        compiled = compiler(
-            signature,
-            error_model="numpy",
-            _nrt=False,
-            no_cpython_wrapper=True,
-            no_cfunc_wrapper=True,
-        )(namespace[ENTRY])
+        try:
+            compiled = compiler(
+                signature,
+                error_model="numpy",
+                _nrt=False,
+                no_cpython_wrapper=True,
+                no_cfunc_wrapper=True,
+            )(namespace[ENTRY])
+        except numba.core.errors.NumbaError as error:
+            raise KernelError(
+                "numba does not compile what was generated, which is a fault of ours "
+                f"(kernel.source(events) shows it): {one_line(error)}"
+            ) from error
         text = compiled.inspect_llvm(compiled.signatures[0])
         return _object_file(text)
 
