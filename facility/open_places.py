@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 OFFLOAD = "FACILITY_OFFLOAD"
@@ -19,3 +20,18 @@ def open_dir(facility_id: str, state_dir: Path, *, multi_user: bool) -> Path:
     Root's state is closed to others, so with several users it is elsewhere.
     """
     return _OPEN / facility_id if multi_user else state_dir
+
+
+def open_facilities(person: str) -> list[Path]:
+    """Return the settings files of running facilities of root's that serve a person."""
+    found = []
+    for path in sorted(_OPEN.glob(f"*/{OFFLOAD_FILE}")):
+        try:
+            settings = json.loads(path.read_text())
+            is_served = person in settings["people"]
+            is_running = Path(settings["launcher_socket"]).exists()
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # being written, or of another version
+        if is_served and is_running:
+            found.append(path)
+    return found

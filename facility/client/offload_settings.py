@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facility.errors import NotRunningError, UsageError
-from facility.open_places import OFFLOAD, OFFLOAD_FILE, open_dir
+from facility.open_places import OFFLOAD, OFFLOAD_FILE, open_dir, open_facilities
 
 if TYPE_CHECKING:  # it takes 0.1 s to import, and some only ask where it is
     from facility.local.paths import Storage
@@ -20,8 +21,8 @@ def settings_file(directory: Path | None = None) -> Path:
     Args:
         directory: of the facility. If ``None``: what ``FACILITY_OFFLOAD`` says (set in
             notebooks and their terminals); else the facility of the working directory
-            or of the nearest folder above it that has one; else the only one of this
-            person that runs.
+            or of the nearest folder above it that has one; else the only one that runs:
+            of this person, or of root's for him.
 
     Raises:
         NotRunningError: there is none.
@@ -46,19 +47,35 @@ def settings_file(directory: Path | None = None) -> Path:
         storage = Place.of(folder).last_storage()
         if storage is not None and _file_of(storage).exists():
             return _file_of(storage)
-    running = running_storages(home())
+    mine = {_file_of(storage): storage for storage in running_storages(home())}
+    roots = [path for path in open_facilities(_user_name()) if path not in mine]
+    running = [*mine, *roots]
     if not running:
         raise NotRunningError(
             f"no facility in {here} or above, and none of yours runs elsewhere: "
             "`facility up` starts one, `-C DIR` names one"
         )
     if len(running) > 1:
-        names = ", ".join(sorted(str(_directory_of(each)) for each in running))
+        names = ", ".join(sorted(str(_directory_of(each)) for each in mine.values()))
+        if not roots:
+            raise UsageError(
+                f"{len(running)} facilities of yours run, in {names}: say which, with "
+                "`facility -C DIR`"
+            )
+        files = " or ".join(f"{OFFLOAD}={path}" for path in roots)
         raise UsageError(
-            f"{len(running)} facilities of yours run, in {names}: say which, with "
-            "`facility -C DIR`"
+            f"{len(running)} facilities run that serve you: say which, with {files}"
+            + (f", or `facility -C DIR` for {names}" if mine else "")
         )
-    return _file_of(running[0])
+    return running[0]
+
+
+def _user_name() -> str:
+    """Return who runs this, as facilities know him; empty without an account."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
 
 
 def _file_of(storage: Storage) -> Path:

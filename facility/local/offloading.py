@@ -42,6 +42,7 @@ def settings_of(runtime: Runtime) -> Settings:
         jobs_dir=Path("~") / offload.jobs,
         multi_user=runtime.multi_user,
         retention_s=offload.retention,
+        most_returned_bytes=offload.returned,
         people=tuple(sorted(runtime.people)),
     )
 
@@ -114,10 +115,14 @@ def check_offload(spec: Facility, owner: str) -> None:
 def prepare_offload(runtime: Runtime) -> None:
     """Write what agents, people's programs and the endpoint read."""
     if runtime.multi_user:
-        # Everybody may pass, nobody else may list or write.
-        for folder in (runtime.open_dir.parent, runtime.open_dir):
-            folder.mkdir(mode=0o711, exist_ok=True)
-            folder.chmod(0o711)
+        # Everybody may see which facilities there are (who logs in by SSH is told by
+        # nobody), and pass; nobody else may list what is in one, or write.
+        for folder, mode in (
+            (runtime.open_dir.parent, 0o755),
+            (runtime.open_dir, 0o711),
+        ):
+            folder.mkdir(mode=mode, exist_ok=True)
+            folder.chmod(mode)
     else:
         ensure_private_directory(runtime.open_dir)
     settings = settings_of(runtime)

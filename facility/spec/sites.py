@@ -11,11 +11,12 @@ from pydantic import Field, model_validator
 from facility.spec.consistency import contradictions_of_site, refuse
 from facility.spec.model import (
     ADDRESS_PATTERN,
+    GIB,
     Model,
     Name,
     UserName,
 )
-from facility.spec.units import Seconds
+from facility.spec.units import ByteSize, Seconds
 
 HOST_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,252}$"
 """Never with a dash in front: it must not be taken for an option."""
@@ -118,6 +119,9 @@ class Offload(Model):
     empty."""
     jobs: Annotated[str, Field(pattern=FOLDER_PATTERN)] = "jobs"
     """Folder below each person's home where outputs and logs arrive."""
+    returned: ByteSize = 100 * GIB
+    """What one execution of a job may bring home: its outputs, and its log. What is
+    more waits at the site, or arrives packed, and the job says so."""
     retention: Seconds = 30 * 86400
     """Snapshots that no job needs are kept for so long."""
     dial_in: DialIn = DialIn()

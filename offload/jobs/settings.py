@@ -44,6 +44,8 @@ class Settings(BaseModel):
     """Who may have jobs, if there are several users."""
     retention_s: Annotated[float, Field(ge=0)] = 30 * 86400.0
     """Snapshots that no job needs are kept for so long."""
+    most_returned_bytes: Annotated[int, Field(ge=1)] = 100 * 2**30
+    """What one execution of a job may bring home: its outputs, and its log."""
     idle_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     """An agent with nothing to do leaves after so many seconds."""
 

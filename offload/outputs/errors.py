@@ -13,5 +13,9 @@ class PackError(OutputsError):
     """A pack is not what it says it is, or holds what no pack may hold."""
 
 
+class TooLargeError(OutputsError):
+    """A pack holds more than may come home; it is untouched."""
+
+
 class InTheWayError(UsageError, OutputsError):
     """Something of the person's is where outputs have to go."""

@@ -14,7 +14,12 @@ from pathlib import Path
 from offload import zstd
 from offload.outputs.changes import Changes
 from offload.outputs.copying import copy
-from offload.outputs.errors import InTheWayError, OutputsError, PackError
+from offload.outputs.errors import (
+    InTheWayError,
+    OutputsError,
+    PackError,
+    TooLargeError,
+)
 from offload.outputs.kernel import synchronise
 from offload.outputs.members import CHANGES, ELSEWHERE, WORKING, member_name
 from offload.outputs.states import State, to_text
@@ -47,7 +52,7 @@ class Landed:
         return os.fsencode(self.folder) + b"/" + member
 
 
-def land(pack: Path, folder: Path) -> Landed:
+def land(pack: Path, folder: Path, *, most_bytes: int | None = None) -> Landed:
     """Unpack into ``folder/outputs`` and ``folder/elsewhere``; return what is there.
 
     Every file is compared with the digest that the pack promises. Killed at any point
@@ -57,8 +62,10 @@ def land(pack: Path, folder: Path) -> Landed:
     Args:
         pack: what :func:`fetch` brought.
         folder: the job's folder; made if it is not there.
+        most_bytes: that its files may have together.
 
     Raises:
+        TooLargeError: they have more; nothing of it is left in the folder.
         PackError: the pack is damaged or holds what no pack may hold.
         InTheWayError: ``outputs`` exists and is not of this pack.
         OutputsError: there is no space.
@@ -70,8 +77,11 @@ def land(pack: Path, folder: Path) -> Landed:
             shutil.rmtree(staging)
         staging.mkdir(mode=0o700)
         try:
-            changes = _unpack(pack, os.fsencode(staging))
+            changes = _unpack(pack, os.fsencode(staging), most_bytes)
             synchronise(staging)
+        except TooLargeError:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -111,14 +121,15 @@ def _save(record: Path, changes: Changes) -> None:
     draft.replace(record)
 
 
-def _unpack(pack: Path, staging: bytes) -> Changes:
+def _unpack(pack: Path, staging: bytes, most_bytes: int | None) -> Changes:
     """Unpack into a new folder of ours; return what the last member says.
 
     Raises:
-        PackError: see :func:`land`.
+        PackError, TooLargeError: see :func:`land`.
     """
     states: dict[bytes, State] = {}
     changes: Changes | None = None
+    size = 0
     folders = {WORKING}
     Path(os.fsdecode(staging + b"/" + WORKING)).mkdir()
     with _opened(pack) as file:
@@ -129,6 +140,9 @@ def _unpack(pack: Path, staging: bytes) -> Changes:
                     raise PackError(f"{pack}: {CHANGES} has {member.size:,} bytes")
                 changes = Changes.loads(content.read(member.size))
             else:
+                size += member.size
+                if most_bytes is not None and size > most_bytes:
+                    raise TooLargeError(f"{pack}: more than {most_bytes:,} bytes")
                 _make_parents(member.path, staging, folders)
                 place = staging + b"/" + member.path
                 states[member.path] = _extract(member, content, place)

@@ -288,6 +288,25 @@ def test_the_exit_code_of_wait_is_the_jobs(
     assert answer.out.startswith(f"job 1 {outcome.value.replace('_', ' ')}")
 
 
+def test_wait_shows_the_end_of_the_log_of_what_failed(
+    submitted, type_command, settings
+):
+    log = b"".join(b"line %d\n" % number for number in range(50)) + b"\x1b[2Jwhy\n"
+    finish(settings, submitted, code=3, outcome=Outcome.FAILED, log=log)
+    answer = type_command("wait", submitted)
+    assert answer.code == 3
+    *_, head, second_last, last = answer.err.splitlines()
+    assert (second_last, last) == ("  line 49", "  \\x1b[2Jwhy")
+    shown = answer.err.partition("the last lines of `facility logs 1`:\n")[2]
+    assert shown.count("\n") == 10
+    assert "traceback" not in head
+
+
+def test_a_cancelled_job_says_so_once(submitted, type_command, settings):
+    finish(settings, submitted, code=None, outcome=Outcome.CANCELLED)
+    assert type_command("wait", submitted).out.startswith("job 1 cancelled; outputs")
+
+
 def test_wait_gives_up_when_told_to(submitted, type_command):
     answer = type_command("wait", submitted, "--timeout", "0.05")
     assert answer.code == 1

@@ -1,6 +1,8 @@
 """Which facility is meant: named, told, of the folder or above, or the one that runs."""
 
+import json
 import os
+import pwd
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -111,3 +113,42 @@ def test_what_a_demo_has_removed_is_passed_over(started, tmp_path, monkeypatch):
     file = started("b", runs=True)
     chdir(monkeypatch, tmp_path / "a")
     assert settings_file() == file
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """Make what a facility of root's shows to its people."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv(OFFLOAD, raising=False)
+    monkeypatch.setattr(open_places, "_OPEN", tmp_path / "open")
+    me = pwd.getpwuid(os.geteuid()).pw_name
+
+    def serve(name: str, people: tuple[str, ...] = (me,), *, runs: bool = True) -> Path:
+        folder = tmp_path / "open" / name
+        folder.mkdir(parents=True)
+        socket = folder / "agents.sock"
+        if runs:
+            socket.touch()
+        settings = {"people": people, "launcher_socket": str(socket)}
+        (folder / "offload.json").write_text(json.dumps(settings))
+        return folder / "offload.json"
+
+    return serve
+
+
+def test_who_logs_in_by_ssh_finds_the_facility_that_serves_him(
+    served, tmp_path, monkeypatch
+):
+    served("others", ("somebody",))
+    served("over", runs=False)
+    served("odd").write_text("[]")
+    file = served("his")
+    chdir(monkeypatch, tmp_path / "project")
+    assert settings_file() == file
+    other = served("second")
+    with pytest.raises(UsageError) as caught:
+        settings_file()
+    assert str(caught.value) == (
+        "2 facilities run that serve you: say which, with "
+        f"FACILITY_OFFLOAD={file} or FACILITY_OFFLOAD={other}"
+    )

@@ -9,7 +9,9 @@ import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from facility.spec.units import format_bytes
 from offload.interlink import (
+    Download,
     LogStruct,
     PluginClient,
     PluginRefusedError,
@@ -23,11 +25,14 @@ from offload.jobs.pods import MAIN, pod_name
 from offload.jobs.settings import Settings
 from offload.jobs.stages import Stage
 from offload.outputs import Prior, fetch, land, merge
+from offload.outputs.errors import TooLargeError
 from offload.outputs.landing import RECORD
 
 AT_ONCE = 4
 """Elements that are brought back at a time."""
 PACK = ".outputs.tar.zst"
+KEPT = "outputs.tar.zst"
+"""Outputs that are too large to be unpacked."""
 
 
 class Returning:
@@ -53,12 +58,13 @@ class Returning:
 
         Raises:
             NotReadyError: the site has not packed the outputs yet.
+            TooLargeError: more would come than may; it stays at the site.
             InterlinkError, OutputsError, OSError: tried again later, from there on.
         """
         folder = element_folder(self._settings, element)
         async with self._room:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-            await _keep_log(client, element, folder / "logs", is_ours=is_ours)
+            await self._keep_log(client, element, folder / "logs", is_ours=is_ours)
             report: list[str] = []
             if is_ours:
                 report = await self._outputs(job, element, client, folder, on_progress)
@@ -78,14 +84,28 @@ class Returning:
         folder: Path,
         on_progress: Callable[[int, int], None],
     ) -> list[str]:
-        pack = folder / PACK
+        pack, kept = folder / PACK, folder / KEPT
+        most = self._settings.most_returned_bytes
         digest = None
-        if not (folder / RECORD).exists():
+        if not ((folder / RECORD).exists() or kept.exists()):
             try:
-                digest = await _fetch(client, element.uid, pack, on_progress)
+                digest = await self._fetch(client, element.uid, pack, on_progress)
             except UnknownPodError:
                 return ["the site has no outputs of it"]
-        landed = await asyncio.to_thread(land, pack, folder)
+        landed = None
+        if not kept.exists():  # or it was too large, before this was cut off
+            try:
+                landed = await asyncio.to_thread(land, pack, folder, most_bytes=most)
+            except TooLargeError:
+                pack.replace(kept)
+        if landed is None:
+            await _acknowledge(client, element.uid, digest)
+            line = (
+                f"job {element.name}: its outputs are more than {format_bytes(most)} "
+                f"(offload.returned of facility.yaml): all of them are in {kept}, "
+                "packed, and nothing is merged"
+            )
+            return [line]
         text = await asyncio.to_thread(self._ledger.prior, job.id)
         async with self._merging:
             report = await asyncio.to_thread(
@@ -97,66 +117,96 @@ class Returning:
                 elsewhere=(Path.home(),),
                 prior=Prior.from_json(json.loads(text)),
             )
-        if digest is not None:
-            with contextlib.suppress(UnknownPodError):
-                await client.acknowledge_outputs(element.uid, digest)
+        await _acknowledge(client, element.uid, digest)
         await asyncio.to_thread(pack.unlink, missing_ok=True)
         return report.lines()
 
+    async def _fetch(
+        self,
+        client: PluginClient,
+        uid: str,
+        pack: Path,
+        on_progress: Callable[[int, int], None],
+    ) -> str:
+        """Bring the pack; return its digest."""
+        async with client.outputs(uid) as first:
+            self._check("outputs are", first.total or 0)
+            return await _download(client, uid, pack, first, on_progress)
 
-async def _fetch(
+    def _check(self, what: str, size: int) -> None:
+        """Raise if more would come home than may; the job waits and says so."""
+        most = self._settings.most_returned_bytes
+        if size > most:
+            raise TooLargeError(
+                f"its {what} more than the {format_bytes(most)} that may come back: "
+                "they wait at the site; raise offload.returned in facility.yaml"
+            )
+
+    async def _keep_log(
+        self, client: PluginClient, element: Element, folder: Path, *, is_ours: bool
+    ) -> None:
+        """Keep the whole log; one that the site has not is left out."""
+        target = folder / f"{MAIN}.log"
+        if target.exists():
+            return  # whole: it is only renamed then
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        draft = target.with_suffix(".part")
+        try:
+            if is_ours:
+                async with client.log_file(element.uid, MAIN) as whole:
+                    self._check("log is", whole.total or 0)
+            with draft.open("wb") as file:
+                async for chunk in read_log(client, element, 0, is_ours=is_ours):
+                    self._check("log is", file.tell() + len(chunk))
+                    await asyncio.to_thread(file.write, chunk)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
+        except PluginRefusedError:
+            draft.unlink(missing_ok=True)
+            return
+        except (
+            OSError,
+            TooLargeError,
+        ):  # a log without end must not keep the disk full
+            draft.unlink(missing_ok=True)
+            raise
+        draft.replace(target)
+
+
+async def _acknowledge(client: PluginClient, uid: str, digest: str | None) -> None:
+    if digest is not None:
+        with contextlib.suppress(UnknownPodError):
+            await client.acknowledge_outputs(uid, digest)
+
+
+async def _download(
     client: PluginClient,
     uid: str,
     pack: Path,
+    first: Download,
     on_progress: Callable[[int, int], None],
 ) -> str:
-    """Bring the pack; return its digest."""
-    async with client.outputs(uid) as first:
-        if first.digest is None or first.total is None:
-            raise UnsupportedError("GET outputs", 200, {}, "no ETag or no length")
+    digest, size = first.digest, first.total
+    if digest is None or size is None:
+        raise UnsupportedError("GET outputs", 200, {}, "no ETag or no length")
 
-        async def download(offset: int) -> AsyncIterator[bytes]:
-            if offset == first.offset:
-                async for chunk in first.chunks:
-                    yield chunk
-                return
-            async with client.outputs(uid, offset=offset) as rest:
-                async for chunk in rest.chunks:
-                    yield chunk
+    async def download(offset: int) -> AsyncIterator[bytes]:
+        if offset == first.offset:
+            async for chunk in first.chunks:
+                yield chunk
+            return
+        async with client.outputs(uid, offset=offset) as rest:
+            async for chunk in rest.chunks:
+                yield chunk
 
-        size = first.total
-        await fetch(
-            download,
-            pack,
-            digest=first.digest,
-            size=size,
-            progress=lambda here: on_progress(here, size),
-        )
-        return first.digest
-
-
-async def _keep_log(
-    client: PluginClient, element: Element, folder: Path, *, is_ours: bool
-) -> None:
-    """Keep the whole log; one that the site has not is left out."""
-    target = folder / f"{MAIN}.log"
-    if target.exists():
-        return  # whole: it is only renamed then
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    draft = target.with_suffix(".part")
-    try:
-        with draft.open("wb") as file:
-            async for chunk in read_log(client, element, 0, is_ours=is_ours):
-                await asyncio.to_thread(file.write, chunk)
-            file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
-    except PluginRefusedError:
-        draft.unlink(missing_ok=True)
-        return
-    except OSError:  # a log without end must not keep the disk full
-        draft.unlink(missing_ok=True)
-        raise
-    draft.replace(target)
+    await fetch(
+        download,
+        pack,
+        digest=digest,
+        size=size,
+        progress=lambda here: on_progress(here, size),
+    )
+    return digest
 
 
 async def read_log(

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from offload.jobs.agent.serving import Agent
 from offload.jobs.errors import JobsError
 from offload.jobs.stages import Outcome, Stage
 from offload.link import Paused
+from offload.outputs import land
 
 
 async def until(condition, *, timeout_s: float = 30.0):
@@ -280,6 +282,67 @@ async def test_credentials_reach_the_site_and_nothing_else(
     kept = [p for p in far.home.rglob("*") if p.is_file()]
     kept += [p for p in far.jobs_dir.rglob("*") if p.is_file()]
     assert not [p for p in kept if b"s3cret" in p.read_bytes()]
+
+
+@contextlib.asynccontextmanager
+async def an_agent(settings):
+    agent = Agent(settings)
+    running = asyncio.create_task(agent.run())
+    yield
+    agent.stop()
+    await running
+
+
+async def test_more_than_may_come_back_waits_at_the_site(
+    far, site, project, pack, send, waits, until_done
+) -> None:
+    pack({"results/mass.txt": "91.2"})
+    async with an_agent(far.model_copy(update={"most_returned_bytes": 20})):
+        id_ = await send(outputs=("results/**",))
+        await waits(id_, "its outputs are more than the 20 B that may come back")
+    async with an_agent(far.model_copy(update={"most_returned_bytes": 16})):
+        id_ = await send(outputs=("results/**",))
+        await waits(id_, "its log is more than the 16 B that may come back")
+    async with an_agent(far):  # nothing of it is lost
+        assert (await until_done(id_)).outcome is Outcome.SUCCEEDED
+    assert (project / "results/mass.txt").read_text() == "91.2"
+
+
+async def test_more_than_may_be_unpacked_stays_packed(
+    far, site, project, pack, send, until_done
+) -> None:
+    pack({"results/zeros.txt": "0" * 100_000})
+    async with an_agent(far.model_copy(update={"most_returned_bytes": 50_000})):
+        job = await until_done(await send(outputs=("results/**",)))
+    assert job.outcome is Outcome.SUCCEEDED
+    (element,) = queries.job(far, str(job.id), with_elements=True).elements
+    kept = far.jobs_dir / str(job.id) / "outputs.tar.zst"
+    (line,) = element.report
+    assert line == (
+        f"job {job.id}: its outputs are more than 48.83 KiB (offload.returned of "
+        f"facility.yaml): all of them are in {kept}, packed, and nothing is merged"
+    )
+    land(kept, far.jobs_dir / "by hand")
+    by_hand = far.jobs_dir / "by hand/outputs/results/zeros.txt"
+    assert by_hand.stat().st_size == 100_000
+    assert not (project / "results").exists()
+
+
+async def test_a_credential_that_was_opened_to_others_is_not_sent(
+    far, site, agent, send, until_done, waits
+) -> None:
+    far.credentials_dir.mkdir(parents=True)
+    path = far.credentials_dir / "token"
+    path.write_bytes(b"s3cret\n")
+    path.chmod(0o600)
+    site.stop()
+    id_ = await send(credentials=("token",))
+    path.chmod(0o644)
+    site.start()
+    await waits(id_, f"credential 'token': {path} is open to others: chmod 600")
+    assert site.effects("created") == []
+    path.chmod(0o600)
+    assert (await until_done(id_)).outcome is Outcome.SUCCEEDED
 
 
 async def test_logs_are_followed_to_their_end(far, site, agent, send, at) -> None:

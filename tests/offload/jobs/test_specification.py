@@ -32,6 +32,14 @@ from offload.jobs.model import ElementName
         ),
         ({"after": ("x",)}, "after.0: expected the id of a job such as 42, got 'x'"),
         ({"site": "a b"}, "site: expected a name, got 'a b'"),
+        (
+            {"environment": {"A=B": "c"}},
+            "environment: expected names of variables, got 'A=B'",
+        ),
+        (
+            {"environment": {"A\nB": "c"}},
+            "environment: expected names of variables, got 'A\\nB'",
+        ),
         ({"colour": "red"}, "colour: extra inputs are not permitted, got 'red'"),
     ],
 )

@@ -31,6 +31,7 @@ from offload.outputs import (
     land,
     landing,
 )
+from offload.outputs.errors import TooLargeError
 
 WORKING = b"/home/u/proj"
 
@@ -72,6 +73,16 @@ def test_landed_as_it_was(pack: Pack, tmp_path: Path) -> None:
     assert (outputs / "sparse").stat().st_size == 32 << 20
     assert (outputs / "sparse").stat().st_blocks * 512 < 1 << 20
     assert sorted(os.listdir(tmp_path / "jobs/42")) == ["landed.json", "outputs"]
+
+
+def test_more_than_may_come_is_left_in_its_pack(pack: Pack, tmp_path: Path) -> None:
+    folder = tmp_path / "42"
+    before = pack.path.read_bytes()
+    with pytest.raises(TooLargeError):
+        land(pack.path, folder, most_bytes=32 << 20)
+    assert list(folder.iterdir()) == []
+    assert pack.path.read_bytes() == before
+    land(pack.path, folder, most_bytes=33 << 20)
 
 
 def test_landed_once_nothing_is_touched(pack: Pack, tmp_path: Path) -> None:

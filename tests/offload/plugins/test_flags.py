@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.plugins.config import LimitsConfig
 from offload.plugins.errors import ImpossibleRequestError
-from offload.plugins.flags import SHORT, WITH_VALUE, WITHOUT_VALUE, parse_flags
+from offload.plugins.flags import (
+    SHORT,
+    WITH_VALUE,
+    WITHOUT_VALUE,
+    parse_flags,
+    refuse_beyond,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +71,23 @@ def test_whatever_is_written_only_known_flags_come_out(text):
         found = parse_flags(text)
     for flag in found:
         assert flag[2:].partition("=")[0] in WITH_VALUE | WITHOUT_VALUE
+
+
+@pytest.mark.parametrize(
+    ("limits", "flag"),
+    [
+        ({"time": 3600}, "--time=10-0"),
+        ({"time": 3600}, "-t 10-0"),
+        ({"memory": "2 GiB"}, "--mem=900G"),
+        ({"memory": "2 GiB"}, "--mem-per-cpu=900G"),
+        ({"cpus": 4}, "--cpus-per-task=128"),
+        ({"cpus": 4}, "--exclusive=user"),
+        ({"cpus": 4}, "-N 100"),
+    ],
+)
+def test_no_flag_goes_round_a_limit(limits, flag):
+    flags = parse_flags(flag)
+    refuse_beyond(flags, LimitsConfig())  # where there is none, they say how much
+    refuse_beyond(parse_flags("--partition=gpu --nice=5"), LimitsConfig(**limits))
+    with pytest.raises(ImpossibleRequestError, match="this site limits the"):
+        refuse_beyond(flags, LimitsConfig(**limits))
