@@ -106,11 +106,11 @@ class Dask:
             finished = as_completed(everything, loop=self._client.loop)  # type: ignore[no-untyped-call]
             for future in finished:
                 chunk = by_key[future.key]
-                if future.status != "finished":
-                    _raise(future, chunk)
-                elif future.key in sums:
-                    yield future.result()
-                else:
+                if future.key in sums:
+                    yield _result(future, chunk)
+                elif future.status in ("error", "cancelled"):
+                    _result(future, chunk)
+                else:  # finished, or lost again since: the scheduler sees to that
                     yield Computed(chunk.index)
                 # The scheduler keeps of it what a sum still needs, and no more.
                 future.release()
@@ -126,13 +126,14 @@ class Dask:
         return bool(self._client.status == "running")
 
 
-def _raise(future: Any, chunk: Chunk) -> None:
-    """Raise what a future without a result ended with; the error names the chunk."""
+def _result(future: Any, chunk: Chunk) -> Partial:
+    """Return a future's result, or raise what it ended with; that names the chunk."""
     try:
-        future.result()
+        result: Partial = future.result()
     except KilledWorker as error:
         raise ChunkError(
             f"{chunk}: {error.allowed_failures + 1} workers died while computing it; "
             "it may need more memory than a worker has: take smaller chunks or larger "
             "workers"
         ) from error
+    return result

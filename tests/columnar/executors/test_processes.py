@@ -86,7 +86,11 @@ def test_modules_are_found_where_this_process_finds_them(ttree, tmp_path, monkey
     assert result.value > 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+SAMPLE = range(2)
+REST = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 100)]
+
+
+@pytest.mark.parametrize("seed", [*SAMPLE, *REST])
 def test_processes_killed_at_random_moments_change_nothing(ttree, seed):
     """About one in three chunks loses its process, before, while or after it computes."""
 
