@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import cloudpickle
 
@@ -30,6 +30,15 @@ OnError = Literal["raise", "skip"]
 """What a chunk that cannot be read does: end the run, or count as skipped."""
 
 
+def require_on_error(given: str) -> OnError:
+    """Return it; raise a ``UsageError`` if it is not an :data:`OnError`."""
+    if given not in get_args(OnError):
+        raise UsageError(
+            f"on_error={given!r}: expected 'raise' or 'skip' (what cannot be read)"
+        )
+    return cast("OnError", given)
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is done with every chunk; travels to workers by value."""
@@ -47,11 +56,7 @@ class Task:
 
     def __post_init__(self) -> None:
         require_known(self.backend)
-        if self.on_error not in get_args(OnError):
-            raise UsageError(
-                f"on_error={self.on_error!r}: expected 'raise' or 'skip' (chunks that "
-                "cannot be read)"
-            )
+        require_on_error(self.on_error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 from facility.columnar.backends import Backend
 from facility.columnar.caching import CacheUse, require_known
 from facility.columnar.catalogue import Catalogue, Entry
-from facility.columnar.computing import Analysis, OnError, Task
+from facility.columnar.computing import Analysis, OnError, Task, require_on_error
+from facility.columnar.errors import DatasetError
 from facility.columnar.estimating import WORKERS, Estimate
 from facility.columnar.events import Events
 from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
-from facility.columnar.formats import ColumnFile, keep, open_columns, reopen
+from facility.columnar.formats import ColumnFile, reopen
 from facility.columnar.planning import (
     CHUNK_BYTES,
     CHUNK_EVENTS,
@@ -31,7 +31,15 @@ from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
 from facility.columnar.schemas import SCHEMAS, Schema, schema_named
-from facility.columnar.surveying import Survey, in_threads, require_same, survey
+from facility.columnar.surveying import (
+    Survey,
+    in_threads,
+    metadata,
+    metadata_or_reason,
+    require_same,
+    survey,
+    survey_of,
+)
 from facility.errors import UsageError
 
 
@@ -54,9 +62,11 @@ class Dataset:
         cache: which files' decoded columns are kept on disk for the next run:
             ``"remote"``, ``"always"`` or ``"never"``; see
             :mod:`facility.columnar.caching`.
+        on_error: ``"skip"`` leaves out files that cannot be opened, and in runs chunks
+            that cannot be read; results say which, and why.
 
     Raises:
-        UsageError: ``cache`` is none of these.
+        UsageError: ``cache`` or ``on_error`` is none of these.
         DatasetError: a file is missing, truncated, or has no such tree; the schema is
             none.
     """
@@ -72,19 +82,15 @@ class Dataset:
         chunk_bytes: int = CHUNK_BYTES,
         folder: Path | None = None,
         cache: CacheUse = "remote",
+        on_error: OnError = "raise",
     ) -> None:
         self.schema = schema_named(schema, SCHEMAS)
         self.metadata = dict(metadata or {})
         self.chunk_events = chunk_events
         self.chunk_bytes = chunk_bytes
         self.cache = require_known(cache)
-        first, *others = expand(files, folder)
-        opened = open_columns(first, tree)
-        keep(opened)
-        self._files = (
-            _planned(opened),
-            *in_threads(lambda path: _metadata(path, tree), others),
-        )
+        self.on_error = require_on_error(on_error)
+        self._files = _metadata(expand(files, folder), tree, self.on_error)
         self._surveys: dict[tuple[str, ...], list[Survey]] = {}
 
     @staticmethod
@@ -129,7 +135,12 @@ class Dataset:
 
     @property
     def _first(self) -> ColumnFile:
-        return reopen(self._files[0].identity, self._files[0].tree)
+        first = self._readable[0]
+        return reopen(first.identity, first.tree)
+
+    @property
+    def _readable(self) -> list[PlannedFile]:
+        return [file for file in self._files if not file.unreadable]
 
     def branches_of(self, analysis: Analysis) -> tuple[str, ...]:
         """Return the branches that the analysis touches, found without reading any.
@@ -160,10 +171,14 @@ class Dataset:
             MissingBranchError: a file lacks a branch that the first one has.
             DatasetError: a branch is of another type in another file.
         """
-        surveys = self._surveyed(tuple(branches))
+        per_event = {s.path: s.bytes_per_event for s in self._surveyed(branches)}
         sizes = [
-            chunk_size(self.chunk_events, self.chunk_bytes, s.bytes_per_event)
-            for s in surveys
+            chunk_size(
+                self.chunk_events,
+                self.chunk_bytes,
+                per_event.get(file.identity.path, 0),
+            )
+            for file in self._files
         ]
         return plan(self._files, sizes)
 
@@ -182,7 +197,7 @@ class Dataset:
         if is_processor(analysis):
             analysis = Processor(analysis)
         branches = self.branches_of(analysis)
-        chunks = self.chunks(branches)
+        chunks = [chunk for chunk in self.chunks(branches) if chunk.events]
         if not chunks:
             return Estimate(0, 0, branches, 0, 0, ())
         return estimate(
@@ -191,7 +206,7 @@ class Dataset:
             chunks,
             next(f for f in self._files if f.identity == chunks[0].file),
             branches,
-            max(s.bytes_per_event for s in self._surveyed(branches)),
+            max((s.bytes_per_event for s in self._surveyed(branches)), default=0),
             workers,
         )
 
@@ -202,7 +217,7 @@ class Dataset:
         on: Where = None,
         branches: Sequence[str] | None = None,
         backend: Backend = "auto",
-        on_error: OnError = "raise",
+        on_error: OnError | None = None,
         progress: bool = True,
     ) -> Result:
         """Return the sum of ``analysis(events)`` over all chunks.
@@ -221,7 +236,7 @@ class Dataset:
             backend: ``"cpu"``; ``"cuda"``: kernels and the arrays of ``events`` on an
                 NVIDIA GPU; ``"auto"``: kernels on what is measured to be faster.
             on_error: ``"skip"`` leaves out chunks that cannot be read; the result says
-                which, and why.
+                which, and why. The dataset's if none.
             progress: show a bar.
 
         Raises:
@@ -242,10 +257,16 @@ class Dataset:
         # An analysis of no events has a result too.
         first = self._files[0]
         chunks = self.chunks(branches) or (Chunk(0, first.identity, first.tree, 0, 0),)
+        reasons = {f.identity: f.unreadable for f in self._files if f.unreadable}
         return run_chunks(
             Task(
                 analysis,
-                on_error,
+                on_error or self.on_error,
+                left_out={
+                    chunk.index: reasons[chunk.file]
+                    for chunk in chunks
+                    if chunk.file in reasons
+                },
                 backend=backend,
                 schema=self.schema,
                 cache=self.cache,
@@ -257,30 +278,29 @@ class Dataset:
             progress=progress,
         )
 
-    def _surveyed(self, branches: tuple[str, ...]) -> list[Survey]:
-        if branches not in self._surveys:
-            if not branches:
-                found = [Survey(f.identity.path, {}, {}, 0) for f in self._files]
-            else:
-                found = [
-                    survey(self._first, branches),
-                    *in_threads(lambda file: _survey(file, branches), self._files[1:]),
-                ]
+    def _surveyed(self, branches: Sequence[str]) -> list[Survey]:
+        """Return what files say of branches; nothing where these are not known."""
+        names = tuple(branches)
+        if names and names not in self._surveys:
+            others = self._readable[1:]
+            found = [
+                survey(self._first, names),
+                *in_threads(lambda file: survey_of(file, names), others),
+            ]
             require_same(found)
-            self._surveys[branches] = found
-        return self._surveys[branches]
+            self._surveys[names] = found
+        return self._surveys.get(names, [])
 
 
-def _planned(file: ColumnFile) -> PlannedFile:
-    """Return what planning needs."""
-    return PlannedFile(file.identity, file.tree, file.entries, tuple(file.boundaries()))
-
-
-def _metadata(path: Location, tree: str | None) -> PlannedFile:
-    with closing(open_columns(path, tree)) as file:
-        return _planned(file)
-
-
-def _survey(planned: PlannedFile, branches: tuple[str, ...]) -> Survey:
-    with closing(open_columns(planned.identity.location, planned.tree or None)) as file:
-        return survey(file, branches)
+def _metadata(
+    paths: Sequence[Location], tree: str | None, on_error: OnError
+) -> tuple[PlannedFile, ...]:
+    if on_error == "raise":
+        first, *others = paths
+        # The first one is asked again and again, what others say is enough.
+        opened = metadata(first, tree, is_kept=True)
+        return (opened, *in_threads(lambda path: metadata(path, tree), others))
+    found = in_threads(lambda path: metadata_or_reason(path, tree), paths)
+    if all(file.unreadable for file in found):
+        raise DatasetError(f"no file can be opened: {found[0].unreadable}")
+    return tuple(found)

@@ -22,6 +22,8 @@ class PlannedFile:
     entries: int
     boundaries: tuple[int, ...]
     """Entries at which clusters begin, ascending, with 0 and ``entries``."""
+    unreadable: str = ""
+    """Why it cannot be opened, in one line; it has no entries then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def plan(
     Every entry of every file is in exactly one chunk; chunks are in the order of
     files and entries, none is empty or larger than 1.5 times the size; a chunk ends at
     a cluster boundary wherever there is one between 0.5 and 1.5 sizes from its start.
+    Only of a file that cannot be opened the one chunk is empty: it will be missed.
     """
     chunks: list[Chunk] = []
     for file, size in zip(
@@ -84,6 +87,8 @@ def plan(
     ):
         if size < 1:
             raise ValueError(f"chunk size must be at least 1, got {size}")
+        if file.unreadable:
+            chunks.append(Chunk(len(chunks), file.identity, file.tree, 0, 0))
         start = 0
         while start < file.entries:
             stop = _end(start, size, file.boundaries, file.entries)

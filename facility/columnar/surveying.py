@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
 from facility.columnar.columns import ColumnType
 from facility.columnar.errors import DatasetError, MissingBranchError, nearest
-from facility.columnar.formats import ColumnFile
-from facility.columnar.remote import is_remote, shown
+from facility.columnar.formats import (
+    ColumnFile,
+    FileIdentity,
+    keep,
+    open_columns,
+)
+from facility.columnar.planning import PlannedFile
+from facility.columnar.remote import Location, is_remote, shown
 
 METADATA_THREADS = 8
 """Files whose metadata are read at once: most of it is waiting for a disk or server."""
@@ -37,6 +44,46 @@ class Survey:
     """The nearest names for each branch that it lacks."""
     bytes_per_event: float
     """Of these branches, uncompressed, about."""
+
+
+def metadata(path: Location, tree: str | None, *, is_kept: bool = False) -> PlannedFile:
+    """Open a file and return what planning needs.
+
+    Args:
+        path: where it is.
+        tree: name of it; found if there is one candidate.
+        is_kept: whether it stays open, for this thread.
+
+    Raises:
+        DatasetError: it cannot be opened.
+    """
+    file = open_columns(path, tree)
+    try:
+        edges = tuple(file.boundaries())
+        return PlannedFile(file.identity, file.tree, file.entries, edges)
+    finally:
+        if is_kept:
+            keep(file)
+        else:
+            file.close()
+
+
+def metadata_or_reason(path: Location, tree: str | None) -> PlannedFile:
+    """Do :func:`metadata`, or return why that cannot be done."""
+    try:
+        return metadata(path, tree)
+    except DatasetError as error:
+        try:
+            identity = FileIdentity.of(path)
+        except (OSError, DatasetError):
+            identity = FileIdentity(str(path), "", 0, 0)
+        return PlannedFile(identity, tree or "", 0, (0,), str(error))
+
+
+def survey_of(planned: PlannedFile, names: Sequence[str]) -> Survey:
+    """Do :func:`survey` for a planned file."""
+    with closing(open_columns(planned.identity.location, planned.tree or None)) as file:
+        return survey(file, names)
 
 
 def survey(file: ColumnFile, names: Iterable[str]) -> Survey:

@@ -17,7 +17,7 @@ from facility.columnar.baskets.requests import Row, Slot
 from facility.columnar.baskets.sources import Source
 from facility.columnar.buffers import Buffers
 from facility.columnar.columns import Offsets
-from facility.columnar.errors import ChunkError
+from facility.columnar.errors import ReadError
 
 _UNCOMPRESSED = 4
 """First guess at how much larger an uncompressed basket is."""
@@ -49,7 +49,7 @@ class Filler:
         """Put the numbers of baskets into ``content``, as the table says.
 
         Raises:
-            ChunkError: a basket is damaged.
+            ReadError: a basket is damaged.
             MissingLibraryError: its codec is not on this machine.
         """
         self._decode(part, table, content, None, None)
@@ -73,7 +73,7 @@ class Filler:
                 returns larger memory with the former at its beginning.
 
         Raises:
-            ChunkError: as in :meth:`fill`.
+            ReadError: as in :meth:`fill`.
             MissingLibraryError: as there.
         """
         offsets[0] = 0
@@ -131,10 +131,10 @@ class Filler:
                     raise basket_error(self._source, part, basket, text)
 
 
-def basket_error(source: Source, part: Part, basket: int, text: str) -> ChunkError:
+def basket_error(source: Source, part: Part, basket: int, text: str) -> ReadError:
     """Return the error that names file, branch, basket and its entries."""
     first, last = part.baskets.entries[basket : basket + 2]
-    return ChunkError(
+    return ReadError(
         f"{source.name}: branch {part.name!r}, basket {basket} (entries "
         f"{first}..{last}): {text}; copy the file again"
     )

@@ -15,7 +15,7 @@ from facility.columnar.baskets.positions import Baskets, Layout
 from facility.columnar.baskets.sources import Source
 from facility.columnar.buffers import Buffers
 from facility.columnar.columns import Column, Offsets
-from facility.columnar.errors import ChunkError
+from facility.columnar.errors import ReadError
 
 _MOST_IN_ENTRY = 1 << 31
 
@@ -46,7 +46,7 @@ class BasketReader:
             memory: where contents and offsets are.
 
         Raises:
-            ChunkError: a basket is damaged.
+            ReadError: a basket is damaged.
             MissingLibraryError: a codec is not on this machine.
         """
         parts = {n: Part(n, branches[n], start, stop) for n in names}
@@ -92,7 +92,7 @@ class BasketReader:
     def _ends(self, part: Part, lengths: npt.NDArray[Any], memory: Buffers) -> Offsets:
         """Return the sums of the lengths of lists, from 0."""
         if len(lengths) and not 0 <= lengths.min() <= lengths.max() < _MOST_IN_ENTRY:
-            raise ChunkError(
+            raise ReadError(
                 f"{self.source.name}: branch {part.name!r}, entries {part.start}.."
                 f"{part.stop}: lengths of {lengths.min()} to {lengths.max()}, expected "
                 "lengths of lists; copy the file again"
