@@ -8,24 +8,19 @@ a caller that was killed may simply do it again.
 
 from __future__ import annotations
 
-import fcntl
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from facility.broker.ceilings import Amount, Bound, Refusal, fitting, refusal
 from facility.broker.migrate import upgrade
 from facility.broker.tables import leases
 from facility.spec import Ceiling
-
-BUSY_TIMEOUT_S = 30
+from facility.sqlite import made_by_one, open_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +42,6 @@ class Limits:
     facility: Ceiling | None = None
 
 
-def _own_transactions(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # The driver begins transactions only before the first *write*; we must hold the
-    # lock before we count, so it shall not begin any: _begin does.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
-    cursor.close()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    # SQLite does not wait, whatever its timeout, for the lock that the change to a
-    # write-ahead log needs: two processes that make the file at once take turns here.
-    with path.with_name(f"{path.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 class LeaseStore:
     """The leases of one facility, in an SQLite file shared by its processes.
 
@@ -79,12 +52,9 @@ class LeaseStore:
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._engine = sa.create_engine(f"sqlite:///{path}")
-        sa.event.listen(self._engine, "connect", _own_transactions)
-        sa.event.listen(self._engine, "begin", _begin)
-        with _alone(path):
-            with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")  # the file remembers it
+        # All that is counted stays as it is until the lease is written.
+        self._engine = open_engine(path, writes=lambda _: True)
+        with made_by_one(path):
             upgrade(self._engine)
 
     def close(self) -> None:

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from facility.sqlite import made_by_one, open_engine
 from offload.jobs.migrate import is_current, upgrade
 
-BUSY_TIMEOUT_S = 30
 _WRITES = "ledger_writes"
-
-
-def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # The driver begins transactions only before the first write; what we compare must
-    # not change until we set it, so _begin takes the lock first.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    # SQLite does not wait, whatever its timeout, for the lock that the change to a
-    # write-ahead log needs: processes that make the file at once take turns here.
-    with path.with_name(f"{path.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 class Database:
@@ -49,17 +21,13 @@ class Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.parent.stat().st_mode & 0o077:  # made on the way to the snapshots
             path.parent.chmod(0o700)
-        self._engine = sa.create_engine(f"sqlite:///{path}")
-        sa.event.listen(self._engine, "connect", _configure)
-        sa.event.listen(self._engine, "begin", _begin)
+        self._engine = open_engine(
+            path, writes=lambda c: bool(c.get_execution_options().get(_WRITES, False))
+        )
         if path.exists() and self._is_ready():
             return
-        with _alone(path):
-            path.touch(mode=0o600)
-            with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")  # the file remembers it
-            with self.write() as writing:
-                upgrade(writing)
+        with made_by_one(path), self.write() as writing:
+            upgrade(writing)
 
     def _is_ready(self) -> bool:
         with self.read() as connection:
