@@ -13,12 +13,8 @@ from facility.columnar.kernels.angles import delta_phi
 from facility.columnar.kernels.choosing import argmax_by, argmin_by, closest
 from facility.columnar.kernels.combining import combinations, cross, pairs
 from facility.columnar.kernels.filling import fill
-from facility.columnar.kernels.fourvectors import (
-    delta_r,
-    four_vectors,
-    total,
-    transverse_mass,
-)
+from facility.columnar.kernels.fourvectors import four_vectors, total
+from facility.columnar.kernels.kinematics import delta_r, transverse_mass
 from facility.columnar.kernels.leading import leading
 from facility.columnar.kernels.lumi import LumiMask
 from facility.columnar.kernels.masses import (

@@ -21,13 +21,16 @@ def argmin_by(objects: Objects, key: Any) -> Objects:
         objects: a jagged array, or a tuple of several: then a tuple is returned.
         key: jagged numbers of the same counts, or the name of a field.
     """
-    values = _keys(objects, key)
-    values = ak.where(np.isnan(values), np.inf, values)
-    best = ak.argmin(values, axis=1, keepdims=True)
-    candidate = ak.fill_none(ak.firsts(values[best]) < np.inf, False)
+    # fmin takes the number where the other is NaN.
+    values = _lists(np.fmin(_keys(objects, key), np.inf))
+    offsets, best = values.offsets.data, ak.argmin(ak.Array(values), axis=1)
+    places = _places(offsets, best)
+    candidate = ak.fill_none(_pick(values, places) < np.inf, False)
+    # -1 stands for None.
+    places = (places + 1) * candidate - 1
     if isinstance(objects, tuple):
-        return tuple(ak.mask(ak.firsts(o[best]), candidate) for o in objects)
-    return ak.mask(ak.firsts(objects[best]), candidate)
+        return tuple(_pick(_lists(one, offsets), places) for one in objects)
+    return _pick(_lists(objects, offsets), places)
 
 
 def argmax_by(objects: Objects, key: Any) -> Objects:
@@ -54,3 +57,32 @@ def closest(objects: Objects, key: Any, target: Any) -> Objects:
 def _keys(objects: Any, key: Any) -> Any:
     """Return float64 keys: unsigned ones could not be negated."""
     return np.multiply(objects[key] if isinstance(key, str) else key, np.float64(1))
+
+
+def _lists(array: ak.Array, offsets: Any = None) -> Any:
+    """Return the layout as lists from 0 on, with offsets if some are given."""
+    if ak.to_layout(array).is_option:  # an event without a list has no objects
+        array = ak.fill_none(array, [], axis=0)
+    lists = ak.to_layout(array).to_ListOffsetArray64(True)
+    found = lists.offsets.data
+    if offsets is None or found is offsets or ak.backend(array) == "typetracer":
+        return lists
+    if len(found) != len(offsets) or not bool((found == offsets).all()):
+        raise ValueError("objects and keys differ in number: expected a key per object")
+    return lists
+
+
+def _places(offsets: Any, index: ak.Array) -> ak.Array:
+    """Return where in all lists together each event's index is, -1 where it is None."""
+    starts = ak.Array(ak.contents.NumpyArray(offsets[:-1]))
+    return ak.fill_none(starts + index, -1)
+
+
+def _pick(lists: Any, places: ak.Array) -> ak.Array:
+    """Return one object of each event, None where the place is -1.
+
+    Slicing with lists would gather every field of every object first; this only keeps
+    where the chosen ones are.
+    """
+    index = ak.index.Index64(ak.to_layout(places).data)
+    return ak.Array(ak.contents.IndexedOptionArray.simplified(index, lists.content))

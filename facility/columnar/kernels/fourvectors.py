@@ -1,27 +1,27 @@
 """Four-vectors as arrays: ``(a + b).mass``, ``a.delta_r(b)``, as in a fused kernel.
 
-Formulae: Particle Data Group, Review of Particle Physics, "Kinematics". Natural
-units, radians. Arithmetic is float64, whatever the columns hold. Only numpy's ufuncs
-are called, which awkward and cupy arrays answer where their data are.
+Arithmetic is float64, whatever the columns hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
-import numpy as np
 
 from facility.columnar.kernels.angles import delta_phi
-
-COORDINATES = (
-    ("pt", "eta", "phi", "mass"),
-    ("pt", "eta", "phi", "energy"),
-    ("px", "py", "pz", "energy"),
-    ("px", "py", "pz", "mass"),
+from facility.columnar.kernels.arrays import doubles, selected_lists
+from facility.columnar.kernels.columns import FlatColumns
+from facility.columnar.kernels.kinematics import (
+    CARTESIAN,
+    COMPONENTS,
+    COORDINATES,
+    PROPERTIES,
+    Kinematics,
+    delta_r,
 )
-"""Sets of fields that make a four-vector; the first that is complete counts."""
-CARTESIAN = ("px", "py", "pz", "energy")
+
 NAME = "FourVector"
 """Of the records, in awkward's types."""
 
@@ -29,9 +29,10 @@ NAME = "FourVector"
 def four_vectors(**fields: Any) -> ak.Array:
     """Return records with four-vector properties.
 
-    ``four_vectors(pt=..., eta=..., phi=..., mass=..., charge=...)``: the fields of one
-    of :data:`COORDINATES` and any others, arrays or numbers that broadcast (flat, or
-    jagged with equal counts). Nothing is computed and no column is copied.
+    ``four_vectors(pt=..., eta=..., phi=..., mass=..., charge=...)``: the fields of
+    ``pt eta phi mass``, ``pt eta phi energy``, ``px py pz energy`` or ``px py pz mass``
+    and any others, arrays or numbers that broadcast (flat, or jagged with equal
+    counts). Nothing is computed and no column is copied.
 
     Raises:
         ValueError: no set of coordinates is complete, or counts differ.
@@ -47,11 +48,14 @@ def with_cartesian(objects: ak.Array) -> ak.Array:
 
     Worth it before objects are used many times: combinations do it by themselves.
     """
+    columns = FlatColumns.of(objects, COMPONENTS)
+    if columns is not None:
+        vectors = _FlatVectors(columns)
+        computed = {name: getattr(vectors, name) for name in CARTESIAN}
+        return ak.Array(columns.with_fields(computed))
     fields = {name: objects[name] for name in ak.fields(objects)}
-    fields |= {name: getattr(objects, name) for name in ("px", "py", "pz")}
-    # The energy comes from the components, without trigonometry of its own.
-    momenta = ak.zip(fields, depth_limit=2, with_name=NAME)
-    return ak.with_field(momenta, momenta.energy, "energy")
+    fields |= {name: getattr(objects, name) for name in CARTESIAN}
+    return ak.zip(fields, depth_limit=2, with_name=NAME)
 
 
 def total(objects: ak.Array) -> ak.Array:
@@ -62,124 +66,98 @@ def total(objects: ak.Array) -> ak.Array:
     )
 
 
-class _FourVector:
-    """Properties of records of any coordinates: a field if it is there, else from it.
+class _FlatVectors(Kinematics):
+    """The formulas on flat columns."""
 
-    ``mass``: a square below zero (rounding) is zero. ``eta`` is infinite along the
-    beam and 0 at rest.
-    """
+    def __init__(self, columns: FlatColumns) -> None:
+        self._columns = columns
+
+    def _has(self, name: str) -> bool:
+        return name in self._columns.fields
+
+    def _field(self, name: str) -> Any:
+        return self._columns[name]
+
+
+class _Records(Kinematics):
+    """The formulas on awkward records as they are."""
 
     def _has(self, name: str) -> bool:
         return name in ak.fields(self)
 
     def _field(self, name: str) -> Any:
-        # numpy's rule for float32 and Python numbers would compute in float32.
-        return np.multiply(self[name], np.float64(1))  # type: ignore[index]
-
-    @property
-    def px(self) -> Any:
-        return self._field("px") if self._has("px") else self.pt * np.cos(self.phi)
-
-    @property
-    def py(self) -> Any:
-        return self._field("py") if self._has("py") else self.pt * np.sin(self.phi)
-
-    @property
-    def pz(self) -> Any:
-        return self._field("pz") if self._has("pz") else self.pt * np.sinh(self.eta)
-
-    @property
-    def pt(self) -> Any:
-        if self._has("pt"):
-            return self._field("pt")
-        px, py = self.px, self.py
-        return np.sqrt(px * px + py * py)
-
-    @property
-    def phi(self) -> Any:
-        return self._field("phi") if self._has("phi") else np.arctan2(self.py, self.px)
-
-    @property
-    def eta(self) -> Any:
-        if self._has("eta"):
-            return self._field("eta")
-        pz = self.pz
-        with np.errstate(divide="ignore"):
-            # Where pz is 0 eta is, at rest too: no 0/0.
-            return np.arcsinh(pz / (self.pt + (pz == 0)))
-
-    @property
-    def _p_squared(self) -> Any:
-        pz = self.pz
-        if self._has("px"):
-            px, py = self.px, self.py
-            return px * px + py * py + pz * pz
-        pt = self.pt
-        return pt * pt + pz * pz
-
-    @property
-    def p(self) -> Any:
-        return np.sqrt(self._p_squared)
-
-    @property
-    def energy(self) -> Any:
-        if self._has("energy"):
-            return self._field("energy")
-        mass = self.mass
-        return np.sqrt(self._p_squared + mass * mass)
-
-    @property
-    def mass(self) -> Any:
-        if self._has("mass"):
-            return self._field("mass")
-        energy = self.energy
-        return np.sqrt(np.maximum(energy * energy - self._p_squared, 0))
-
-    @property
-    def rapidity(self) -> Any:
-        energy, pz = self.energy, self.pz
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 0.5 * np.log((energy + pz) / (energy - pz))
+        return doubles(self[name])  # type: ignore[index]
 
     def delta_phi(self, other: Any) -> Any:
-        """Return the difference in phi, in [-pi, pi]."""
-        return delta_phi(self.phi, other.phi)
+        """Return the difference in phi, in [-pi, pi)."""
+        return _of_both(self, other, lambda a, b: delta_phi(a.phi, b.phi))
 
     def delta_r(self, other: Any) -> Any:
         """Return ``sqrt(delta_eta^2 + delta_phi^2)``."""
-        return delta_r(self, other)
+        return _of_both(self, other, delta_r)
 
     def __add__(self, other: Any) -> ak.Array:
-        return ak.zip(
-            {n: getattr(self, n) + getattr(other, n) for n in CARTESIAN},
-            with_name=NAME,
-        )
+        def added(a: Any, b: Any) -> dict[str, Any]:
+            return {n: getattr(a, n) + getattr(b, n) for n in CARTESIAN}
+
+        both = _columns_of_both(self, other)
+        if both is None:
+            return ak.zip(added(self, other), with_name=NAME)
+        first, second = both
+        sums = added(_FlatVectors(first), _FlatVectors(second))
+        contents = [ak.contents.NumpyArray(column) for column in sums.values()]
+        record = {"__record__": NAME}
+        records = ak.contents.RecordArray(contents, list(sums), parameters=record)
+        return ak.Array(first.shaped(records))
 
 
-class FourVectorArray(_FourVector, ak.Array):
+class FourVectorArray(_Records, ak.Array):
     """Records named ``FourVector``, flat or jagged."""
 
+    def __getitem__(self, where: Any) -> Any:
+        """Return what ``ak.Array`` does; a jagged mask gathers no field by itself."""
+        if isinstance(where, ak.Array):
+            selected = selected_lists(self, where)
+            if selected is not None:
+                return selected
+        return super().__getitem__(where)
 
-class FourVectorRecord(_FourVector, ak.Record):
+
+class FourVectorRecord(_Records, ak.Record):
     """One of them."""
 
+
+def _computed_flat(name: str) -> property:
+    """Return the property of that name, computed on flat columns where they are."""
+    formula = getattr(Kinematics, name)
+
+    def value(vectors: FourVectorArray) -> Any:
+        columns = FlatColumns.of(vectors, COMPONENTS)
+        if columns is None:
+            return formula.fget(vectors)
+        return columns.numbers(getattr(_FlatVectors(columns), name))
+
+    return property(value, doc=formula.__doc__)
+
+
+for _name in PROPERTIES:
+    setattr(FourVectorArray, _name, _computed_flat(_name))
 
 ak.behavior[NAME] = FourVectorRecord
 ak.behavior["*", NAME] = FourVectorArray
 
 
-def delta_r(first: Any, second: Any) -> Any:
-    """Return ``sqrt(delta_eta^2 + delta_phi^2)`` of what has ``eta`` and ``phi``."""
-    along = np.multiply(first.eta, np.float64(1)) - second.eta
-    around = delta_phi(first.phi, second.phi)
-    return np.sqrt(along * along + around * around)
+def _columns_of_both(first: Any, second: Any) -> tuple[FlatColumns, FlatColumns] | None:
+    """Return both as columns if they are vectors of equal counts, and plain."""
+    both = (first, second)
+    if not all(isinstance(vectors, FourVectorArray) for vectors in both):
+        return None
+    a, b = (FlatColumns.of(vectors, COMPONENTS) for vectors in both)
+    return (a, b) if a is not None and b is not None and a.is_like(b) else None
 
 
-def transverse_mass(first: Any, second: Any) -> Any:
-    """Return ``sqrt(2 pt1 pt2 (1 - cos(delta_phi)))`` of what has ``pt`` and ``phi``.
-
-    The transverse mass of two massless objects, as of a lepton and missing momentum.
-    """
-    around = delta_phi(first.phi, second.phi)
-    product = np.multiply(first.pt, np.float64(2)) * second.pt
-    return np.sqrt(product * (1 - np.cos(around)))
+def _of_both(first: Any, second: Any, formula: Callable[[Any, Any], Any]) -> Any:
+    both = _columns_of_both(first, second)
+    if both is None:
+        return formula(first, second)
+    return both[0].numbers(formula(*map(_FlatVectors, both)))

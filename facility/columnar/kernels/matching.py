@@ -7,7 +7,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from facility.columnar.kernels.fourvectors import delta_r
+from facility.columnar.kernels.kinematics import delta_r
 
 
 def is_near(objects: Any, others: Any, within: float) -> ak.Array:

@@ -62,3 +62,13 @@ def test_unsigned_keys_are_compared_as_numbers():
 def test_the_target_may_differ_by_event(target):
     keys = ak.Array([[1.0, 10.0], [1.0, 10.0]])
     assert closest(keys, keys, ak.Array(target)).to_list() == target
+
+
+def test_events_without_a_list_have_no_object():
+    objects = ak.mask(jagged([[3.0, 1.0], [2.0], []]), [True, False, True])
+    assert argmin_by(objects, "key").index.to_list() == [1, None, None]
+
+
+def test_a_key_per_object_is_expected():
+    with pytest.raises(ValueError, match="expected a key per object"):
+        argmin_by(ak.Array([[1, 2], [3]]), ak.Array([[1.0], [2.0, 3.0]]))

@@ -120,3 +120,25 @@ def test_one_vector_per_event_meets_many():
 def test_incomplete_coordinates_are_named():
     with pytest.raises(ValueError, match="pt eta phi mass.*got pt eta mass"):
         four_vectors(pt=[1.0], eta=[1.0], mass=[1.0])
+
+
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_a_jagged_mask_selects_as_on_any_array(events, random):
+    vectors = jagged(events)
+    chosen = [[random.random() < 0.5 for _ in event] for event in events]
+    mask = ak.values_astype(ak.Array([*chosen, [True]])[:-1], bool)
+    for array, where in ((vectors, mask), (vectors[1:], mask[1:])):
+        found = array[where]
+        plain = ak.Array(ak.to_layout(array), behavior={})[where]
+        assert found.pt.to_list() == plain["pt"].to_list()
+        assert isinstance(found, type(vectors))
+
+
+def test_a_mask_of_other_counts_is_refused_and_other_slices_are_awkwards_own():
+    vectors = jagged([[(20, 0, 3, 0), (30, 1, -3, 0)], [(5, 0, 0, 0)]])
+    with pytest.raises((ValueError, IndexError), match="slic"):
+        vectors[ak.Array([[True, False, True], [True]])]
+    assert vectors[ak.Array([[1], [0]])].pt.to_list() == [[30], [5]]
+    assert vectors[ak.Array([[True, None], [False]])].pt.to_list() == [[20, None], []]
+    assert vectors[ak.Array([True, False])].pt.to_list() == [[20, 30]]
+    assert vectors[0, 1].pt == 30
