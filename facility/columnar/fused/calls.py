@@ -21,7 +21,7 @@ from facility.columnar.fused.fills import fill
 from facility.columnar.fused.generators import reduction
 from facility.columnar.fused.ieee import ONE_NUMBER, QUESTIONS, TWO_NUMBERS
 from facility.columnar.fused.iteration import length
-from facility.columnar.fused.names import assign, assigned_names, variable
+from facility.columnar.fused.names import assign, assigned_names
 from facility.columnar.fused.scalars import (
     as_float,
     as_integer,
@@ -139,23 +139,31 @@ def inline(context: Context, node: ast.Call, body: Body) -> Value:
                 assign(context, node, name, value)
             else:
                 frame.names[name] = Binding(_once(context, value))
-        if frame.is_simple:
-            context.block(definition.body)
-            _require_known(context, frame)
-            return frame.returned[0] if frame.returned else Static(None)
-        place = context.lines, len(context.lines)
-        context.emit("while True:")
-        with context.indented():
-            goes_on = context.block(definition.body)
-            if goes_on:
-                context.emit("break")
-        if frame.is_done_used:
-            place[0].insert(place[1], context.line(f"{frame.done} = False"))
+        goes_on = _lowered(context, frame)
         _require_known(context, frame)
-        return _returned(context, node, frame, goes_on)
     finally:
         context.frame = outer
         context.depth -= 1
+    if frame.is_simple:
+        return frame.returned[0] if frame.returned else Static(None)
+    return _returned(context, node, frame, goes_on)
+
+
+def _lowered(context: Context, frame: Frame) -> bool:
+    """Write a helper's statements; return whether their end can be reached."""
+    statements = frame.body.definition.body
+    if frame.is_simple:
+        return context.block(statements)
+    lines, begin = context.lines, len(context.lines)
+    # A loop of one turn: its break is how a helper returns.
+    context.emit("while True:")
+    with context.indented():
+        goes_on = context.block(statements)
+        if goes_on:
+            context.emit("break")
+    if frame.is_done_used:
+        lines.insert(begin, context.line(f"{frame.done} = False"))
+    return goes_on
 
 
 def _require_known(context: Context, frame: Frame) -> None:
@@ -176,7 +184,7 @@ def _returned(context: Context, node: ast.Call, frame: Frame, goes_on: bool) -> 
         )
     if all(v == first for v in others):
         return first
-    name = variable(context, frame.result)
+    name = f"{frame.prefix}{frame.result}"
     found = context.known.slot(name).value(name)
     if found is None:
         raise context.refusal(

@@ -27,6 +27,8 @@ QUESTIONS = ("isnan", "isinf", "isfinite")
 
 def _without_exceptions(name: str, of_numpy: str) -> Callable[..., np.float64]:
     exact, otherwise = getattr(math, name), getattr(np, of_numpy)
+    if name == "hypot":  # Python has one of its own, numpy the library's
+        exact = otherwise
 
     def function(*numbers: Any) -> np.float64:
         # The mathematical library's result, as compiled code has it: numpy's own

@@ -58,7 +58,7 @@ def hardest_of(objects):
 
 
 @kernel(h=sums())
-def control_flow(event, h):
+def control_flow(event, h):  # noqa: PLR0912 - as many ways as there are
     """Ways through the body."""
     if not event.good:
         h.fill("a", weight=event.weight)
@@ -105,7 +105,7 @@ def control_flow(event, h):
 
 
 @kernel(h=sums())
-def objects(event, h):
+def objects(event, h):  # noqa: PLR0912 - as many ways as there are
     """Variables that hold objects, of one kind or another, or nothing."""
     best = None
     for lepton in chain(event.Muon, event.Electron):
