@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from adl.parts import measure_all
 from bare import bare
 from installation import base_megabytes, describe_seconds, kernels_megabytes
 from machine import machine
@@ -46,6 +47,7 @@ def main() -> int:
     console = Console(stderr=True)
     about = machine()
     rows = measure(arguments.rounds, arguments.events, console.print)
+    rows += measure_all(console)
     if arguments.json:
         document = {"machine": about, "rows": [row.to_json() for row in rows]}
         print(json.dumps(document, indent=1))

@@ -38,8 +38,9 @@ def jet_momenta(events: Events) -> Histogram:
 
 def central_jets(events: Events) -> Histogram:
     """Query 3: pT of jets with abs(eta) < 1."""
-    jets = events.Jet
-    return fill(histograms.jet_pt(), jets.pt[abs(jets.eta) < 1])
+    # Which event a jet is of does not matter: flat arrays are faster.
+    pt, eta = ak.flatten(events.Jet.pt), ak.flatten(events.Jet.eta)
+    return fill(histograms.jet_pt(), pt[abs(eta) < 1])
 
 
 def two_hard_jets(events: Events) -> Histogram:

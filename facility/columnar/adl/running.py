@@ -63,7 +63,9 @@ def ask(
     _warm_up(analysis, files)
     wall, cpu = time.perf_counter(), time.process_time()
     dataset = Dataset(files, TREE, chunk_events=query.chunk_events(style))
-    result = dataset.run(analysis, on=Threads(threads), progress=False)
+    # One thread is this one: its memory is warm.
+    on = "serial" if threads == 1 else Threads(threads)
+    result = dataset.run(analysis, on=on, progress=False)
     timing = Timing(
         query=query.number,
         what=query.what,

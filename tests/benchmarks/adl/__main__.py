@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from adl.parts import PARTS, Settings
+from adl.parts import PARTS, Settings, measure_all
 from machine import machine
 from measurement import Measurement
 from rich.console import Console
@@ -41,9 +41,7 @@ def main() -> int:
     settings = Settings(arguments.events, arguments.rounds, wanted)
     console = Console(stderr=arguments.json, width=100)
     about = machine()
-    rows: list[Measurement] = []
-    for part in chosen:
-        rows += PARTS[part](settings, console)
+    rows = measure_all(console, settings, chosen)
     about["load after"] = f"{os.getloadavg()[0]:.1f}"
     if arguments.json:
         print(json.dumps({"machine": about, "rows": [r.to_json() for r in rows]}))

@@ -110,6 +110,16 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+def measure_all(
+    console: Console,
+    settings: Settings | None = None,
+    parts: Sequence[str] = tuple(PARTS),
+) -> list[Measurement]:
+    """Return the rows of the chosen parts, all if none are named."""
+    settings = settings or Settings()
+    return [row for name in parts for row in PARTS[name](settings, console)]
+
+
 def wide_table(rates: Rates, settings: Settings) -> Table:
     """Return the medians of all engines side by side."""
     table = Table(title=f"{rates.name}, kilo-events per CPU second, one core")

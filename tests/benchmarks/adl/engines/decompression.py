@@ -79,7 +79,15 @@ def lzma():
     return whole
 
 
-CODECS = {b"ZS": zstd, b"L4": lz4, b"ZL": zlib, b"XZ": lzma}
+def copy():
+    def whole(source, size, target, room):
+        ctypes.memmove(target, source, size)
+        return size
+
+    return whole
+
+
+CODECS = {b"": copy, b"ZS": zstd, b"L4": lz4, b"ZL": zlib, b"XZ": lzma}
 
 
 @cache
@@ -91,9 +99,13 @@ def blocks(path, query):
         for name in BRANCHES[query]:
             branch = file["Events"][name]
             for i in range(branch.num_baskets):
+                key = branch.basket_key(i)
                 begin = branch.member("fBasketSeek")[i]
                 end = begin + branch.member("fBasketBytes")[i]
-                at = begin + branch.basket_key(i).fKeylen
+                at = begin + key.fKeylen
+                if key.fObjlen == end - at:  # compressing it gained nothing
+                    found.append((b"", content[at:end], end - at))
+                    continue
                 while at < end:
                     packed, unpacked = (
                         int.from_bytes(content[at + p : at + p + 3], "little")

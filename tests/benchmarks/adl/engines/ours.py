@@ -11,9 +11,8 @@ def answer(query, path, style="kernel", threads=1):
     asked = QUERIES[query - 1]
     chunk_events = asked.chunk_events(Style(style))
     dataset = Dataset(path, "Events", chunk_events=chunk_events)
-    result = dataset.run(
-        asked.analysis(Style(style)), on=Threads(threads), progress=False
-    )
+    on = "serial" if threads == 1 else Threads(threads)
+    result = dataset.run(asked.analysis(Style(style)), on=on, progress=False)
     return {
         name.removeprefix("q"): histogram.values().tolist()
         for name, histogram in asked.histograms(result.value).items()
