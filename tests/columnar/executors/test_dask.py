@@ -26,16 +26,16 @@ def cluster():
         n_workers=2,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address=":0",
         memory_limit=0,
     ) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def client(cluster):
+def client(cluster, ensure_workers):
     with Client(cluster) as client:
-        client.wait_for_workers(2, timeout=60)
+        ensure_workers(cluster, client, 2)
         yield client
 
 
@@ -129,7 +129,6 @@ def test_killed_workers_change_nothing(cluster, client, ttree, tmp_path, moment)
     assert result.value["chunks"] == len(dataset.chunks())
     assert result.value["counts"].tolist() == undisturbed.value["counts"].tolist()
     assert result.provenance.events == 1050
-    client.wait_for_workers(2, timeout=60)
 
 
 def test_a_worker_killed_from_outside(cluster, client, ttree):
@@ -151,7 +150,6 @@ def test_a_worker_killed_from_outside(cluster, client, ttree):
     while Path(f"/proc/{victim}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    client.wait_for_workers(2, timeout=60)
 
 
 def weighted(events):
@@ -211,7 +209,6 @@ def test_a_chunk_that_kills_every_worker_is_named(client, ttree):
     with pytest.raises(ChunkError, match=r"workers died.*smaller chunks") as caught:
         Dataset(ttree).run(deadly, on=client, progress=False)
     assert "\n" not in str(caught.value)
-    client.wait_for_workers(2, timeout=60)
 
 
 def test_errors_keep_their_kind_across_the_wire(client, ttree):

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import hist
 import numpy as np
@@ -56,16 +56,6 @@ def killing(pids, count, seed, duration_s):
             timer.join()
 
 
-def ensure_workers(cluster, client, count):
-    """Wait for as many; a nanny may give up on a busy machine: then start another."""
-    for _ in range(5):
-        cluster.scale(count)
-        with suppress(TimeoutError):
-            client.wait_for_workers(count, timeout=20)
-            return
-    pytest.fail("this machine cannot start workers")
-
-
 @pytest.fixture(scope="module")
 def many_workers():
     with (
@@ -86,7 +76,9 @@ REST = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(3, 100)]
 
 
 @pytest.mark.parametrize("seed", [*SAMPLE, *REST])
-def test_three_of_ten_workers_killed_at_random_change_no_bit(many_workers, ttree, seed):
+def test_three_of_ten_workers_killed_at_random_change_no_bit(
+    many_workers, ensure_workers, ttree, seed
+):
     cluster, client = many_workers
     ensure_workers(cluster, client, 10)
     dataset = Dataset(ttree, chunk_events=10)
