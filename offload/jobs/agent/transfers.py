@@ -49,6 +49,8 @@ class Transfers:
         if not wanted:
             return
         client = await site.client()
+        # The largest first: they are unpacked there while the others are on their way.
+        wanted.sort(key=lambda blob: -blob.size)
         asked = [Blob(digest=b.digest, size=b.size) for b in wanted]
         missing = {m.digest: m.offset for m in await client.missing_blobs(asked)}
         site.known.update(b.digest for b in wanted if b.digest not in missing)
