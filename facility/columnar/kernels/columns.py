@@ -48,8 +48,7 @@ class FlatColumns:
         if not isinstance(layout, ak.contents.RecordArray):
             return None
         fields = names.intersection(layout.fields)
-        contents = (layout.content(name) for name in fields)
-        if not all(c.is_numpy and c.data.ndim == 1 for c in contents):
+        if not all(_is_plain(layout.content(name)) for name in fields):
             return None
         return cls(layout, index, offsets, size)
 
@@ -62,9 +61,13 @@ class FlatColumns:
         return self._numbers(self._records.content(name)).astype(np.float64, copy=False)
 
     def _numbers(self, content: Any) -> Any:
+        if not content.is_numpy:  # selected before it became a field
+            numbers = np.take(content.content.data, content.index.data)
+        else:
+            numbers = content.data
         if self._index is None:
-            return content.data[: self._size]
-        return np.take(content.data, self._index)
+            return numbers[: self._size]
+        return np.take(numbers, self._index)
 
     def is_like(self, other: FlatColumns) -> bool:
         """Return whether both have equally many records in every list."""
@@ -100,9 +103,16 @@ class FlatColumns:
 
     def _content(self, name: str) -> Any:
         content = self._records.content(name)
-        if content.is_numpy:
+        if _is_plain(content):
             return ak.contents.NumpyArray(self._numbers(content))
         if self._index is None:
             return content[: self._size]
         index = ak.index.Index64(self._index)
         return ak.contents.IndexedArray.simplified(index, content)
+
+
+def _is_plain(content: Any) -> bool:
+    """Return whether it is numbers, or numbers that are selected."""
+    if isinstance(content, ak.contents.IndexedArray):
+        content = content.content
+    return bool(content.is_numpy) and content.data.ndim == 1
