@@ -31,6 +31,8 @@ class Body:
     """Of the ``def`` with its decorators, not indented."""
     captured: Mapping[str, Any] = field(compare=False)
     """Module-level and enclosing names; functions written in Python are bodies."""
+    defaults: tuple[Any, ...] = field(default=(), compare=False)
+    """Of the last parameters."""
 
     @cached_property
     def definition(self) -> ast.FunctionDef:
@@ -43,7 +45,7 @@ class Body:
 
     def digest_parts(self) -> tuple[Any, ...]:
         """Return what of it makes the result: see :mod:`facility.columnar.code`."""
-        return self.source, dict(self.captured)
+        return self.source, dict(self.captured), self.defaults
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -87,7 +89,14 @@ class _Reader:
             return known
         source, first_line = _source(function)
         captured: dict[str, Any] = {}
-        body = Body(function.__name__, _file(function), first_line, source, captured)
+        body = Body(
+            function.__name__,
+            function.__code__.co_filename,
+            first_line,
+            source,
+            captured,
+            function.__defaults__ or (),
+        )
         # Before its names, which may be its own: recursion is refused when compiled.
         self._read[function.__code__] = body
         for name, value in _names(function, body.definition):
@@ -98,10 +107,6 @@ class _Reader:
         if isinstance(value, types.FunctionType) and _is_readable(value):
             return self.read(value)
         return value
-
-
-def _file(function: types.FunctionType) -> str:
-    return function.__code__.co_filename
 
 
 def _is_readable(function: types.FunctionType) -> bool:
@@ -127,7 +132,7 @@ def _source(function: types.FunctionType) -> tuple[str, int]:
         tree = ast.Module([], [])
     if not tree.body or not isinstance(tree.body[0], ast.FunctionDef):
         raise KernelError(
-            f"{_file(function)}:{first_line}: expected a function made by def, got "
+            f"{function.__code__.co_filename}:{first_line}: expected a function made by def, got "
             f"`{source.strip().splitlines()[0]}`"
         )
     return source, first_line

@@ -228,15 +228,9 @@ def _bound(context: Context, node: ast.Call, body: Body) -> dict[str, Value]:
                 node, f"{body.name} takes no argument {keyword.arg!r} here"
             )
         given[keyword.arg] = context.value(keyword.value)
-    defaults = arguments.defaults
-    outer = context.frame
-    for name, default in zip(
-        names[len(names) - len(defaults) :], defaults, strict=True
-    ):
-        if name not in given:
-            context.frame = Frame(body, outer.prefix, {})
-            given[name] = context.value(default)
-            context.frame = outer
+    first = len(names) - len(body.defaults)
+    for name, default in zip(names[first:], body.defaults, strict=True):
+        given.setdefault(name, Static(default))
     missing = [n for n in names if n not in given]
     if missing:
         raise context.refusal(node, f"{body.name} needs {', '.join(missing)} too")

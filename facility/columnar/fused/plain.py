@@ -97,6 +97,7 @@ def _function(body: Body, made: dict[int, Any]) -> Callable[..., Any]:
     ast.increment_lineno(definition, body.first_line - 1)
     assert isinstance(definition, ast.FunctionDef)
     definition.decorator_list.clear()
+    definition.args.defaults.clear()
     tree = ast.Module([_Numbers().visit(definition)], [])
     namespace: dict[str, Any] = {
         "__builtins__": {n: _replaced(f, made) for n, f in vars(builtins).items()},
@@ -106,6 +107,7 @@ def _function(body: Body, made: dict[int, Any]) -> Callable[..., Any]:
     exec(compile(ast.fix_missing_locations(tree), body.file, "exec"), namespace)  # noqa: S102 - theirs
     made[id(body)] = namespace[body.name]
     own = namespace[body.name]
+    own.__defaults__ = tuple(_replaced(v, made) for v in body.defaults)
     namespace.update({n: _replaced(v, made) for n, v in body.captured.items()})
     return own  # type: ignore[no-any-return]
 

@@ -42,7 +42,7 @@ def recursive(n):
     return recursive(n - 1)
 
 
-def may_return_none(jet):
+def may_return_none(jet):  # noqa: RET503 - that is what is wrong
     if jet.pt > 3:
         return 1.0
 

@@ -40,7 +40,7 @@ def of(axis, storage=None):
 
 
 @kernel(**{name: of(axis) for name, axis in TEMPLATES.items()})
-def numbers(
+def numbers(  # noqa: PLR0917 - one for each axis
     event, both, neither, under, over, circular, log, sqrt, power, variable, closed
 ):
     both.fill(event.x)

@@ -199,7 +199,7 @@ def functions(event, h, other):
     h.fill("h", weight=math.acosh(x) + math.atanh(x))
     h.fill("i", weight=math.pow(x, event.MET.pt) + math.fmod(x, 0.7))
     h.fill("j", weight=math.copysign(1.5, x) + math.degrees(x) + np.radians(x))
-    if math.isfinite(x) and not np.isnan(x):
+    if math.isfinite(x) and not np.isnan(x) and abs(x) < 1e9:
         h.fill("k", weight=math.floor(x) + math.ceil(x) - int(x) + float(event.small))
     h.fill("l", weight=any(j.pt > CUT for j in event.Jet))
     h.fill("m", weight=all(j.pt > CUT for j in event.Jet if j.tight))
