@@ -165,6 +165,12 @@ def test_system_info(plugin):
     assert info["pythons"]
 
 
+def test_limits_are_told_before_anything_is_sent(start_plugin):
+    plugin = start_plugin(limits={"time": "2 h", "memory": "4 GiB"})
+    limits = json.loads(plugin.ask("GET", "/system-info")[2])["limits"]
+    assert (limits["max_time_s"], limits["max_memory_bytes"]) == (7200, 4 * 2**30)
+
+
 def test_changes(plugin, calls):
     def changes(since, timeout_s=0):
         path = f"/facility/v1/changes?since={since}&timeout_s={timeout_s}"
