@@ -5,7 +5,7 @@ import math
 import awkward as ak
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facility.columnar.kernels import (
@@ -37,6 +37,7 @@ def components(pt, eta, phi, mass):
     return px, py, pz, math.sqrt(px**2 + py**2 + pz**2 + mass**2)
 
 
+@settings(max_examples=40)
 @given(EVENTS)
 def test_components_are_those_of_a_loop(events):
     vectors = jagged(events)
@@ -48,6 +49,7 @@ def test_components_are_those_of_a_loop(events):
             assert found == pytest.approx(truth, rel=1e-13, abs=1e-13)
 
 
+@settings(max_examples=40)
 @given(EVENTS)
 def test_cartesian_vectors_have_the_same_directions(events):
     vectors = jagged(events)
@@ -60,6 +62,7 @@ def test_cartesian_vectors_have_the_same_directions(events):
         assert found == pytest.approx(truth, rel=1e-9, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(EVENTS)
 def test_the_total_is_the_sum_of_a_loop(events):
     found = total(jagged(events))
@@ -122,6 +125,7 @@ def test_incomplete_coordinates_are_named():
         four_vectors(pt=[1.0], eta=[1.0], mass=[1.0])
 
 
+@settings(max_examples=40)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_a_jagged_mask_selects_as_on_any_array(events, random):
     vectors = jagged(events)

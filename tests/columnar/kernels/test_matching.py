@@ -4,7 +4,7 @@ import math
 
 import awkward as ak
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facility.columnar.kernels import cleaned, four_vectors, is_near, nearest
@@ -13,7 +13,7 @@ from facility.columnar.kernels import cleaned, four_vectors, is_near, nearest
 ETA = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, math.nan])
 PHI = st.sampled_from([-3.125, -0.25, 0.0, 0.25, 3.0, 3.125])
 SIDE = st.lists(st.tuples(ETA, PHI), max_size=4)
-EVENTS = st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=5)
+EVENTS = st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=12)
 
 
 def jagged(events):
@@ -37,6 +37,7 @@ def best(one, others, within):
     return chosen
 
 
+@settings(max_examples=30)
 @given(EVENTS, st.sampled_from([0.25, 0.5, 2.0]))
 def test_near_ones_are_those_of_a_loop(events, within):
     objects, others = (jagged([event[side] for event in events]) for side in (0, 1))
@@ -49,6 +50,7 @@ def test_near_ones_are_those_of_a_loop(events, within):
     assert cleaned(objects, others, within).index.to_list() == kept
 
 
+@settings(max_examples=30)
 @given(EVENTS, st.sampled_from([0.25, 0.5, math.inf]))
 def test_the_nearest_is_that_of_a_loop(events, within):
     objects, others = (jagged([event[side] for event in events]) for side in (0, 1))
