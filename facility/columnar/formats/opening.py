@@ -8,7 +8,7 @@ from collections import OrderedDict
 from facility.columnar.errors import ChunkError, DatasetError, ReadError
 from facility.columnar.formats.base import ColumnFile, FileIdentity
 from facility.columnar.formats.root import RootColumns
-from facility.columnar.remote import Location, RemoteFile
+from facility.columnar.remote import Location, RemoteFile, one_opening
 
 KEPT_OPEN = 4
 """Files per thread that stay open between chunks: metadata of NanoAOD take 0.5 s."""
@@ -31,7 +31,8 @@ def open_columns(path: Location, tree: str | None = None) -> ColumnFile:
         DatasetError: it cannot be had, is neither, truncated, or has no such tree.
     """
     try:
-        return _opened(path, tree)
+        with one_opening():
+            return _opened(path, tree)
     except ReadError as error:  # of a remote file's metadata: no chunk is to be named
         raise DatasetError(str(error)) from error.__cause__
 

@@ -7,7 +7,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib import import_module
@@ -20,6 +19,7 @@ from facility.columnar.remote.failures import (
     NoRangesError,
     failure_of,
 )
+from facility.columnar.remote.opening import HEAD_BYTES, RemoteInfo, known_of
 from facility.columnar.remote.patience import Patience
 from facility.columnar.remote.ranges import Range, merged
 from facility.columnar.remote.urls import checked, shown
@@ -28,17 +28,6 @@ TIMEOUT_S = 30
 """Without a byte for so long, a request has failed."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteInfo:
-    """What a server says of a file without sending it."""
-
-    size_bytes: int
-    modified_ns: int
-    """0 if the server does not say."""
-    etag: str
-    """HTTP's, or empty."""
 
 
 class RemoteFile:
@@ -68,6 +57,14 @@ class RemoteFile:
         Raises:
             DatasetError: no such host or file, no permission, or no answer.
         """
+        known = known_of(self.url)
+        if known is None:
+            return self._info()
+        if known.info is None:
+            known.info = self._info()
+        return known.info
+
+    def _info(self) -> RemoteInfo:
         found = self._asked(lambda: self._fs.info(self._path))
         if found.get("type") == "directory":
             raise DatasetError(
@@ -87,8 +84,19 @@ class RemoteFile:
         """Return the bytes of each range; neighbours are asked for together.
 
         Raises:
-            ReadError: they cannot be had; says why and after how many attempts.
+            ReadError: they cannot be had; it says why.
         """
+        known = known_of(self.url)
+        if known is None or any(stop > HEAD_BYTES for _, stop in ranges):
+            return self._read(ranges)
+        size = self.info().size_bytes
+        if any(stop > size for _, stop in ranges):
+            return self._read(ranges)
+        if known.head is None:
+            known.head = bytes(self._read([(0, min(HEAD_BYTES, size))])[0])
+        return [memoryview(known.head)[start:stop] for start, stop in ranges]
+
+    def _read(self, ranges: Sequence[Range]) -> list[memoryview]:
         requests = merged([r for r in ranges if r[1] > r[0]])
         had: dict[Range, bytes] = {}
 

@@ -7,7 +7,7 @@ import pytest
 
 from facility.columnar import DatasetError
 from facility.columnar.errors import ReadError
-from facility.columnar.remote import RemoteFile, is_remote, shown
+from facility.columnar.remote import RemoteFile, is_remote, one_opening, shown
 from facility.columnar.remote.patience import Patience
 from facility.columnar.remote.reader import RemoteReader
 from facility.columnar.remote.urls import checked
@@ -167,3 +167,30 @@ def test_urls_that_name_nothing(url):
 def test_secrets_are_not_shown():
     url = "https://me:secret@host:8443/f.root?token=secret#secret"
     assert shown(url) == "https://host:8443/f.root"
+
+
+def test_who_opens_a_file_asks_once(content):
+    remote, _ = flaky(content)
+    other = RemoteFile(URL)
+    with one_opening():
+        first = remote.info()
+        remote._fs = None  # nothing can be asked any more
+        other._fs = content
+        assert [bytes(p) for p in other.read([(0, 4), (2, 9)])] == [
+            CONTENT[:4],
+            CONTENT[2:9],
+        ]
+        other._fs = None
+        assert other.info() is first
+        assert bytes(remote.read([(5, 75)])[0]) == CONTENT[5:75]
+    other._fs = Flaky(content, [PermissionError("asked again")])
+    with pytest.raises(ReadError, match="asked again"):
+        other.read([(0, 4)])
+
+
+def test_a_short_file_is_asked_for_what_is_there(content):
+    content.pipe("/data/file.root", b"abc")
+    with one_opening():
+        assert bytes(RemoteFile(URL).read([(0, 2)])[0]) == b"ab"
+        with pytest.raises(ReadError, match="got 3"):
+            RemoteFile(URL, Patience(attempts=1)).read([(0, 20)])
