@@ -16,7 +16,7 @@ from facility.columnar.errors import (
 )
 from facility.columnar.events import Collection, Events
 from facility.columnar.executors import Batch, Processes
-from facility.columnar.fused import Kernel, KernelError, kernel
+from facility.columnar.fused import Hist, Kernel, KernelError, kernel
 from facility.columnar.kernels import leading, massless_pair_mass, pair_mass
 from facility.columnar.processors import Processor
 from facility.columnar.provenance import Provenance
@@ -30,6 +30,7 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "Events",
+    "Hist",
     "Kernel",
     "KernelError",
     "MissingBranchError",

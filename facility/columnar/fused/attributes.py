@@ -80,7 +80,7 @@ def event_attribute(context: Context, node: ast.AST, name: str) -> Value:
             node, f"branch {name} is neither numbers nor lists of numbers for kernels"
         )
     if found.is_jagged:
-        context.use_numbers(name, found.counts)
+        context.use_numbers(name, found)
         return Numbers(name)
     context.uses_event = True
     return element(context.use_branch(name, found), found, EVENT)

@@ -47,6 +47,13 @@ class Branches:
         self.facts[f"object {name}"] = found
         return found
 
+    def is_whole(self, branch: str | None) -> bool:
+        """Return whether there is such a branch, of one integer for each event."""
+        if branch is None or branch not in self._offer.columns:
+            return False
+        found = self.type(branch)
+        return found is not None and not found.is_jagged and found.dtype.kind in "iu"
+
     def near(self, name: str) -> list[str]:
         """Return names that may be meant."""
         return nearest(name, [*self._offer.columns, *self._offer.objects.collections])

@@ -161,13 +161,25 @@ class Context:
         """Note that a collection is looked at, and which of its columns is."""
         branches = self.lists.setdefault(shape.name, [])
         self.counts[shape.name] = shape.counts
+        if not self.branches.is_whole(shape.counts):
+            branch = branch or self._any_field(shape)
         if branch and branch not in branches:
             branches.append(branch)
 
-    def use_numbers(self, branch: str, counts: str | None) -> None:
+    def _any_field(self, shape: Shape) -> str | None:
+        """Return a branch that tells how many objects there are."""
+        for branch in shape.fields.values():
+            found = self.branches.type(branch)
+            if found is not None and found.is_jagged:
+                self.use_branch(branch, found)
+                return branch
+        return None
+
+    def use_numbers(self, branch: str, type_: ColumnType) -> None:
         """Note that a list of numbers is looked at that is no object's field."""
+        self.use_branch(branch, type_)
         self.lists.setdefault(branch, [branch])
-        self.counts[branch] = counts
+        self.counts[branch] = type_.counts
 
     # What is written
 

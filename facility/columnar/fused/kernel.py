@@ -102,12 +102,14 @@ class Kernel:
             KernelError: something in the body does not compile.
             MissingBranchError: the file has no such branch.
         """
-        for known in self._programs:
-            if holds(known.facts, offer):
-                return known
-        program = lower(self._body, Branches(offer), self._layouts)
-        self._programs.append(program)
-        return program
+        # One thread lowers, the others find what it made.
+        with self._lock:
+            for known in self._programs:
+                if holds(known.facts, offer):
+                    return known
+            program = lower(self._body, Branches(offer), self._layouts)
+            self._programs.append(program)
+            return program
 
     def branches(self, offer: Offer) -> tuple[str, ...]:
         """Return the branches that are read, from the body alone."""

@@ -112,7 +112,7 @@ def filled(axis, values, storage=None):
 
 
 @given(x=VALUES)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_numbers(x):
     got = numbers(events_of({"x": Column(x)}))
     for name, axis in TEMPLATES.items():

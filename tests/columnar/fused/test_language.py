@@ -291,7 +291,7 @@ KERNELS = [
 
 
 @pytest.mark.parametrize("compiled", KERNELS, ids=lambda k: k.name)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(events=made_events())
 def test_compiled_equals_python(compiled, events):
     assert_same_bits(compiled(events), compiled.python(events))
@@ -321,7 +321,7 @@ def failing(event, h):
 IN_PYTHON = (IndexError, UnboundLocalError, AttributeError, ValueError, OverflowError)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(events=made_events(most=2))
 def test_what_fails_in_python_fails_compiled(events):
     try:
