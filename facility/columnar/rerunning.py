@@ -38,15 +38,22 @@ class Saved:
     def file_changes(self) -> dict[str, str]:
         """Return what is not as it was of each input file that cannot be the same."""
         trees = {chunk.file: chunk.tree for chunk in self.provenance.plan}
-        found = {f.path: _change(f, trees.get(f)) for f in self.provenance.files}
+        found = {f.path: _change(f, trees.get(f)) for f in self.read_files()}
         return {path: change for path, change in found.items() if change}
+
+    def read_files(self) -> list[FileIdentity]:
+        """Return the files that are in the result, not those that were skipped."""
+        made = self.provenance
+        skipped = {made.plan[c.index].file for c in made.chunks if c.skipped}
+        used = {made.plan[c.index].file for c in made.chunks if not c.skipped}
+        return [file for file in made.files if file not in skipped or file in used]
 
     def touched_files(self) -> list[str]:
         """Return input files that seem the same but have another time."""
         changed = self.file_changes()
         return [
             file.path
-            for file in self.provenance.files
+            for file in self.read_files()
             if file.path not in changed and _present(file) != file
         ]
 
@@ -120,7 +127,8 @@ def compute_again(saved: Saved, *, on: Where = None, progress: bool = True) -> A
     if len(made.backends) == 1:  # which is faster may be another one now
         task = replace(task, backend=next(iter(made.backends)))
     # They are the same files, as far as can be told, but may have another time.
-    now = {file: _present(file) for file in made.files}
+    now = dict(zip(made.files, made.files, strict=True))
+    now |= {file: _present(file) for file in saved.read_files()}
     result = run_chunks(
         task,
         tuple(replace(chunk, file=now[chunk.file]) for chunk in made.plan),

@@ -101,6 +101,19 @@ def test_what_was_skipped_is_skipped_again(data, tmp_path):
     assert out.result.provenance.events == 900
 
 
+def test_a_file_that_was_skipped_may_be_anything_now(data, tmp_path):
+    other = shutil.copy(data, tmp_path / "other.root")
+    other.write_bytes(other.read_bytes()[:1000])
+    dataset = Dataset([data, other], chunk_events=50, on_error="skip")
+    result = dataset.run(weighted, progress=False)
+    assert len(result.provenance.skipped) == 1
+    saved = read_saved(result.save(tmp_path / "result.json"))
+    other.unlink()
+    assert saved.file_changes() == {}
+    assert saved.touched_files() == []
+    assert compute_again(saved, progress=False).differences == {}
+
+
 def test_code_of_a_module_of_ones_own_is_kept_by_value(data, tmp_path, monkeypatch):
     (tmp_path / "my_cuts.py").write_text(
         textwrap.dedent(
