@@ -1,6 +1,8 @@
 """Baskets to columns: every codec, layout and range."""
 
+import ctypes
 import os
+import struct
 from itertools import chain, pairwise
 
 import numpy as np
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from facility.columnar.baskets import filling, libraries
 from facility.columnar.baskets.filling import MissingLibraryError
 from facility.columnar.baskets.libraries import Function
+from facility.columnar.baskets.positions import Layout
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.buffers import Buffers, Unshared
-from facility.columnar.errors import ChunkError
+from facility.columnar.columns import ColumnType
+from facility.columnar.errors import ReadError
 
 CODECS = ("", "zstd", "lz4", "zlib", "lzma")
 DTYPES = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
@@ -44,6 +48,53 @@ def test_flat_and_lists_of_every_codec(made, reader_of, codec, block):
             columns["y"].offsets.tolist()
             == (ends[start : stop + 1] - ends[start]).tolist()
         )
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_values_before_much_else(made, reader_of, codec):
+    """Decompression stops behind the values, after some of ZSTD's blocks of 128 KiB."""
+    counts = RNG.integers(0, 3, 200_000)
+    content = RNG.integers(0, 10**6, int(counts.sum())).astype("f8")
+    made.flat("n", counts.astype("u1"), [], codec)
+    made.lists("y", "n", content, counts, [150_000], codec)
+    reader = reader_of(made)
+    ends = np.cumsum([0, *counts])
+    for start, stop in ((0, 200_000), (10, 60_000), (149_000, 151_000)):
+        column = reader.columns(made.branches, ["y"], start, stop, Unshared())["y"]
+        assert column.content.tobytes() == content[ends[start] : ends[stop]].tobytes()
+
+
+def test_a_checksum_of_zstd_is_verified_though_it_is_behind(made, reader_of):
+    """ROOT writes none; who does is told of damage wherever it is."""
+    zstd = ctypes.CDLL("libzstd.so.1")
+    zstd.ZSTD_createCCtx.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(zstd.ZSTD_createCCtx())
+    zstd.ZSTD_CCtx_setParameter(context, 201, 1)  # ZSTD_c_checksumFlag
+    data = big_endian(numbers(100_000))
+    target = ctypes.create_string_buffer(2 * len(data))
+    size = zstd.ZSTD_compress2(context, target, len(target), data, len(data))
+    zstd.ZSTD_freeCCtx(context)
+    sizes = size.to_bytes(3, "little") + len(data).to_bytes(3, "little")
+    one = basket_of(b"ZS\x01" + sizes + target.raw[:size], len(data), 100_000)
+    plain = ColumnType(np.dtype("f4"), is_jagged=False)
+    made.add("x", plain, Layout.FLAT, [(100_000, one)])
+    column = reader_of(made).columns(made.branches, ["x"], 0, 10, Unshared())["x"]
+    assert big_endian(column.content) == data[:40]
+    made.data[-1] ^= 1
+    with pytest.raises(ReadError, match="cannot be decompressed"):
+        reader_of(made).columns(made.branches, ["x"], 0, 10, Unshared())
+
+
+def basket_of(body, whole, entries):
+    """One basket of flat numbers, compressed already."""
+    length = 18 + 8 + 12 + 19
+    key = struct.pack(">ihiIhh", length + len(body), 4, whole, 0, length, 1)
+    own = struct.pack(">HiiiiB", 3, 32000, 1000, entries, length + whole, 0)
+    return key + bytes(8) + b"\x07TBasket\x01x\x01t" + own + body
+
+
+def big_endian(values):
+    return values.astype(values.dtype.newbyteorder(">")).tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -195,7 +246,7 @@ KEY = 18 + 8 + 12 + 19  # bytes of a key in these files
         ("zstd", 3, "its key is damaged"),
         ("zstd", KEY - 9 + 3, "values expected|it declares"),
         ("zstd", KEY - 6, "entries expected, it declares"),
-        ("zstd", KEY + 3, "its compressed blocks declare"),
+        ("zstd", KEY + 5, "its compressed blocks declare"),
         ("zstd", KEY, "unknown compression method"),
         ("zstd", KEY + 9 + 4, "cannot be decompressed"),
         ("lz4", KEY + 30, "its checksum does not agree"),
@@ -206,7 +257,7 @@ KEY = 18 + 8 + 12 + 19  # bytes of a key in these files
 def test_a_damaged_basket_is_named(made, reader_of, codec, at, message):
     made.flat("x", numbers(2000), [500, 1500], codec)
     made.data[int(made.branches["x"].seeks[1]) + at] ^= 0x55
-    with pytest.raises(ChunkError, match=message) as caught:
+    with pytest.raises(ReadError, match=message) as caught:
         reader_of(made).columns(made.branches, ["x"], 0, 2000, Unshared())
     said = str(caught.value)
     assert "made.root: branch 'x', basket 1 (entries 500..1500): " in said
@@ -216,14 +267,14 @@ def test_a_damaged_basket_is_named(made, reader_of, codec, at, message):
 def test_lengths_that_disagree_with_a_basket_are_an_error(made, reader_of):
     made.flat("n", np.array([1, 2, 3], "i4"), [], "")
     made.lists("y", "n", numbers(7), [1, 2, 4], [], "")
-    with pytest.raises(ChunkError, match="'y', basket 0 .*24 bytes of values expected"):
+    with pytest.raises(ReadError, match="'y', basket 0 .*24 bytes of values expected"):
         reader_of(made).columns(made.branches, ["y"], 0, 3, Unshared())
 
 
 def test_lengths_below_zero_are_an_error(made, reader_of):
     made.flat("n", np.array([1, -2, 3], "i4"), [], "")
     made.lists("y", "n", numbers(2), [1, 0, 1], [], "")
-    with pytest.raises(ChunkError, match="'n', entries 0..3: lengths of -2 to 3"):
+    with pytest.raises(ReadError, match="'n', entries 0..3: lengths of -2 to 3"):
         reader_of(made).columns(made.branches, ["y"], 0, 3, Unshared())
 
 
@@ -231,12 +282,12 @@ def test_a_file_cut_while_it_is_open_is_an_error(made, reader_of, tmp_path):
     made.flat("x", numbers(2000), [1000], "zstd")
     reader = reader_of(made)
     os.truncate(tmp_path / "made.root", len(made.data) - 1)
-    with pytest.raises(ChunkError, match="basket 1 .*bytes expected there"):
+    with pytest.raises(ReadError, match="basket 1 .*bytes expected there"):
         reader.columns(made.branches, ["x"], 0, 2000, Unshared())
 
 
 def test_a_basket_beyond_the_file_is_an_error(made, reader_of):
     made.flat("x", numbers(2000), [1000], "zstd")
     del made.data[-1:]
-    with pytest.raises(ChunkError, match="basket 1 .*it ends at byte"):
+    with pytest.raises(ReadError, match="basket 1 .*it ends at byte"):
         reader_of(made).columns(made.branches, ["x"], 0, 2000, Unshared())
