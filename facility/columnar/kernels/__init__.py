@@ -10,6 +10,7 @@ computed on the GPU. Nothing here imports cupy.
 """
 
 from facility.columnar.kernels.angles import delta_phi
+from facility.columnar.kernels.arrays import selected
 from facility.columnar.kernels.choosing import argmax_by, argmin_by, closest
 from facility.columnar.kernels.combining import combinations, cross, pairs
 from facility.columnar.kernels.filling import fill
@@ -45,6 +46,7 @@ __all__ = [
     "objects",
     "pair_mass",
     "pairs",
+    "selected",
     "total",
     "transverse_mass",
 ]

@@ -56,6 +56,11 @@ class FlatColumns:
     def fields(self) -> tuple[str, ...]:
         return tuple(self._records.fields)
 
+    @property
+    def gathers(self) -> bool:
+        """Whether each column that is asked for is a new array."""
+        return self._index is not None
+
     def __getitem__(self, name: str) -> Any:
         # Not kept: memory that is given back is used again by the next one.
         return self._numbers(self._records.content(name)).astype(np.float64, copy=False)

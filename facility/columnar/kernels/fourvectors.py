@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
+import numpy as np
 
 from facility.columnar.kernels.angles import delta_phi
 from facility.columnar.kernels.arrays import doubles, selected_lists
@@ -97,17 +98,16 @@ class _Records(Kinematics):
         return _of_both(self, other, delta_r)
 
     def __add__(self, other: Any) -> ak.Array:
-        def added(a: Any, b: Any) -> dict[str, Any]:
-            return {n: getattr(a, n) + getattr(b, n) for n in CARTESIAN}
-
         both = _columns_of_both(self, other)
         if both is None:
-            return ak.zip(added(self, other), with_name=NAME)
+            sums = {n: getattr(self, n) + getattr(other, n) for n in CARTESIAN}
+            return ak.zip(sums, with_name=NAME)
         first, second = both
-        sums = added(_FlatVectors(first), _FlatVectors(second))
-        contents = [ak.contents.NumpyArray(column) for column in sums.values()]
+        contents = [
+            ak.contents.NumpyArray(_sum(first, second, name)) for name in CARTESIAN
+        ]
         record = {"__record__": NAME}
-        records = ak.contents.RecordArray(contents, list(sums), parameters=record)
+        records = ak.contents.RecordArray(contents, list(CARTESIAN), parameters=record)
         return ak.Array(first.shaped(records))
 
 
@@ -154,6 +154,13 @@ def _columns_of_both(first: Any, second: Any) -> tuple[FlatColumns, FlatColumns]
         return None
     a, b = (FlatColumns.of(vectors, COMPONENTS) for vectors in both)
     return (a, b) if a is not None and b is not None and a.is_like(b) else None
+
+
+def _sum(first: FlatColumns, second: FlatColumns, name: str) -> Any:
+    one, other = (getattr(_FlatVectors(columns), name) for columns in (first, second))
+    # New memory costs more than the sum does: what was gathered is ours to overwrite.
+    ours = one if first.gathers else other if second.gathers else None
+    return np.add(one, other, out=ours)
 
 
 def _of_both(first: Any, second: Any, formula: Callable[[Any, Any], Any]) -> Any:

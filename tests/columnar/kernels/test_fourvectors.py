@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from facility.columnar.kernels import (
     delta_r,
     four_vectors,
+    selected,
     total,
     transverse_mass,
 )
@@ -134,6 +135,7 @@ def test_a_jagged_mask_selects_as_on_any_array(events, random):
     for array, where in ((vectors, mask), (vectors[1:], mask[1:])):
         found = array[where]
         plain = ak.Array(ak.to_layout(array), behavior={})[where]
+        assert selected(array.pt, where).to_list() == plain["pt"].to_list()
         assert found.pt.to_list() == plain["pt"].to_list()
         assert isinstance(found, type(vectors))
 
@@ -144,5 +146,7 @@ def test_a_mask_of_other_counts_is_refused_and_other_slices_are_awkwards_own():
         vectors[ak.Array([[True, False, True], [True]])]
     assert vectors[ak.Array([[1], [0]])].pt.to_list() == [[30], [5]]
     assert vectors[ak.Array([[True, None], [False]])].pt.to_list() == [[20, None], []]
+    every_second = ak.Array([True, False])
+    assert selected(vectors.pt, every_second).to_list() == [[20, 30]]
     assert vectors[ak.Array([True, False])].pt.to_list() == [[20, 30]]
     assert vectors[0, 1].pt == 30
