@@ -1,5 +1,6 @@
 """A run over files equals a plain loop, on every executor and for every chunk size."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,7 @@ def test_the_bar_shows_events_and_bytes(ttree, capfd):
     assert "1.05k/1.05k" in shown
     assert "events/s" in shown
     assert "MB/s" in shown
+    assert re.search(r"\d\d:\d\d<\d\d:\d\d", shown), "since then, and what is left"
 
 
 MANY_FILES = """
