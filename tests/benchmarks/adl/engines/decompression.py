@@ -104,7 +104,7 @@ def blocks(path, query):
                 end = begin + branch.member("fBasketBytes")[i]
                 at = begin + key.fKeylen
                 if key.fObjlen == end - at:  # compressing it gained nothing
-                    found.append((b"", content[at:end], end - at))
+                    found.append((b"", content[at:end], int(end - at)))
                     continue
                 while at < end:
                     packed, unpacked = (
