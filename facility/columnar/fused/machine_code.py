@@ -13,7 +13,6 @@ import hashlib
 import inspect
 import math
 import os
-import re
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -190,13 +189,22 @@ def _compile(source: str, types: Sequence[np.dtype[Any]]) -> bytes:
 
 
 def _object_file(text: str) -> bytes:
+    """Return machine code that needs nothing but the C library's mathematics."""
     module = _llvm().parse_assembly(text)
+    needed = [v.name for v in module.global_variables if v.is_declaration]
     for function in module.functions:
         if not function.is_declaration:
-            if re.search(r"\d+run", function.name):
+            # Mangled: the length of the name, the name, what tells versions apart.
+            if f"{len(ENTRY)}{ENTRY}B" in function.name:
                 function.name = ENTRY
-        elif not function.name.startswith("llvm.") and function.name not in _EXTERNAL:
-            raise KernelError(f"compiled code calls {function.name}: a fault of ours")
+        elif not function.name.startswith("llvm."):
+            needed.append(function.name)
+    unknown = {*needed} - _EXTERNAL
+    if unknown or not any(f.name == ENTRY for f in module.functions):
+        raise KernelError(
+            f"compiled code needs {', '.join(unknown) or ENTRY}, which is a fault of "
+            "ours: kernel.python(events) and the array style do without it"
+        )
     code: bytes = _machine().emit_object(module)
     return code
 

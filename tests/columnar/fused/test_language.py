@@ -254,6 +254,83 @@ def momenta(event, h):
         h.fill("u", weight=event.MET.px + event.MET.py)
 
 
+def heavy_pair(event, least):
+    """Return from within a loop of pairs, of several collections."""
+    for objects_ in (event.Muon, event.Electron):
+        for a, b in objects_.pairs():
+            if a.charge == b.charge:
+                continue
+            if (a + b).mass > least:
+                return (a + b).pt
+    for a, b, c in event.Jet.combinations(3):
+        if not a.tight:
+            break
+        for muon in chain(event.Muon, event.Electron):
+            if muon.pt > a.pt:
+                return muon.eta + b.phi + c.phi
+    return -1.0
+
+
+def fill_hard(h, objects_, least=20):
+    """Fill a histogram that is an argument, and return early."""
+    for n, one in enumerate(objects_):
+        if n > 2:
+            return
+        if one.pt > least:
+            h.fill("a", weight=one.pt)
+
+
+@kernel(h=sums())
+def leaving(event, h):  # noqa: PLR0912 - as many ways as there are
+    """Ways out of loops that are several in the generated source."""
+    for jet in event.Jet:
+        fill_hard(h, event.Muon, jet.pt)
+        if heavy_pair(event, jet.mass) > 10:
+            h.fill("b", weight=heavy_pair(event, least=jet.eta))
+            break
+    for lepton in chain(event.Muon, event.Electron):
+        if lepton.tight:
+            continue
+        h.fill("c", weight=lepton.pt)
+        if lepton.charge > 0:
+            break
+    for i, (a, b) in enumerate(event.Jet.pairs()):
+        if i == 3 or a.tight:
+            break
+        for name in (1, 2, 3):
+            if name == 2 and b.tight:
+                break
+            h.fill("d", weight=name * b.pt)
+    n = 0
+    while n < 5:
+        n += 1
+        for a, b in event.Muon.pairs():
+            if a.pt > b.pt:
+                n += 1
+                break
+            h.fill("e", weight=b.pt)
+        else_n = n
+        if n == 3:
+            continue
+        h.fill("f", weight=else_n)
+    for muon in event.Muon:
+        for jet in event.Jet:
+            if jet.delta_r(muon) < 1:
+                near = jet
+                break
+        else_near = 1.0 if muon.tight else near.pt if len(event.Jet) > 9 else 2.0
+        h.fill("g", weight=else_near)
+    first = second = None
+    for a, b in chain(event.Muon.pairs(), event.Electron.pairs()):
+        if first is None or (a + b).pt > (first + second).pt:
+            first, second = a, b
+    if first is not None:
+        h.fill("h", weight=first.delta_r(second))
+        if second is not None and first.tight and second.tight:
+            return
+    h.fill("i", weight=1)
+
+
 @kernel(pt=hist.Hist.new.Reg(20, 0, 100).Double())
 def central(event, pt):
     """A loop whose turns are independent: done without events."""
@@ -284,6 +361,7 @@ KERNELS = [
     arithmetic,
     functions,
     momenta,
+    leaving,
     central,
     independent_momenta,
     single_numbers,
