@@ -61,7 +61,8 @@ class Estimate:
     """That are read; empty if it could not be asked."""
     bytes_read: int
     first_s: float
-    """Once per worker before its first chunk: compiling, opening; as measured."""
+    """What the first chunk took beyond what it takes again, here: a kernel that was
+    compiled is kept on disk, and runs do not pay for it again. Not in ``options``."""
     options: tuple[Option, ...]
 
     def __str__(self) -> str:
@@ -89,9 +90,10 @@ class Estimate:
 
     def _title(self) -> str:
         branches = f"{len(self.branches)} branches" if self.branches else "branches: ?"
+        once = f", {span(self.first_s)} once to compile" if self.first_s > 1 else ""
         return (
             f"{self.events:,} events in {self.chunks:,} chunks, {branches}, "
-            f"{size(self.bytes_read)} to read"
+            f"{size(self.bytes_read)} to read{once}"
         )
 
 
@@ -127,7 +129,6 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 def options(
     chunks: Sequence[int],
     cost: Cost,
-    first_s: float,
     memory_per_event: float,
     workers: Sequence[int] = WORKERS,
     what: str = "worker",
@@ -137,7 +138,6 @@ def options(
     Args:
         chunks: events of each, in order.
         cost: of a chunk on one worker.
-        first_s: once per worker.
         memory_per_event: bytes at the peak of a chunk, per event of it.
         workers: numbers of them; the first one is always there.
         what: they are called.
@@ -148,7 +148,7 @@ def options(
     return tuple(
         Option(
             f"{n} {what}{'s' if n > 1 else ''}",
-            first_s + makespan(seconds, n),
+            makespan(seconds, n),
             int(n * largest * memory_per_event),
         )
         for n in useful

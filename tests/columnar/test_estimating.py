@@ -68,10 +68,10 @@ def test_no_workers_raises():
 
 
 def test_options_are_for_workers_that_have_something_to_do():
-    found = options([100, 100, 50], Cost(1, 0.01), 3, 8, workers=(1, 2, 4))
+    found = options([100, 100, 50], Cost(1, 0.01), 8, workers=(1, 2, 4))
     assert found == (
-        Option("1 worker", 3 + 2 + 2 + 1.5, 800),
-        Option("2 workers", 3 + 2 + 1.5, 1600),
+        Option("1 worker", 2 + 2 + 1.5, 800),
+        Option("2 workers", 2 + 1.5, 1600),
     )
 
 
@@ -92,7 +92,7 @@ def test_sizes(count, said):
 
 
 ESTIMATE = Estimate(
-    4_000_000, 8, ("a", "b"), 160_000_000, 0.5, (Option("1 worker", 3.21, 2 * 10**8),)
+    4_000_000, 8, ("a", "b"), 160_000_000, 2.5, (Option("1 worker", 3.21, 2 * 10**8),)
 )
 
 
@@ -100,7 +100,14 @@ def test_an_estimate_is_shown_as_a_table():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(ESTIMATE)
     for shown in (str(ESTIMATE), ESTIMATE._repr_html_(), console.export_text()):
-        for text in ("4,000,000 events", "160 MB", "1 worker", "3.2 s", "200 MB"):
+        for text in (
+            "4,000,000 events",
+            "160 MB",
+            "1 worker",
+            "3.2 s",
+            "200 MB",
+            "2.5 s once",
+        ):
             assert text in shown
 
 
