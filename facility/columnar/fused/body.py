@@ -34,6 +34,10 @@ class Body:
     defaults: tuple[Any, ...] = field(default=(), compare=False)
     """Of the last parameters."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the text, not its syntax tree."""
+        return {k: v for k, v in vars(self).items() if k != "definition"}
+
     @cached_property
     def definition(self) -> ast.FunctionDef:
         """The syntax tree, with the line numbers of the file."""

@@ -118,6 +118,12 @@ def test_it_pickles_by_value_from_a_notebook(events):
     assert done.stderr.decode().strip() == "False"
 
 
+def test_a_pickle_holds_the_text_only(events):
+    before = len(cloudpickle.dumps(dimuon))
+    dimuon(events)
+    assert len(cloudpickle.dumps(dimuon)) == before
+
+
 def test_its_digest_is_that_of_its_text_and_what_it_refers_to():
     h = hist.Hist.new.Reg(9, 0, 90).Double()
     text = "h.fill(event.x * SCALE)"
