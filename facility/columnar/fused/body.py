@@ -139,6 +139,11 @@ def _source(function: types.FunctionType) -> tuple[str, int]:
             f"{function.__code__.co_filename}:{first_line}: expected a function made by def, got "
             f"`{source.strip().splitlines()[0]}`"
         )
+    if tree.body[0].name != function.__code__.co_name:
+        raise KernelError(
+            f"{function.__code__.co_filename} is not as it was when "
+            f"{function.__name__} was defined: import it again"
+        )
     return source, first_line
 
 

@@ -153,6 +153,14 @@ def test_a_function_without_source_says_where_to_write_it():
         kernel(h=PLAIN)(namespace["analysis"])
 
 
+def test_a_file_that_has_changed_since_is_not_compiled():
+    function = body("pass", "changed.py")
+    text = "def another(event, h):\n    pass"
+    linecache.cache["changed.py"] = (len(text), None, text.splitlines(True), "")
+    with pytest.raises(KernelError, match=r"changed.py is not as it was .* again"):
+        kernel(h=PLAIN)(function)
+
+
 def test_fields_that_are_not_equally_long_are_refused():
     events = made(3, 20)
     columns = events._file._columns
