@@ -109,7 +109,7 @@ def test_preempted_and_requeued_stays_the_same_pod(plugin, slurm, calls):
     node = slurm.nodes[1]
     place = f"--nodelist={node} --exclusive"
     pod = calls.make_pod(
-        "echo begin; sleep 6; echo end", annotations=calls.flags(place)
+        "echo begin; sleep 20; echo end", annotations=calls.flags(place)
     )
     plugin.create(pod)
     jid = plugin.wait_phase(pod, "Running")["JID"]
