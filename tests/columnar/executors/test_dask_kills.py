@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import hist
 import numpy as np
@@ -58,17 +58,21 @@ def killing(pids, count, seed, duration_s):
 
 @pytest.fixture(scope="module")
 def many_workers():
-    with (
-        LocalCluster(
-            n_workers=10,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=":0",
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield cluster, client
+    cluster = LocalCluster(
+        n_workers=10,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+        memory_limit=0,
+    )
+    try:
+        with Client(cluster) as client:
+            yield cluster, client
+    finally:
+        # Dask's own watch stumbles over a worker that died before it was known; all
+        # processes have been ended by then.
+        with suppress(KeyError):
+            cluster.close()
 
 
 SAMPLE = range(3)
