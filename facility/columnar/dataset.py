@@ -19,7 +19,6 @@ from facility.columnar.files import PathLike, expand
 from facility.columnar.formats import ColumnFile, reopen
 from facility.columnar.planning import (
     CHUNK_BYTES,
-    CHUNK_EVENTS,
     Chunk,
     PlannedFile,
     chunk_size,
@@ -55,7 +54,8 @@ class Dataset:
             ``"lhcb"``), a :class:`Schema`, or its keys and values; seen from the names
             of the branches if none.
         metadata: what a person knows of the dataset: a cross-section, say.
-        chunk_events: about how many events are computed at once.
+        chunk_events: about how many events are computed at once; half a million if
+            none, a million if columns are light.
         chunk_bytes: bound on what one chunk reads, uncompressed; chunks have fewer
             events if need be.
         folder: relative paths start here; none: the working directory.
@@ -78,7 +78,7 @@ class Dataset:
         *,
         schema: str | Schema | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        chunk_events: int = CHUNK_EVENTS,
+        chunk_events: int | None = None,
         chunk_bytes: int = CHUNK_BYTES,
         folder: Path | None = None,
         cache: CacheUse = "remote",

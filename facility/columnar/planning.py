@@ -10,7 +10,13 @@ from itertools import repeat
 from facility.columnar.formats.base import FileIdentity
 
 CHUNK_EVENTS = 500_000
-"""Default size: at 100,000 events the rate is half, beyond it memory only grows."""
+"""Default size: at 100,000 events the rate is half."""
+
+LIGHT_EVENTS = 1_000_000
+LIGHT_BYTES = 16 * 1024 * 1024
+"""Default size where columns are light: up to so many events, as long as they are no
+more bytes. What a chunk costs beside its bytes is half then: of one column of four
+bytes, that is a tenth of everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,11 @@ CHUNK_BYTES = 256 * 1024 * 1024
 """Default bound on the memory of what one chunk reads."""
 
 
-def chunk_size(events: int, memory_bytes: int, bytes_per_event: float) -> int:
+def chunk_size(events: int | None, memory_bytes: int, bytes_per_event: float) -> int:
     """Return how many events a chunk has: ``events``, or as many as memory holds.
 
     Args:
-        events: wanted, at least 1.
+        events: wanted, at least 1; the default if none.
         memory_bytes: for what one chunk reads, uncompressed; chunks may be 1.5 times
             as large as their size, and none is.
         bytes_per_event: of the columns that are read; 0 if nobody knows.
@@ -62,6 +68,9 @@ def chunk_size(events: int, memory_bytes: int, bytes_per_event: float) -> int:
     Raises:
         ValueError: fewer than one event, or no memory.
     """
+    if events is None:
+        light = int(LIGHT_BYTES / bytes_per_event) if bytes_per_event > 0 else 0
+        events = max(CHUNK_EVENTS, min(light, LIGHT_EVENTS))
     if events < 1:
         raise ValueError(f"chunk size must be at least 1, got {events}")
     if memory_bytes < 1:

@@ -75,6 +75,11 @@ def test_each_file_has_a_size_of_its_own():
         (500, 15_000, 100, 100),  # chunks may be 1.5 times as large
         (500, 10, 100, 1),
         (500, 10, 0, 500),
+        (None, 10**9, 100, 500_000),
+        (None, 10**9, 0, 500_000),
+        (None, 10**9, 4, 1_000_000),
+        (None, 10**9, 20, 16 * 2**20 // 20),
+        (None, 1_500, 4, 250),
     ],
 )
 def test_chunks_fit_into_memory(events, memory, per_event, size):

@@ -51,9 +51,9 @@ class Query:
             case Style.ARRAY:
                 return self.array
 
-    def chunk_events(self, style: Style) -> int:
-        """Return about how many events are computed at once."""
-        return self.array_events if style is Style.ARRAY else CHUNK_EVENTS
+    def chunk_events(self, style: Style) -> int | None:
+        """Return about how many events are computed at once; none: as usual."""
+        return self.array_events if style is Style.ARRAY else None
 
     def histograms(self, value: Any) -> Mapping[str, Any]:
         """Return the histograms of a result under their names: ``q6a``, ``q6b``."""
