@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+KEPT_BYTES = 512 * 1024 * 1024
+"""Of memory that nobody uses, in one process."""
 
 
 class Buffers:
@@ -44,3 +50,38 @@ class Unshared(Buffers):
 
     def take(self, name: str, dtype: npt.DTypeLike, size: int) -> npt.NDArray[Any]:  # noqa: ARG002
         return np.empty(size, dtype)
+
+
+class Pool:
+    """Buffers that threads borrow: a run's new threads get the memory of the last run.
+
+    Those that came back last are lent first. What is not lent is bounded: what would
+    be more is given back to the system.
+    """
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept_bytes = kept_bytes
+        self._free: list[Buffers] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lent(self) -> Iterator[Buffers]:
+        """Lend buffers that nobody else has until the block ends."""
+        with self._lock:
+            buffers = self._free.pop() if self._free else Buffers()
+        try:
+            yield buffers
+        finally:
+            with self._lock:
+                self._free.append(buffers)
+                while self.nbytes > self._kept_bytes:
+                    self._free.pop(0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept and not lent."""
+        return sum(buffers.nbytes for buffers in self._free)
+
+
+POOL = Pool()
+"""This process's."""

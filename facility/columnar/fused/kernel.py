@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facility.columnar.buffers import Buffers
+from facility.columnar.buffers import POOL
 from facility.columnar.columns import Column
 from facility.columnar.events import Events
 from facility.columnar.fused import cpu
@@ -118,10 +118,11 @@ class Kernel:
     def __call__(self, events: Events) -> Any:
         """Return the histogram of these events, or several by name."""
         program = self.program(events)
-        columns = events.plain(program.branches, pinned_buffers() or _own_buffers())
-        arrays = _arrays(program, columns)
-        if len(events):
-            self._run(program, events, arrays)
+        with POOL.lent() as buffers:
+            columns = events.plain(program.branches, pinned_buffers() or buffers)
+            arrays = _arrays(program, columns)
+            if len(events):
+                self._run(program, events, arrays)
         filled = {
             name: _filled(self._templates[name], self._layouts[name], program, arrays)
             for name in self._templates
@@ -156,17 +157,6 @@ class Kernel:
         if status:
             failed = events.name_of(_event(program, arrays))
             raise KernelError(f"{program.failures[status - 1].text} ({failed})")
-
-
-_of_thread = threading.local()
-
-
-def _own_buffers() -> Buffers:
-    """Return where this thread reads columns: what was there before was used up."""
-    if not hasattr(_of_thread, "buffers"):
-        _of_thread.buffers = Buffers()
-    buffers: Buffers = _of_thread.buffers
-    return buffers
 
 
 def _event(program: Program, arrays: dict[str, npt.NDArray[Any]]) -> int:
