@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from adl.parts import PARTS, Settings, measure_all
+from adl.rates import NOT_JUDGED
 from machine import machine
 from measurement import Measurement
 from rich.console import Console
@@ -64,10 +65,16 @@ def table_of(rows: list[Measurement]) -> Table:
             f"{row.ours:.4g}",
             "" if row.theirs is None else f"{row.theirs:.4g} ({row.other})",
             "" if row.ratio is None else f"{row.ratio:.2f}",
-            str(row.bar),
-            "[green]kept[/]" if row.passes else "[red]missed[/]",
+            "" if row.bar == NOT_JUDGED else str(row.bar),
+            _verdict(row),
         )
     return table
+
+
+def _verdict(row: Measurement) -> str:
+    if row.bar == NOT_JUDGED:
+        return ""
+    return "[green]kept[/]" if row.passes else "[red]missed[/]"
 
 
 if __name__ == "__main__":

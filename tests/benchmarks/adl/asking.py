@@ -38,16 +38,24 @@ class Program:
     script: str
     more: tuple[tuple[str, Any], ...] = ()
     python: Callable[[], Path] = lambda: Path(sys.executable)
+    is_array: bool = False
+    """Whether combinations are arrays in memory, and so slow."""
 
 
 KERNEL = Program("kernel", "ours.py", (("style", "kernel"),))
-ARRAY = Program("array", "ours.py", (("style", "array"),))
-BY_HAND = Program("awkward by hand", "by_hand.py")
-COFFEA = Program("coffea", "nano_events.py")
+ARRAY = Program("array", "ours.py", (("style", "array"),), is_array=True)
+BY_HAND = Program("awkward by hand", "by_hand.py", is_array=True)
+COFFEA = Program("coffea", "nano_events.py", is_array=True)
 RDATAFRAME = Program("RDataFrame", "rdataframe.py")
-DASK_AWKWARD = Program("dask-awkward", "on_dask_awkward.py", python=dask_awkward_python)
-DECOMPRESSION = Program("decompression", "decompression.py")
+DASK_AWKWARD = Program(
+    "dask-awkward", "on_dask_awkward.py", python=dask_awkward_python, is_array=True
+)
 PEERS = (BY_HAND, COFFEA, RDATAFRAME, DASK_AWKWARD)
+EXPERT = Program(
+    "expert, flat numpy", "by_hand.py", (("style", "flat"),), is_array=True
+)
+"""Shown beside the peers: nobody writes an analysis like that."""
+DECOMPRESSION = Program("decompression", "decompression.py")
 
 
 class Engine:

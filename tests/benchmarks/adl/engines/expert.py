@@ -1,8 +1,11 @@
-"""Expert's awkward: a function of one chunk of events per query, flat where possible.
+"""Expert's numpy: a function of one chunk of events per query, flat where possible.
 
 Four-momenta in float64, once per object and before combinations; positions of the
 members of combinations come from awkward, the arithmetic is numpy's.
 """
+
+from functools import reduce
+from operator import add
 
 import awkward as ak
 import boost_histogram as bh
@@ -71,7 +74,7 @@ class Lists:
         return [ak.to_numpy(ak.flatten(m)) for m in members], ak.num(members[0])
 
     def mass_of(self, members):
-        x, y, z, e = (sum(self.flat[c][m] for m in members) for c in "xyze")
+        x, y, z, e = (reduce(add, (self.flat[c][m] for m in members)) for c in "xyze")
         return np.sqrt(np.maximum(e * e - x * x - y * y - z * z, 0))
 
 

@@ -1,11 +1,12 @@
-"""dask-awkward: uproot.dask, columns chosen, an expert's function per partition.
+"""dask-awkward: uproot.dask, columns chosen, a function of arrays per partition.
 
 Runs in an environment of its own: it needs an older Dask than we have.
 """
 
 import dask
 import uproot
-from expert import COLUMNS, STEPS, ask
+from expert import COLUMNS, STEPS
+from idiomatic import ask
 from serving import serve
 
 
