@@ -13,11 +13,14 @@ from facility.columnar.baskets.libraries import Contexts
 from facility.columnar.baskets.parts import Part
 from facility.columnar.baskets.positions import Baskets, Layout
 from facility.columnar.baskets.sources import Source
-from facility.columnar.buffers import Buffers
+from facility.columnar.buffers import Buffers, Pool
 from facility.columnar.columns import Column, Offsets
 from facility.columnar.errors import ReadError
 
 _MOST_IN_ENTRY = 1 << 31
+
+_SCRATCH = Pool(64 << 20)
+"""For single baskets, whichever file they are of: as many as there are readers."""
 
 
 class BasketReader:
@@ -25,7 +28,6 @@ class BasketReader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._scratch = Buffers()
 
     def columns(
         self,
@@ -58,8 +60,8 @@ class BasketReader:
         # A count branch is read once, whether or not it is wanted for itself.
         fetched = self._fetch([p for n, p in (parts | counts).items()])
         found: dict[str, Column] = {}
-        with Contexts() as contexts:
-            filler = Filler(self.source, fetched, self._scratch, contexts)
+        with Contexts() as contexts, _SCRATCH.lent() as scratch:
+            filler = Filler(self.source, fetched, scratch, contexts)
             for name, part in counts.items():
                 lengths = _flat(filler, part, memory)
                 ends = self._ends(part, lengths, memory)
