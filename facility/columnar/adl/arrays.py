@@ -19,6 +19,7 @@ from facility.columnar.kernels import (
     fill,
     objects,
     pairs,
+    selected,
     transverse_mass,
 )
 
@@ -77,16 +78,15 @@ def trijet(events: Events) -> dict[str, Histogram]:
 
 def clean_jets(events: Events) -> Histogram:
     """Query 7: sum of pT of jets (> 30) without a lepton (> 10) within DeltaR 0.4."""
-    jets = ak.zip({"pt": events.Jet.pt, "eta": events.Jet.eta, "phi": events.Jet.phi})
-    jets = jets[jets.pt > 30]
-    leptons = ak.concatenate(
-        [
-            ak.zip({"pt": of.pt, "eta": of.eta, "phi": of.phi})
-            for of in (events.Muon, events.Electron)
-        ],
-        axis=1,
+    jets, muons, electrons = (
+        ak.zip({"pt": of.pt, "eta": of.eta, "phi": of.phi})
+        for of in (events.Jet, events.Muon, events.Electron)
     )
-    clean = cleaned(jets, leptons[leptons.pt > 10], within=0.4)
+    jets = selected(jets, jets.pt > 30)
+    # Selected first: less is copied when the flavours are put together.
+    hard = [selected(of, of.pt > 10) for of in (muons, electrons)]
+    leptons = ak.concatenate(hard, axis=1)
+    clean = cleaned(jets, leptons, within=0.4)
     clean = clean[ak.num(clean) > 0]
     # In float64: a sum of float32 would be one.
     total = ak.sum(ak.values_astype(clean.pt, "float64"), axis=1)
@@ -99,16 +99,28 @@ def lepton_and_met(events: Events) -> Histogram:
     muons, electrons = (
         objects(of, "charge")[enough] for of in (events.Muon, events.Electron)
     )
-    leptons = ak.concatenate([muons, electrons], axis=1)
-    leptons["place"] = ak.local_index(leptons)
-    leptons["is_muon"] = leptons.place < ak.num(muons)
-    first, second = pairs(leptons)
-    candidate = (first.is_muon == second.is_muon) & (first.charge != second.charge)
-    first, second = first[candidate], second[candidate]
-    first, second = closest((first, second), (first + second).mass, Z_MASS_GEV)
-    has_pair = ~ak.is_none(first)
-    first, second, leptons = first[has_pair], second[has_pair], leptons[has_pair]
-    others = leptons[(leptons.place != first.place) & (leptons.place != second.place)]
-    met = ak.zip({"pt": events.MET.pt, "phi": events.MET.phi})[enough][has_pair]
-    masses = transverse_mass(met, argmax_by(others, "pt"))
+    muons["place"] = ak.local_index(muons)
+    electrons["place"] = ak.num(muons) + ak.local_index(electrons)
+    flavours = (muons, electrons)
+    candidates = ak.concatenate([_opposite_pairs(of) for of in flavours], axis=1)
+    best = closest(candidates, "mass", Z_MASS_GEV)
+    has_pair = ~ak.is_none(best)
+    best = ak.drop_none(best)
+    leptons = ak.concatenate([of[["pt", "phi", "place"]] for of in flavours], axis=1)
+    leptons = leptons[has_pair]
+    is_other = (leptons.place != best.first) & (leptons.place != best.second)
+    hardest = argmax_by(selected(leptons, is_other), "pt")
+    is_there = ~ak.is_none(hardest)
+    met = ak.zip({"pt": events.MET.pt, "phi": events.MET.phi})
+    met = met[enough][has_pair][is_there]
+    masses = transverse_mass(met, ak.drop_none(hardest))
     return fill(histograms.transverse_mass(), masses)
+
+
+def _opposite_pairs(leptons: ak.Array) -> ak.Array:
+    """Return mass, and places of both members, of the pairs of opposite charge."""
+    first, second = pairs(leptons)
+    opposite = first.charge != second.charge
+    first, second = first[opposite], second[opposite]
+    mass = (first + second).mass
+    return ak.zip({"mass": mass, "first": first.place, "second": second.place})
