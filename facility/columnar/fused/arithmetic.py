@@ -73,6 +73,22 @@ def larger(a: Any, b: Any) -> Any:
     return max(a, b)
 
 
+def near_middle(target: Any, distance: Any) -> Any:
+    """Return the middle of the squares whose roots are nearer to a value than this."""
+    return target * target + distance * distance if distance < target else 0.0
+
+
+def near_width(target: Any, distance: Any) -> Any:
+    """Return how far from :func:`near_middle` such squares are at most.
+
+    Infinite where zero is nearer, too. Roundings of all that is compared are some
+    1e-15 of the target's square.
+    """
+    if distance < target:
+        return 2.0 * target * distance + (1e-12 * target * target + 1e-300)
+    return np.inf
+
+
 FUNCTIONS = (
     integer_quotient,
     integer_remainder,
@@ -81,4 +97,6 @@ FUNCTIONS = (
     whole_power,
     smaller,
     larger,
+    near_middle,
+    near_width,
 )

@@ -6,6 +6,7 @@ import ast
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,12 @@ def _absolute(context: Context, node: ast.Call, values: list[Value]) -> Value:
     _count(context, node, values, 1)
     scalar = as_scalar(context, node, values[0])
     kind = wider(scalar.type, "int")
-    return Scalar(f"abs({as_type(scalar, kind)})", kind)
+    about = scalar.difference
+    return Scalar(
+        f"abs({as_type(scalar, kind)})",
+        kind,
+        difference=about and replace(about, is_absolute=True),
+    )
 
 
 def _extreme(function: str) -> Handler:

@@ -10,6 +10,7 @@ from typing import Any
 
 from facility.columnar.fused.context import EXPRESSIONS, Context
 from facility.columnar.fused.names import is_none, store, variable
+from facility.columnar.fused.nearest import comparison
 from facility.columnar.fused.scalars import as_scalar, as_truth, as_type, is_number
 from facility.columnar.fused.values import (
     Object,
@@ -79,18 +80,22 @@ def compare(
         )
     a = as_scalar(context, node, left, f"a number to the left of {symbol}")
     b = as_scalar(context, node, right, f"a number to the right of {symbol}")
-    for root, symbol_seen, other in (
-        (a, symbol, right),
-        (b, _MIRRORED[symbol], left),
-    ):
-        if root.squared and isinstance(other, Static):
-            without = _without_root(root.squared, symbol_seen, other.value)
-            if without:
-                return Scalar(without, "bool")
-    return Scalar(f"({a.code} {symbol} {b.code})", "bool")
+    code = _cheaper(context, a, symbol, b, right) or _cheaper(
+        context, b, _MIRRORED[symbol], a, left
+    )
+    return Scalar(code or f"({a.code} {symbol} {b.code})", "bool")
 
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def _cheaper(
+    context: Context, root: Scalar, symbol: str, bound: Scalar, other: Value
+) -> str:
+    """Return a comparison that needs no square root, or seldom; else nothing."""
+    if root.squared and isinstance(other, Static):
+        return _without_root(root.squared, symbol, other.value)
+    return comparison(context, root, bound) if symbol == "<" else ""
 
 
 def _without_root(squared: str, symbol: str, bound: Any) -> str:

@@ -44,6 +44,7 @@ from facility.columnar.fused.branches import Branches
 from facility.columnar.fused.context import Context
 from facility.columnar.fused.errors import KernelError
 from facility.columnar.fused.fills import bins
+from facility.columnar.fused.nearest import initial
 from facility.columnar.fused.objects import EVENT, identifier
 from facility.columnar.fused.program import List, Program
 from facility.columnar.fused.values import Event, Histogram
@@ -168,6 +169,7 @@ def _source(name: str, context: Context, program: Program) -> str:
             lines.append(f"{item.name}__end = {item.offsets}[{EVENT} + 1]")
     for variable, slot in context.known.slots.items():
         lines += _initial(variable, slot)
+        lines += initial(variable, context.known.targets.get(variable, {}))
     head = f"def {name}({', '.join((EVENT, *program.parameters))}):"
     return "\n".join([head, *(f"    {x}" for x in (*lines, *context.lines)), ""])
 

@@ -13,6 +13,7 @@ from facility.columnar.fused.context import (
     Context,
     UndeterminedError,
 )
+from facility.columnar.fused.nearest import follow
 from facility.columnar.fused.scalars import as_type, constant, is_number
 from facility.columnar.fused.values import (
     Chain,
@@ -124,6 +125,7 @@ def store(context: Context, node: ast.AST, place: str, value: Value) -> Value:
             slot = _widened(context, node, place, Slot("scalar", value.type))
             if (code := as_type(value, slot.type)) != place:
                 context.emit(f"{place} = {code}")
+                follow(context, place)
             return Scalar(place, slot.type)
         case Object():
             slot = _widened(context, node, place, Slot("object", shapes=value.shapes))

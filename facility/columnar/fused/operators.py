@@ -15,6 +15,7 @@ import numpy as np
 
 from facility.columnar.fused.arithmetic import LARGEST_POWER
 from facility.columnar.fused.context import EXPRESSIONS, Context
+from facility.columnar.fused.nearest import difference
 from facility.columnar.fused.scalars import as_scalar, as_truth, is_number
 from facility.columnar.fused.values import Object, Scalar, Static, Tuple, Value, Vector
 from facility.columnar.fused.variables import wider
@@ -77,7 +78,11 @@ def binary(
     match symbol:
         case "+" | "-" | "*":
             kind = wider(a.type, b.type, "int")
-            return Scalar(f"({_int(a)} {symbol} {_int(b)})", kind)
+            return Scalar(
+                f"({_int(a)} {symbol} {_int(b)})",
+                kind,
+                difference=difference(left, right) if symbol == "-" else None,
+            )
         case "/":
             return Scalar(f"(float64({a.code}) / float64({b.code}))", "float")
         case "//" | "%":

@@ -15,6 +15,7 @@ from facility.columnar.fused.names import (
     merge,
     widen_for_loop,
 )
+from facility.columnar.fused.nearest import is_put_off
 from facility.columnar.fused.operators import binary
 from facility.columnar.fused.scalars import as_truth
 from facility.columnar.fused.values import Collection, Object, Static, Value
@@ -23,6 +24,10 @@ from facility.columnar.fused.variables import Binding, Names
 
 def _assign(context: Context, node: ast.Assign) -> bool:
     value = context.value(node.value)
+    if is_put_off(context, node, value):
+        assert isinstance(node.targets[0], ast.Name)
+        context.frame.names[node.targets[0].id] = Binding(value)
+        return True
     for target in node.targets:
         assign_target(context, node, target, value)
     return True

@@ -19,6 +19,17 @@ TYPES: tuple[Type, ...] = ("bool", "int", "float")
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A square root less a constant, or the constant less the root."""
+
+    squared: str
+    """Code of what the root is taken of."""
+    target: float
+    is_absolute: bool = False
+    """Whether it is without its sign."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scalar:
     """One number or truth value."""
 
@@ -26,6 +37,8 @@ class Scalar:
     type: Type
     squared: str | None = None
     """If the number is the square root of something: that."""
+    difference: Difference | None = None
+    """If the number is how far a square root is from a constant: of what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ class Known:
     """Of four-momenta that are computed beforehand, by collection."""
     weighted: dict[str, None] = field(default_factory=dict)
     """Histograms that are filled with weights."""
+    targets: dict[str, dict[float, None]] = field(default_factory=dict)
+    """From what distances are compared with a variable: see :mod:`.nearest`."""
 
     def slot(self, name: str) -> Slot:
         return self.slots.setdefault(name, Slot())
@@ -94,4 +96,5 @@ class Known:
             for n, s in sorted(self.slots.items())
         ]
         components = sorted((k, *v) for k, v in self.components.items())
-        return repr((slots, components, sorted(self.weighted)))
+        targets = sorted((k, *v) for k, v in self.targets.items())
+        return repr((slots, components, sorted(self.weighted), targets))
