@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.plugins.node.folder import ExitCode
+from offload.plugins.node.folder import ExitCode, write_json
 
 MARK = "echo run >> $HOME/runs; "
 
@@ -117,7 +117,7 @@ def test_an_attempt_on_a_lost_node_ends_without_a_trace(make):
     lost = pod.start(SLURM_JOB_ID="7")
     pod.wait_for_log("here")
     claim = json.loads(pod.folder.claim.read_text())
-    pod.folder.claim.write_text(json.dumps({**claim, "attempt": 1, "node": "n2"}))
+    write_json(pod.folder.claim, {**claim, "attempt": 1, "node": "n2"})
     assert lost.wait(20) == ExitCode.CLAIMED
     assert not pod.folder.done.exists()
 
