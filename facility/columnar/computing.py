@@ -53,6 +53,8 @@ class Task:
     """By which names of branches become objects; none: the one they look like."""
     cache: CacheUse = "remote"
     """Which files' columns are kept on disk."""
+    branches: tuple[str, ...] = ()
+    """What the analysis is known to touch; more may be."""
 
     def __post_init__(self) -> None:
         require_known(self.backend)
@@ -109,7 +111,7 @@ def compute(task: Task, chunk: Chunk) -> Partial:
     try:
         file = cached(reopen(chunk.file, chunk.tree), task.cache)
         before = file.bytes_read
-        events = Events(file, chunk.start, chunk.stop, task.schema)
+        events = Events(file, chunk.start, chunk.stop, task.schema, task.branches)
         with noting() as notes, computing_with(task.backend) as computing:
             value = task.analysis(events)
             if not notes:  # whoever counted NaN weights has said more

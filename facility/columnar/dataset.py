@@ -270,6 +270,7 @@ class Dataset:
                 backend=backend,
                 schema=self.schema,
                 cache=self.cache,
+                branches=tuple(branches),
             ),
             chunks,
             files=[file.identity for file in self._files],

@@ -29,15 +29,29 @@ class Events:
     identifiers. ``events.Muon`` is a collection if the file's schema knows an object
     of that name (see :mod:`facility.columnar.schemas`) and no column is called so:
     ``events.Muon.pt`` is ``events["Muon_pt"]`` in NanoAOD.
+
+    Args:
+        file: an open one.
+        start: the first entry.
+        stop: the one after the last.
+        schema: by which names of branches become objects; none: seen from the names.
+        expected: columns that will be touched: of those with lists that one branch
+            counts, all are read when the first one is touched.
     """
 
     def __init__(
-        self, file: ColumnFile, start: int, stop: int, schema: Schema | None = None
+        self,
+        file: ColumnFile,
+        start: int,
+        stop: int,
+        schema: Schema | None = None,
+        expected: Sequence[str] = (),
     ) -> None:
         self._file = file
         self._start = start
         self._stop = stop
         self._schema = schema
+        self._expected = expected
         self._read: dict[str, ak.Array] = {}
         self._touched: dict[str, None] = {}
 
@@ -51,11 +65,13 @@ class Events:
             MissingBranchError: there is none; the nearest names are in the message.
             ReadError: its bytes cannot be read.
         """
-        if name not in self._read:
+        if name not in self._touched:
             self._touch(name)
-            with self._reading(name):
-                column = self._file.read(name, self._start, self._stop)
-            self._read[name] = where_wanted(column)
+        if name not in self._read:
+            together = self._together(name)
+            with self._reading(", ".join(together)):
+                found = self._file.read_together(together, self._start, self._stop)
+            self._read |= {n: where_wanted(column) for n, column in found.items()}
         return self._read[name]
 
     def __getattr__(self, name: str) -> ak.Array | Collection:
@@ -138,6 +154,15 @@ class Events:
     def name_of(self, at: int) -> str:
         """Name one of the events as in an error message."""
         return f"entry {self._start + at} of {self._file.identity.path}"
+
+    def _together(self, name: str) -> list[str]:
+        """Return the column and those expected with lists of the same lengths."""
+        kind = self._file.type_of(name)
+        if kind is None or kind.counts is None:
+            return [name]
+        others = (n for n in self._expected if n != name and n in self)
+        types = ((n, self._file.type_of(n)) for n in others)
+        return [name, *(n for n, t in types if t and t.counts == kind.counts)]
 
     def _require(self, name: str) -> None:
         if name not in self._file.columns:

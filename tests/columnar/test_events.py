@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import awkward as ak
 import numpy as np
 import pytest
 
@@ -131,3 +132,26 @@ def test_the_memory_of_a_chunk_goes_with_it(ttree):
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_expected_lists_of_one_count_branch_are_read_once(ttree):
+    file = open_columns(ttree)
+    alone = Events(file, 100, 300)
+    before = file.bytes_read
+    truth = {name: alone[name] for name in ("Muon_pt", "Muon_charge")}
+    apart = file.bytes_read - before
+    together = Events(file, 100, 300, expected=("Muon_charge", "Muon_pt", "nMuon"))
+    before = file.bytes_read
+    assert ak.array_equal(together.Muon_pt, truth["Muon_pt"])
+    assert together.touched == ("Muon_pt",)
+    first = file.bytes_read - before
+    assert ak.array_equal(together.Muon_charge, truth["Muon_charge"])
+    assert together.touched == ("Muon_pt", "Muon_charge")
+    assert file.bytes_read - before == first < apart
+
+
+def test_what_is_expected_and_not_there_is_missed_when_it_is_touched(ttree):
+    events = Events(open_columns(ttree), 100, 300, expected=("Muon_nothing",))
+    assert len(events.Muon_pt) == 200
+    with pytest.raises(MissingBranchError, match="Muon_nothing"):
+        _ = events.Muon_nothing

@@ -49,12 +49,19 @@ class CachedColumns:
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         """Do :meth:`ColumnFile.read`, from the store if it is there."""
-        if start == stop or self._file.type_of(column) is None:
-            return self._file.read(column, start, stop)
+        return self.read_together([column], start, stop)[column]
+
+    def read_together(
+        self, columns: Sequence[str], start: int, stop: int
+    ) -> dict[str, ak.Array]:
+        """Do :meth:`ColumnFile.read_together`, from the store where it has them."""
+        if start == stop or any(self._file.type_of(name) is None for name in columns):
+            return self._file.read_together(columns, start, stop)
         try:
-            return to_array(self.plain([column], start, stop)[column])
+            found = self.plain(columns, start, stop)
         except ChunkError:  # values are missing: only awkward arrays have that
-            return self._file.read(column, start, stop)
+            return self._file.read_together(columns, start, stop)
+        return {name: to_array(column) for name, column in found.items()}
 
     def plain(
         self,

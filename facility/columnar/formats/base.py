@@ -78,6 +78,14 @@ class ColumnFile(Protocol):
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         """Return entries ``start`` to ``stop`` of one column; nothing is kept."""
 
+    def read_together(
+        self, columns: Sequence[str], start: int, stop: int
+    ) -> dict[str, ak.Array]:
+        """Do :meth:`read` for several columns.
+
+        In less time, where one branch counts their lists: that is read once.
+        """
+
     def type_of(self, name: str) -> ColumnType | None:
         """Return what kind of plain column it is, from metadata; none if not plain.
 

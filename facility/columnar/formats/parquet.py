@@ -73,6 +73,11 @@ class ParquetColumns:
         table = self._table([column], start, stop)
         return ak.from_arrow(table.column(column), highlevel=True)
 
+    def read_together(
+        self, columns: Sequence[str], start: int, stop: int
+    ) -> dict[str, ak.Array]:
+        return {name: self.read(name, start, stop) for name in columns}
+
     def type_of(self, name: str) -> ColumnType | None:
         schema = pa.schema([self._file.schema_arrow.field(name)])
         return type_of_form(ak.from_arrow_schema(schema).content(name))

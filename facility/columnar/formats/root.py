@@ -135,13 +135,21 @@ class RootColumns:
         return self._plan.size_of(name)
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
+        return self.read_together([column], start, stop)[column]
+
+    def read_together(
+        self, columns: Sequence[str], start: int, stop: int
+    ) -> dict[str, ak.Array]:
         if start == stop:
-            return self._nothing(column)
-        if self._is_compiled_worth(column, stop - start):
-            found = self._compiled([column], start, stop, Unshared())
-            if column in found:
-                return to_array(found[column])
-        return self._object[column].array(entry_start=start, entry_stop=stop)
+            return {name: self._nothing(name) for name in columns}
+        able = [n for n in columns if self._is_compiled_worth(n, stop - start)]
+        found = self._compiled(able, start, stop, Unshared()) if able else {}
+        return {
+            name: to_array(found[name])
+            if name in found
+            else self._object[name].array(entry_start=start, entry_stop=stop)
+            for name in columns
+        }
 
     def plain(
         self,
