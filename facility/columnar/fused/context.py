@@ -20,7 +20,7 @@ from facility.columnar.fused.branches import Branches
 from facility.columnar.fused.errors import KernelError, refusal
 from facility.columnar.fused.program import Failure, Input, Momenta
 from facility.columnar.fused.values import Value
-from facility.columnar.fused.variables import Known, Names
+from facility.columnar.fused.variables import Binding, Known, Names
 from facility.columnar.schemas import Shape
 
 RESERVED = {
@@ -142,6 +142,8 @@ class Context:
                     return False
             except UndeterminedError as error:
                 self.undetermined = error.refusal
+                for name in assigned_names([statement]):
+                    self.frame.names.setdefault(name, Binding(None))
                 # What is within may tell what the condition needs to know.
                 if isinstance(statement, ast.If | ast.While):
                     self.block(statement.body)
@@ -249,6 +251,14 @@ class Context:
 def names_in(body: Body) -> set[str]:
     """Return the names that a function uses."""
     return {n.id for n in ast.walk(body.definition) if isinstance(n, ast.Name)}
+
+
+def assigned_names(statements: Sequence[ast.AST]) -> Iterator[str]:
+    """Yield the names that statements assign to."""
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
 
 
 def _words(node: ast.AST) -> str:

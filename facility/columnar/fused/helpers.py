@@ -9,8 +9,9 @@ from facility.columnar.fused.context import (
     Context,
     Frame,
     UndeterminedError,
+    assigned_names,
 )
-from facility.columnar.fused.names import assign, assigned_names
+from facility.columnar.fused.names import assign
 from facility.columnar.fused.values import (
     Scalar,
     Static,
@@ -93,7 +94,7 @@ def _returned(context: Context, node: ast.Call, frame: Frame, goes_on: bool) -> 
     if all(v == first for v in others):
         return first
     name = f"{frame.prefix}{frame.result}"
-    found = context.known.slot(name).value(name)
+    found = context.known.value(name)
     if found is None:
         raise context.refusal(
             node,

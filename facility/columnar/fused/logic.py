@@ -224,7 +224,7 @@ def _chosen(
         with context.indented():
             held.append(store(context, node, place, value))
     first, second = held
-    known = context.known.slot(place).value(place)
+    known = context.known.value(place)
     return first if first == second or known is None else known
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from facility.columnar.fused import runtime
 from facility.columnar.fused.body import builtin
@@ -12,6 +12,7 @@ from facility.columnar.fused.context import (
     RESERVED,
     Context,
     UndeterminedError,
+    assigned_names,
 )
 from facility.columnar.fused.nearest import follow
 from facility.columnar.fused.scalars import as_type, constant, is_number
@@ -35,6 +36,7 @@ from facility.columnar.fused.variables import (
     Names,
     Slot,
     State,
+    item_names,
     vector_names,
 )
 
@@ -58,7 +60,12 @@ def _name(context: Context, node: ast.Name) -> Value:
     if binding.value is None:
         if "set" not in binding.states:
             raise context.refusal(node, f"{name} has no value here")
-        raise UndeterminedError(context.refusal(node, f"{name} is not known here"))
+        reason = f"what {name} is here depends on what was done before"
+        hint = (
+            "numbers, objects, their sums, tuples of these and None can differ, "
+            "nothing else"
+        )
+        raise UndeterminedError(context.refusal(node, reason, hint))
     if binding.states != {"set"}:
         slot = context.known.slot(variable(context, name))
         slot.is_checked = True
@@ -110,7 +117,7 @@ def assign(context: Context, node: ast.AST, name: str, value: Value) -> None:
         _state(context, slot, place, "none")
         # What it may hold at other times stays known.
         names = context.frame.names
-        names[name] = Binding(slot.value(place), frozenset({"none"}))
+        names[name] = Binding(context.known.value(place), frozenset({"none"}))
         return
     context.frame.names[name] = Binding(store(context, node, place, value))
     _state(context, slot, place, "set")
@@ -139,10 +146,15 @@ def store(context: Context, node: ast.AST, place: str, value: Value) -> Value:
                 context.emit(f"{target} = {code}")
             return Vector(*vector_names(place))
         case Tuple():
+            length = len(value.items)
+            _widened(context, node, place, Slot("tuple", length=length))
+            # Computed before any is stored: one may be made of others.
+            items = [_held(context, item) for item in value.items]
+            names = item_names(place, length)
             return Tuple(
                 tuple(
-                    store(context, node, f"{place}__{i}", item)
-                    for i, item in enumerate(value.items)
+                    store(context, node, name, item)
+                    for name, item in zip(names, items, strict=True)
                 )
             )
         case Range() | Enumerate() | Chain() | Combinations() | Method():
@@ -151,6 +163,7 @@ def store(context: Context, node: ast.AST, place: str, value: Value) -> Value:
                 f"{described(value)} cannot be kept in a variable",
                 "write it where it is looped over",
             )
+    context.known.slot(place).has_other = True
     return value
 
 
@@ -236,6 +249,8 @@ def _held(context: Context, value: Value) -> Value:
                     for c in (value.px, value.py, value.pz, value.energy)
                 )
             )
+        case Tuple():
+            return Tuple(tuple(_held(context, item) for item in value.items))
     return value
 
 
@@ -246,12 +261,12 @@ def merge(context: Context, one: Names, other: Names) -> Names:
     for name in {**one, **other}:
         a, b = one.get(name, unset), other.get(name, unset)
         states = a.states | b.states
-        if a.value is None or b.value is None or a.value == b.value:
-            value = b.value if a.value is None else a.value
+        if a.value == b.value or "set" not in b.states:
+            value = a.value
+        elif "set" not in a.states:
+            value = b.value
         else:
-            value = context.known.slot(variable(context, name)).value(
-                variable(context, name)
-            )
+            value = context.known.value(variable(context, name))
         merged[name] = Binding(value, states)
     return merged
 
@@ -265,16 +280,7 @@ def widen_for_loop(context: Context, statements: Sequence[ast.AST]) -> None:
         states: frozenset[State] = before.states | {"set"}
         if slot.has_none:
             states |= {"none"}
-        value = slot.value(variable(context, name))
-        names[name] = Binding(before.value if value is None else value, states)
-
-
-def assigned_names(statements: Sequence[ast.AST]) -> Iterator[str]:
-    """Yield the names that statements assign to."""
-    for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                yield node.id
+        names[name] = Binding(context.known.value(variable(context, name)), states)
 
 
 EXPRESSIONS[ast.Name] = _name

@@ -15,6 +15,7 @@ from facility.columnar.fused.values import (
     Object,
     Scalar,
     Static,
+    Tuple,
     Value,
     described,
 )
@@ -72,7 +73,7 @@ def as_truth(context: Context, node: ast.AST, value: Value) -> str:
         case Collection():
             begin, end = span(context, value)
             return f"({begin} != {end})"
-    hint = "write `is not None`" if isinstance(value, Object) else ""
+    hint = "write `is not None`" if isinstance(value, Object | Tuple) else ""
     raise context.refusal(
         node, f"expected something true or false, got {described(value)}", hint
     )
