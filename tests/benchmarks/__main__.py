@@ -20,6 +20,7 @@ from pathlib import Path
 
 from adl.parts import measure_all
 from bare import bare
+from column_programs import column_rows
 from installation import base_megabytes, describe_seconds, kernels_megabytes
 from machine import machine
 from measurement import Bar, Measurement
@@ -48,6 +49,7 @@ def main() -> int:
     about = machine()
     rows = measure(arguments.rounds, arguments.events, console.print)
     rows += measure_all(console)
+    rows += column_rows(console.print)
     if arguments.json:
         document = {"machine": about, "rows": [row.to_json() for row in rows]}
         print(json.dumps(document, indent=1))
