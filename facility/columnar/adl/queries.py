@@ -71,7 +71,7 @@ QUERIES = (
     Query(3, arrays.central_jets),
     Query(4, arrays.two_hard_jets),
     Query(5, arrays.dimuons),
-    Query(6, arrays.trijet, ("pt", "btag"), array_events=100_000),
+    Query(6, arrays.trijet, ("pt", "btag"), array_events=50_000),
     Query(7, arrays.clean_jets),
     Query(8, arrays.lepton_and_met),
 )
