@@ -10,6 +10,7 @@ from typing import Any
 from facility.columnar.backends import Backend
 from facility.columnar.caching import CacheUse, require_known
 from facility.columnar.catalogue import Catalogue, Entry
+from facility.columnar.columns import ColumnType
 from facility.columnar.computing import Analysis, OnError, Task, require_on_error
 from facility.columnar.errors import DatasetError
 from facility.columnar.estimating import WORKERS, Estimate
@@ -29,7 +30,7 @@ from facility.columnar.processors import Processor, is_processor
 from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
-from facility.columnar.schemas import SCHEMAS, Schema, schema_named
+from facility.columnar.schemas import SCHEMAS, Objects, Schema, schema_named
 from facility.columnar.surveying import (
     Survey,
     in_threads,
@@ -134,6 +135,23 @@ class Dataset:
         return self._first.columns
 
     @property
+    def objects(self) -> Objects:
+        """What the branches are: collections and single objects (of the first file)."""
+        return self._nothing.objects
+
+    def type_of(self, name: str) -> ColumnType | None:
+        """Return the type of a branch (of the first file): :meth:`Events.type_of`.
+
+        Raises:
+            MissingBranchError: there is no such branch.
+        """
+        return self._nothing.type_of(name)
+
+    @property
+    def _nothing(self) -> Events:
+        return Events(self._first, 0, 0, self.schema)
+
+    @property
     def _first(self) -> ColumnFile:
         first = self._readable[0]
         return reopen(first.identity, first.tree)
@@ -152,7 +170,7 @@ class Dataset:
             MissingBranchError: it touches a branch that is not there.
             UsageError: it is a kernel that does not compile, or needs what is not here.
         """
-        nothing = Events(self._first, 0, 0, self.schema)
+        nothing = self._nothing
         try:
             analysis(nothing)
         except UsageError:

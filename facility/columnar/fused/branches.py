@@ -13,7 +13,7 @@ Fact = ColumnType | Shape | None
 
 
 class Offer(Protocol):
-    """What :class:`facility.columnar.Events` tells without reading."""
+    """What :class:`facility.columnar.Events` and datasets tell without reading."""
 
     @property
     def columns(self) -> Sequence[str]: ...

@@ -130,7 +130,11 @@ class Kernel:
         return next(iter(filled.values())) if len(filled) == 1 else filled
 
     def source(self, offer: Offer) -> str:
-        """Return the generated source, which reads like a loop written by hand."""
+        """Return the generated source, which reads like a loop written by hand.
+
+        Args:
+            offer: events, or a dataset: its first file is looked at.
+        """
         return cpu.source(self.program(offer))
 
     def python(self, events: Events) -> Any:

@@ -204,7 +204,10 @@ def test_it_runs_as_any_analysis_does(ttree):
         for muon in event.Muon:
             pt.fill(muon.pt)
 
-    result = Dataset(ttree, chunk_events=200).run(analysis, on="serial", progress=False)
+    dataset = Dataset(ttree, chunk_events=200)
+    assert "Muon_pt[muon]" in analysis.source(dataset)
+    assert "Muon_pt" in analysis.branches(dataset)
+    result = dataset.run(analysis, on="serial", progress=False)
     expected = Dataset(ttree).run(
         lambda e: (
             hist.Hist.new.Reg(40, 0, 200, name="pt")
