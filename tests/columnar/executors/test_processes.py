@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import hist
@@ -32,9 +33,11 @@ def weighted(events):
 
 def children():
     """Return the living children of this process, by pid."""
-    own = Path(f"/proc/{os.getpid()}/task")
-    pids = [int(p) for t in own.iterdir() for p in (t / "children").read_text().split()]
-    return {pid for pid in pids if identify(pid) is not None}
+    found = set()
+    for thread in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(FileNotFoundError):  # the thread has ended
+            found |= {int(pid) for pid in (thread / "children").read_text().split()}
+    return {pid for pid in found if identify(pid) is not None}
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +201,8 @@ def test_an_interrupted_run_ends_what_computes(ttree):
         while not children() - before:
             time.sleep(0.01)
         time.sleep(0.5)
-        signal.raise_signal(signal.SIGINT)
+        # Raised in this thread it would not end what the main thread waits for.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
