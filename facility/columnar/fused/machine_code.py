@@ -7,13 +7,10 @@ depends on: the source, the functions that it calls, types, versions, the proces
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import inspect
 import math
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -23,15 +20,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from platformdirs import user_cache_path
 
+from facility.columnar.baskets.store import read_entry, write_entry
 from facility.columnar.errors import one_line
 from facility.columnar.fused import accumulation, runtime
 from facility.columnar.fused.errors import KernelError
 
 ENTRY = "run"
-MOST_FILES = 1000
-"""The oldest are deleted beyond it: tens of megabytes."""
+KIND = "code"
+"""In the store, which only the user can have written: what it holds is executed."""
 _EXTERNAL = {
     *[
         "sin",
@@ -86,16 +83,12 @@ def load(source: str, types: Sequence[np.dtype[Any]]) -> Run:
     Raises:
         KernelError: it is not compiled yet and numba is not installed.
     """
-    path = _folder() / f"{_digest(source, types)}.o"
-    code = _read(path)
+    name = f"{_digest(source, types)}.o"
+    code = read_entry(KIND, name)
     if code is None:
         code = _compile(source, types)
-        _write(path, code)
+        write_entry(KIND, name, code)
     return _loaded(code, len(types))
-
-
-def _folder() -> Path:
-    return user_cache_path("analysis-facility", appauthor=False) / "columnar" / "code"
 
 
 def _digest(source: str, types: Sequence[np.dtype[Any]]) -> str:
@@ -234,30 +227,3 @@ def _loaded(code: bytes, arrays: int) -> Run:
         return result.value
 
     return run
-
-
-def _read(path: Path) -> bytes | None:
-    """Return what was kept, if it is whole."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, code = content[:32], content[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
-
-
-def _write(path: Path, code: bytes) -> None:
-    """Keep machine code; a folder that cannot be written costs time, no more."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(draft, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        Path(name).replace(path)
-        _forget_oldest(path.parent)
-
-
-def _forget_oldest(folder: Path) -> None:
-    files = sorted(folder.glob("*.o"), key=lambda f: f.stat().st_mtime)
-    for file in files[:-MOST_FILES]:
-        file.unlink(missing_ok=True)

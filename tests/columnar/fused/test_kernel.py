@@ -18,6 +18,7 @@ from made_events import assert_same_bits, made
 from test_errors import body
 
 from facility.columnar import Dataset
+from facility.columnar.baskets.store import read_entry
 from facility.columnar.code import code_digest
 from facility.columnar.fused import KernelError, kernel, machine_code
 
@@ -162,7 +163,19 @@ def test_machine_code_that_is_damaged_is_compiled_again(events, tmp_path, monkey
     whole = kept.read_bytes()
     kept.write_bytes(whole[:-9])
     assert_same_bits(kernel(h=h)(body(text))(events), first)
-    assert machine_code._read(kept)
+    assert read_entry(machine_code.KIND, kept.name)
+
+
+def test_machine_code_that_others_could_have_written_is_not_run(
+    events, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    h = hist.Hist.new.Reg(9, 0, 90).Double()
+    kernel(h=h)(body("h.fill(event.x)"))(events)
+    (kept,) = tmp_path.rglob("*.o")
+    assert read_entry(machine_code.KIND, kept.name)
+    kept.parent.chmod(0o777)
+    assert read_entry(machine_code.KIND, kept.name) is None
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(events, tmp_path, monkeypatch):
