@@ -15,9 +15,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from facility.columnar.errors import DatasetError, nearest, one_line
 from facility.columnar.files import PathLike
 from facility.columnar.schemas import SCHEMAS, Schema, schema_named
@@ -148,6 +145,9 @@ def _tree_name(given: Any, where: str) -> str:
 
 
 def _load(path: Path) -> Any:
+    from ruamel.yaml import YAML  # only catalogues need it
+    from ruamel.yaml.error import YAMLError
+
     try:
         return YAML(typ="safe", pure=True).load(path.read_text())
     except OSError as error:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 Content = npt.NDArray[Any]
 Offsets = npt.NDArray[np.int64]
 
+PLAIN_KINDS = "biuf"
+"""Kinds of numpy types that are numbers or truth values."""
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
@@ -35,7 +38,8 @@ class Column:
 
     content: Content
     offsets: Offsets | None = None
-    """``n + 1`` of them, int64, from 0, ascending; none for one number per event."""
+    """``n + 1`` of them, int64, from 0, ascending; none for one number per event, and
+    where only the numbers of all lists were asked for."""
 
     def __len__(self) -> int:
         return len(self.content if self.offsets is None else self.offsets[1:])

@@ -7,8 +7,10 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
 """For so many an estimate is made, up to the number of chunks."""
@@ -74,6 +76,8 @@ class Estimate:
         return "\n".join(lines)
 
     def __rich__(self) -> Table:
+        from rich.table import Table  # only who looks needs it
+
         table = Table("", "time", "memory", title=self._title(), title_justify="left")
         for option in self.options:
             table.add_row(option.what, span(option.seconds), size(option.memory_bytes))

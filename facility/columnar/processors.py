@@ -12,7 +12,6 @@ import awkward as ak
 
 from facility.columnar.backends import computing
 from facility.columnar.events import Events
-from facility.columnar.formats.root import RootColumns
 from facility.errors import UsageError
 
 
@@ -53,6 +52,8 @@ class Processor:
         return total.value if finished is None else finished
 
     def _nano_events(self, events: Events, read: list[Any]) -> ak.Array:
+        from facility.columnar.formats.root import RootColumns
+
         try:
             from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
         except ImportError as error:

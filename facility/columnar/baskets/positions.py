@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import uproot
 
-from facility.columnar.columns import ColumnType
+from facility.columnar.columns import PLAIN_KINDS, ColumnType
 
 Positions = npt.NDArray[np.int64]
-
-PLAIN_KINDS = "biuf"
-"""Kinds of numpy types that are numbers or truth values."""
 
 
 class Layout(IntEnum):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
-from facility.columnar.baskets.positions import PLAIN_KINDS
-from facility.columnar.columns import Column, ColumnType, Offsets
+from facility.columnar.columns import PLAIN_KINDS, Column, ColumnType, Offsets
 from facility.columnar.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -104,6 +103,16 @@ def sharing_offsets(
             raise unusable(file.identity.path, name, start, stop, why)
         found[name] = Column(column.content, offsets)
     return found
+
+
+def without_offsets(
+    columns: Mapping[str, Column], names: Collection[str]
+) -> dict[str, Column]:
+    """Return the columns, the named ones as their numbers alone."""
+    return {
+        name: Column(column.content) if name in names else column
+        for name, column in columns.items()
+    }
 
 
 def _present(form: Any) -> Any:

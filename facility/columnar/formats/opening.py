@@ -7,7 +7,6 @@ from collections import OrderedDict
 
 from facility.columnar.errors import ChunkError, DatasetError, ReadError
 from facility.columnar.formats.base import ColumnFile, FileIdentity
-from facility.columnar.formats.root import RootColumns
 from facility.columnar.remote import Location, RemoteFile, one_opening
 
 KEPT_OPEN = 4
@@ -40,10 +39,12 @@ def open_columns(path: Location, tree: str | None = None) -> ColumnFile:
 def _opened(path: Location, tree: str | None) -> ColumnFile:
     magic = _first_bytes(path)
     match magic:
+        # Late: each reader is a sixth of what importing all of this takes.
         case b"root":
+            from facility.columnar.formats.root import RootColumns
+
             return RootColumns(path, tree)
         case b"PAR1":
-            # pyarrow is a quarter of the import time, and most people read ROOT.
             from facility.columnar.formats.parquet import ParquetColumns
 
             return ParquetColumns(path)

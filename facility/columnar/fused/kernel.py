@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,16 @@ import numpy.typing as npt
 from facility.columnar.buffers import POOL
 from facility.columnar.columns import Column
 from facility.columnar.events import Events
-from facility.columnar.fused import cpu
 from facility.columnar.fused.axes import Layout, layout_of
 from facility.columnar.fused.body import Body, body_of
 from facility.columnar.fused.branches import Branches, Offer, holds
-from facility.columnar.fused.choosing import Engines, pinned_buffers
 from facility.columnar.fused.errors import KernelError
-from facility.columnar.fused.lowering import lower
-from facility.columnar.fused.plain import function_of
-from facility.columnar.fused.program import Program
-from facility.columnar.fused.proxies import Event, Reader
 from facility.columnar.notes import note
+
+# What compiles is imported by who compiles: half of what importing kernels took.
+if TYPE_CHECKING:
+    from facility.columnar.fused.choosing import Engines
+    from facility.columnar.fused.program import Program
 
 
 def kernel(**histograms: Any) -> Callable[[Callable[..., None]], Kernel]:
@@ -107,6 +106,8 @@ class Kernel:
             for known in self._programs:
                 if holds(known.facts, offer):
                     return known
+            from facility.columnar.fused.lowering import lower
+
             program = lower(self._body, Branches(offer), self._layouts)
             self._programs.append(program)
             return program
@@ -117,6 +118,8 @@ class Kernel:
 
     def __call__(self, events: Events) -> Any:
         """Return the histogram of these events, or several by name."""
+        from facility.columnar.fused.choosing import pinned_buffers
+
         program = self.program(events)
         with POOL.lent() as buffers:
             columns = events.plain(program.branches, pinned_buffers() or buffers)
@@ -135,6 +138,8 @@ class Kernel:
         Args:
             offer: events, or a dataset: its first file is looked at.
         """
+        from facility.columnar.fused import cpu
+
         return cpu.source(self.program(offer))
 
     def python(self, events: Events) -> Any:
@@ -142,6 +147,9 @@ class Kernel:
 
         The result is the same bits. Nothing is compiled: numba is not needed.
         """
+        from facility.columnar.fused.plain import function_of
+        from facility.columnar.fused.proxies import Event, Reader
+
         function = function_of(self._body)
         reader = Reader(events)
         histograms = {name: h.copy().reset() for name, h in self._templates.items()}
@@ -153,6 +161,8 @@ class Kernel:
     def _run(
         self, program: Program, events: Events, arrays: dict[str, npt.NDArray[Any]]
     ) -> None:
+        from facility.columnar.fused.choosing import Engines
+
         arrays["failed"] = np.zeros(1, np.int64)
         with self._lock:
             engines = self._engines.setdefault(id(program), Engines(program))
