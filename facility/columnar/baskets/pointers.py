@@ -2,7 +2,7 @@
 
 What is decorated with :data:`compiled` uses no Python object, no array object and no
 memory management of numba: its machine code needs nothing but itself, so that
-:mod:`facility.columnar.baskets.machine` can load it where numba is not imported.
+:mod:`facility.columnar.machine_code` can load it where numba is not imported.
 
 C functions are called by address too, and addresses are data: a library that a
 machine does not have is address 0, seen when it is needed, where a symbol that is not
@@ -18,12 +18,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-OPTIONS: dict[str, Any] = {
-    "_nrt": False,
-    "error_model": "numpy",
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
+from facility.columnar.machine_code import OPTIONS
+
 compiled: Any = njit(**OPTIONS)
 
 # Numba has types for a part of itself.

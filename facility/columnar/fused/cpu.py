@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from facility.columnar.fused.compiling import machine_code
 from facility.columnar.fused.cpu_loop import Arrays, parameters, scratch, source
-from facility.columnar.fused.machine_code import load
 from facility.columnar.fused.program import Program
 
 __all__ = ["Compiled", "source"]
@@ -22,7 +22,7 @@ class Compiled:
         known = {**types, **own}
         self._program = program
         self._names = parameters(program)
-        self._run = load(source(program), [known[n] for n in self._names])
+        self._run = machine_code(source(program), [known[n] for n in self._names])
 
     def __call__(self, events: int, arrays: Arrays) -> int:
         """Do all events; return 0, or the status of the one that ``failed`` names."""

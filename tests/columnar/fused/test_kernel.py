@@ -20,7 +20,8 @@ from test_errors import body
 from facility.columnar import Dataset
 from facility.columnar.baskets.store import read_entry
 from facility.columnar.code import code_digest
-from facility.columnar.fused import KernelError, kernel, machine_code
+from facility.columnar.fused import KernelError, compiling, cpu, kernel
+from facility.columnar.machine_code import KIND
 
 CUT = 20.0
 
@@ -55,7 +56,7 @@ def test_no_events_give_an_empty_histogram_and_compile_nothing(monkeypatch):
     def never(*_):
         raise AssertionError
 
-    monkeypatch.setattr(machine_code, "load", never)
+    monkeypatch.setattr(cpu, "machine_code", never)
     template = hist.Hist.new.Reg(9, 0, 9, label="pt [GeV]").Weight()
     nothing = made(5, 50)
     nothing._stop = 0
@@ -137,13 +138,13 @@ def test_its_digest_is_that_of_its_text_and_what_it_refers_to():
 
 def test_threads_compile_once_and_count_alike(events, monkeypatch):
     compiled = []
-    real = machine_code._compile
+    real = compiling._compiled
 
     def counted(*arguments):
         compiled.append(threading.get_ident())
         return real(*arguments)
 
-    monkeypatch.setattr(machine_code, "_compile", counted)
+    monkeypatch.setattr(compiling, "_compiled", counted)
     analysis = kernel(h=hist.Hist.new.Reg(9, 0, 300).Weight())(
         body("for a, b in event.Jet.pairs():\n    h.fill((a + b).mass, weight=a.pt)")
     )
@@ -163,7 +164,7 @@ def test_machine_code_that_is_damaged_is_compiled_again(events, tmp_path, monkey
     whole = kept.read_bytes()
     kept.write_bytes(whole[:-9])
     assert_same_bits(kernel(h=h)(body(text))(events), first)
-    assert read_entry(machine_code.KIND, kept.name)
+    assert read_entry(KIND, kept.name)
 
 
 def test_machine_code_that_others_could_have_written_is_not_run(
@@ -173,9 +174,9 @@ def test_machine_code_that_others_could_have_written_is_not_run(
     h = hist.Hist.new.Reg(9, 0, 90).Double()
     kernel(h=h)(body("h.fill(event.x)"))(events)
     (kept,) = tmp_path.rglob("*.o")
-    assert read_entry(machine_code.KIND, kept.name)
+    assert read_entry(KIND, kept.name)
     kept.parent.chmod(0o777)
-    assert read_entry(machine_code.KIND, kept.name) is None
+    assert read_entry(KIND, kept.name) is None
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(events, tmp_path, monkeypatch):
@@ -187,16 +188,7 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(events, tmp_path, monkey
 
 
 def test_without_numba_it_says_what_to_install(events, monkeypatch):
-    machine_code._llvm.cache_clear()
-    machine_code._surroundings.cache_clear()
-    real = machine_code.version
-
-    def version(name):
-        if name == "numba":
-            raise machine_code.PackageNotFoundError(name)
-        return real(name)
-
-    monkeypatch.setattr(machine_code, "version", version)
+    monkeypatch.setattr(compiling, "is_available", lambda: False)
     analysis = kernel(h=hist.Hist.new.Reg(9, 0, 90).Double())(body("h.fill(event.x)"))
     with pytest.raises(
         KernelError, match=r"pip install 'analysis-facility\[kernels\]'"
