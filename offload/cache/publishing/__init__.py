@@ -1,0 +1,1 @@
+"""Publishes pushed images to a repository that every site can read."""

@@ -1,0 +1,38 @@
+"""Why something is not published: one line on what, where and what to do."""
+
+from __future__ import annotations
+
+from facility.errors import NotRunningError, UsageError
+from offload.cache.errors import CacheError
+
+
+class PublishingError(CacheError):
+    """Base: something could not be published now."""
+
+
+class RefusedImageError(PublishingError, UsageError):
+    """It will never be published as it is: trying again changes nothing."""
+
+
+class NoImageError(RefusedImageError):
+    """It is no container image, or one of a form that has no files."""
+
+
+class UnsafeImageError(RefusedImageError):
+    """A layer holds what may not be published, or reaches out of its tree."""
+
+
+class PrivateImageError(RefusedImageError):
+    """It is the snapshot of a person, and nothing says that it may be seen by all."""
+
+
+class MissingImageError(PublishingError, UsageError):
+    """No such image is published or waits to be."""
+
+
+class RefusedEventError(PublishingError, UsageError):
+    """A message does not come from whom it should, or cannot be read."""
+
+
+class PublisherAwayError(PublishingError, NotRunningError):
+    """The publisher cannot be reached; later it may work, as it is."""
