@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -43,18 +43,15 @@ class LocalSource:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size_bytes = os.fstat(self.descriptor).st_size
         self.bytes_read = 0
+        # Also when the interpreter ends, before modules are taken apart.
+        self._closed = weakref.finalize(self, os.close, self.descriptor)
 
     def fetch(self, ranges: Sequence[tuple[int, int]]) -> dict[int, int]:  # noqa: ARG002
         return {}
 
     def close(self) -> None:
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def __del__(self) -> None:
-        with contextlib.suppress(OSError):
-            self.close()
+        self.descriptor = -1
+        self._closed()
 
 
 class RemoteBytes:
