@@ -1,0 +1,25 @@
+"""What can go wrong with a repository, each with what a program needs to react."""
+
+from __future__ import annotations
+
+from offload.cache.errors import CacheError
+
+
+class RepositoryError(CacheError):
+    """A repository cannot do what was asked, or is not what it should be."""
+
+
+class DamagedObjectError(RepositoryError):
+    """The bytes of an object are not those that its name stands for."""
+
+
+class UntrustedError(RepositoryError):
+    """A signed file is forged, expired, or of another repository."""
+
+
+class RefusedItemError(RepositoryError):
+    """Something to be published must not or cannot stand in a repository."""
+
+
+class RepositoryBusyError(RepositoryError):
+    """Somebody else writes to the repository at this moment."""
