@@ -35,6 +35,11 @@ class Buffers:
             self._memory[name] = memory
         return memory[:wanted].view(dtype)
 
+    def room(self, name: str, dtype: npt.DTypeLike) -> int:
+        """Return how many numbers fit under a name into what is there."""
+        memory = self._memory.get(name)
+        return 0 if memory is None else memory.nbytes // np.dtype(dtype).itemsize
+
     def allocate(self, nbytes: int) -> npt.NDArray[np.uint8]:
         """Return new memory; others may have it from elsewhere than the system."""
         return np.empty(nbytes, np.uint8)

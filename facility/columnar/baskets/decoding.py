@@ -19,6 +19,7 @@ from facility.columnar.baskets.vectors import unpack
 
 _NONE = int(Fault.NONE)
 _MORE_SCRATCH = int(Fault.MORE_SCRATCH)
+_MORE_CONTENT = int(Fault.MORE_CONTENT)
 _READ = int(Fault.READ)
 _ITEMS = int(Fault.ITEMS)
 _PREAD = int(Function.PREAD)
@@ -35,6 +36,7 @@ _SCRATCH = int(Slot.SCRATCH)
 _SCRATCH_SIZE = int(Slot.SCRATCH_SIZE)
 _CONTENT = int(Slot.CONTENT)
 _CONTENT_ITEMS = int(Slot.CONTENT_ITEMS)
+_FILLED = int(Slot.FILLED)
 _OFFSETS = int(Slot.OFFSETS)
 _EXPECTED = int(Slot.EXPECTED)
 _GOT = int(Slot.GOT)
@@ -76,23 +78,28 @@ def _basket(request: Pointer, row: Pointer) -> Word:
     if outcome != _NONE:
         return outcome
     item = max(request[_ITEM_SIZE], 1)
-    needed = _needed(request, row, key[CONTENT], item)
+    needed = _needed(request, row, key, item)
     if needed < 0:
         return _ITEMS
     source = raw + key[KEY_LENGTH]
     packed = row[_BYTES] - key[KEY_LENGTH]
     is_vector = request[_OFFSETS] != 0
-    content = request[_CONTENT] + row[_AT] * item
+    at, take = row[_AT], row[_TAKE]
+    if take < 0:
+        at, take = request[_FILLED], needed // item
+        if at + take > request[_CONTENT_ITEMS]:
+            request[_EXPECTED] = at + take
+            return _MORE_CONTENT
+    content = request[_CONTENT] + at * item
+    # Where it belongs, if all of it is wanted: half the memory is touched. What is
+    # behind the values is overwritten by the next basket.
+    room = (request[_CONTENT_ITEMS] - at) * item
+    is_direct = not is_vector and row[_SKIP] == 0 and room >= key[WHOLE]
     if packed != key[WHOLE]:
-        # Where it belongs, if all of it is wanted: half the memory is touched. What
-        # is behind the values is overwritten by the next basket.
-        room = (request[_CONTENT_ITEMS] - row[_AT]) * item
-        target = content
-        if is_vector or row[_SKIP] != 0 or room < key[WHOLE]:
-            target = request[_SCRATCH]
-            if key[WHOLE] > request[_SCRATCH_SIZE]:
-                request[_EXPECTED] = key[WHOLE]
-                return _MORE_SCRATCH
+        target = content if is_direct else request[_SCRATCH]
+        if not is_direct and key[WHOLE] > request[_SCRATCH_SIZE]:
+            request[_EXPECTED] = key[WHOLE]
+            return _MORE_SCRATCH
         outcome = decompress(
             integers_at(request[_FUNCTIONS]),
             request[_STATE],
@@ -108,7 +115,8 @@ def _basket(request: Pointer, row: Pointer) -> Word:
         source = target
     if is_vector:
         return unpack(source, key[CONTENT], row, request)
-    swap(source + row[_SKIP] * item, content, row[_TAKE], request[_ITEM_SIZE])
+    swap(source + row[_SKIP] * item, content, take, request[_ITEM_SIZE])
+    request[_FILLED] = at + take
     return _NONE
 
 
@@ -128,10 +136,18 @@ def _fetched(request: Pointer, row: Pointer) -> Word:
 
 
 @compiled
-def _needed(request: Pointer, row: Pointer, content: Word, item: Word) -> Word:
-    """Return how many of the ``content`` bytes are needed; -1 if they cannot be."""
+def _needed(request: Pointer, row: Pointer, key: Pointer, item: Word) -> Word:
+    """Return how many bytes of the values are needed; -1 if they cannot be."""
+    content = key[CONTENT]
     if request[_OFFSETS] != 0:
         return content
+    if row[_TAKE] < 0:
+        # Nobody says how many there are, but what is behind them may have few sizes.
+        behind = key[WHOLE] - content
+        unit = 4 * (row[_ENTRIES] + 2)
+        is_whole = content % item == 0 and behind in (0, unit, 2 * unit)
+        request[_EXPECTED], request[_GOT] = content // item * item, content
+        return content if is_whole else -1
     needed = (row[_SKIP] + row[_TAKE]) * item
     items = row[_ITEMS_IN]
     expected = needed if items < 0 else items * item

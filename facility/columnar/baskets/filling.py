@@ -54,6 +54,23 @@ class Filler:
         """
         self._decode(part, table, content, None, None)
 
+    def collect(
+        self, part: Part, table: Positions, content: Content, grow: Grow
+    ) -> Content:
+        """Put all numbers of baskets into ``content``, one after another.
+
+        Args:
+            part: whose numbers.
+            table: of its baskets.
+            content: memory to begin with.
+            grow: as in :meth:`append`.
+
+        Raises:
+            ReadError: as in :meth:`fill`.
+            MissingLibraryError: as there.
+        """
+        return self._decode(part, table, content, None, grow)
+
     def append(
         self,
         part: Part,
@@ -77,7 +94,7 @@ class Filler:
             MissingLibraryError: as there.
         """
         offsets[0] = 0
-        return self._decode(part, table, content, offsets, grow)[: offsets[-1]]
+        return self._decode(part, table, content, offsets, grow)
 
     def _decode(
         self,
@@ -88,7 +105,7 @@ class Filler:
         grow: Grow | None,
     ) -> Content:
         if not len(table):
-            return content
+            return content if grow is None else content[:0]
         largest = int(part.sizes.max())
         raw = self._scratch.take("raw", np.uint8, largest)
         whole = self._scratch.take("whole", np.uint8, largest * _UNCOMPRESSED)
@@ -114,14 +131,16 @@ class Filler:
             expected = int(request[Slot.EXPECTED])
             match fault:
                 case Fault.NONE:
-                    return content
+                    return (
+                        content
+                        if grow is None
+                        else content[: _filled(request, offsets)]
+                    )
                 case Fault.MORE_SCRATCH:
                     whole = self._scratch.take("whole", np.uint8, expected)
                 case Fault.MORE_CONTENT:
-                    assert offsets is not None
                     assert grow is not None
-                    filled = content[: offsets[request[Slot.ENTRY]]]
-                    content = grow(filled, expected)
+                    content = grow(content[: _filled(request, offsets)], expected)
                 case Fault.NO_LIBRARY:
                     raise MissingLibraryError(part.name)
                 case _:
@@ -129,6 +148,13 @@ class Filler:
                     got = int(request[Slot.GOT])
                     text = TEXTS[fault].format(expected=expected, got=got)
                     raise basket_error(self._source, part, basket, text)
+
+
+def _filled(request: Positions, offsets: Offsets | None) -> int:
+    """Return how many numbers are there, of baskets that do not say it beforehand."""
+    if offsets is None:
+        return int(request[Slot.FILLED])
+    return int(offsets[request[Slot.ENTRY]])
 
 
 def basket_error(source: Source, part: Part, basket: int, text: str) -> ReadError:

@@ -32,6 +32,13 @@ class Part:
         self._end = entries[1:][chosen]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether these are all entries of their baskets."""
+        if not len(self._begin):
+            return True
+        return bool(self.start == self._begin[0] and self.stop == self._end[-1])
+
+    @property
     def begin(self) -> int:
         """The first entry of the first basket."""
         return int(self._begin[0]) if len(self._begin) else self.start
@@ -77,6 +84,12 @@ class Part:
         table[:, Row.SKIP] = low - first
         table[:, Row.TAKE] = high - low
         table[:, Row.AT] = low - ends[self.start - base]
+        return table
+
+    def content(self) -> Positions:
+        """Return the table of whole baskets with all that is in them."""
+        table = self._table
+        table[:, Row.SKIP], table[:, Row.TAKE] = 0, -1
         return table
 
     @cached_property

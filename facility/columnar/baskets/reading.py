@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from facility.columnar.baskets.filling import Filler, basket_error
+from facility.columnar.baskets.filling import Filler, Grow, basket_error
 from facility.columnar.baskets.libraries import Contexts
 from facility.columnar.baskets.parts import Part
 from facility.columnar.baskets.positions import Baskets, Layout
@@ -36,6 +37,7 @@ class BasketReader:
         start: int,
         stop: int,
         memory: Buffers,
+        contents: Sequence[str] = (),
     ) -> dict[str, Column]:
         """Return entries ``start`` to ``stop`` of the named branches.
 
@@ -46,39 +48,85 @@ class BasketReader:
             start: the first entry.
             stop: the one after the last, not before ``start``.
             memory: where contents and offsets are.
+            contents: jagged ones of the named, of which the numbers are enough: no
+                offsets come with them, and what counts them is not read as long as
+                all entries of their baskets are wanted.
 
         Raises:
-            ReadError: a basket is damaged.
+            ReadError: a basket is damaged, or contents counted by one branch differ in
+                length.
             MissingLibraryError: a codec is not on this machine.
         """
         parts = {n: Part(n, branches[n], start, stop) for n in names}
-        groups = _groups(parts.values())
+        alone = {n for n in contents if _is_alone(parts[n])}
+        try:
+            found = self._columns(branches, parts, alone, memory)
+            self._require_same(contents, found, parts)
+        except ReadError:
+            if not alone:
+                raise
+            # What counts them knows whether they are damaged.
+            found = self._columns(branches, parts, set(), memory)
+        for name in contents:
+            found[name] = Column(found[name].content)
+        return {name: found[name] for name in names}
+
+    def _columns(
+        self,
+        branches: Mapping[str, Baskets],
+        parts: dict[str, Part],
+        alone: AbstractSet[str],
+        memory: Buffers,
+    ) -> dict[str, Column]:
+        groups = _groups(part for name, part in parts.items() if name not in alone)
         counts = {
-            name: Part(name, branches[name], min(p.begin for p in lists), stop)
+            name: Part(name, branches[name], min(p.begin for p in lists), lists[0].stop)
             for name, lists in groups.items()
         }
         # A count branch is read once, whether or not it is wanted for itself.
-        fetched = self._fetch([p for n, p in (parts | counts).items()])
+        fetched = self._fetch((parts | counts).values())
         found: dict[str, Column] = {}
         with Contexts() as contexts, _SCRATCH.lent() as scratch:
             filler = Filler(self.source, fetched, scratch, contexts)
             for name, part in counts.items():
                 lengths = _flat(filler, part, memory)
                 ends = self._ends(part, lengths, memory)
-                offsets = _from(ends, start - part.start, name, memory)
-                found[name] = Column(lengths[start - part.start :])
+                skipped = groups[name][0].start - part.start
+                offsets = _from(ends, skipped, name, memory)
+                found[name] = Column(lengths[skipped:])
                 for lists in groups[name]:
                     content = _content(lists, int(offsets[-1]), memory)
                     filler.fill(lists, lists.counted(ends, part.start), content)
                     found[lists.name] = Column(content[: offsets[-1]], offsets)
-            for name in names:
+            for name, part in parts.items():
                 if name in found:
                     continue
-                if branches[name].layout is Layout.VECTOR:
-                    found[name] = _vectors(filler, parts[name], memory)
+                if name in alone:
+                    found[name] = _alone(filler, part, memory)
+                elif part.baskets.layout is Layout.VECTOR:
+                    found[name] = _vectors(filler, part, memory)
                 else:
-                    found[name] = Column(_flat(filler, parts[name], memory))
-        return {name: found[name] for name in names}
+                    found[name] = Column(_flat(filler, part, memory))
+        return found
+
+    def _require_same(
+        self,
+        contents: Sequence[str],
+        found: Mapping[str, Column],
+        parts: Mapping[str, Part],
+    ) -> None:
+        """Require equal lengths of contents that one branch counts."""
+        lengths: dict[str, tuple[str, int]] = {}
+        for name in contents:
+            part, size = parts[name], len(found[name].content)
+            counts = part.baskets.type.counts or name
+            first, expected = lengths.setdefault(counts, (name, size))
+            if size != expected:
+                raise ReadError(
+                    f"{self.source.name}: branch {name!r}, entries {part.start}.."
+                    f"{part.stop}: {size} numbers, {expected} in {first!r}, and "
+                    f"{counts!r} counts both; copy the file again"
+                )
 
     def _fetch(self, parts: Iterable[Part]) -> Mapping[int, int]:
         ranges: list[tuple[int, int]] = []
@@ -103,6 +151,11 @@ class BasketReader:
         ends[0] = 0
         np.cumsum(lengths, out=ends[1:])
         return ends
+
+
+def _is_alone(part: Part) -> bool:
+    """Return whether a content can be had without what counts it."""
+    return part.baskets.layout is Layout.COUNTED and part.is_whole
 
 
 def _groups(parts: Iterable[Part]) -> dict[str, list[Part]]:
@@ -136,13 +189,26 @@ def _flat(filler: Filler, part: Part, memory: Buffers) -> npt.NDArray[Any]:
     return content[: part.stop - part.start]
 
 
+def _alone(filler: Filler, part: Part, memory: Buffers) -> Column:
+    content, grow = _growing(part, memory)
+    return Column(filler.collect(part, part.content(), content, grow))
+
+
 def _vectors(filler: Filler, part: Part, memory: Buffers) -> Column:
+    offsets = memory.take(f"{part.name}.offsets", np.int64, part.stop - part.start + 1)
+    content, grow = _growing(part, memory)
+    return Column(filler.append(part, part.vectors(), content, offsets, grow), offsets)
+
+
+def _growing(part: Part, memory: Buffers) -> tuple[npt.NDArray[Any], Grow]:
+    """Return memory for numbers of which nobody knows how many, and what makes more."""
+
     def grow(filled: npt.NDArray[Any], items: int) -> npt.NDArray[Any]:
         larger = _content(part, 2 * items, memory)
         larger[: len(filled)] = filled  # the same numbers, if it is the same memory
         return larger
 
-    offsets = memory.take(f"{part.name}.offsets", np.int64, part.stop - part.start + 1)
-    guess = 2 * int(part.sizes.sum()) // part.baskets.type.dtype.itemsize
-    content = _content(part, guess, memory)
-    return Column(filler.append(part, part.vectors(), content, offsets, grow), offsets)
+    dtype = part.baskets.type.dtype
+    guess = 2 * int(part.sizes.sum()) // dtype.itemsize
+    room = memory.room(part.name, dtype) - part.most_behind // dtype.itemsize
+    return _content(part, max(guess, room), memory), grow

@@ -33,8 +33,10 @@ class Slot(IntEnum):
     """Address for where entries of vectors begin; 0 if the branch has no vectors."""
     ENTRY = 13
     """Vectors: entries done so far; ``offsets[ENTRY]`` are the values so far."""
-    EXPECTED = 14
-    GOT = 15
+    FILLED = 14
+    """Values so far, of rows that do not say where theirs go."""
+    EXPECTED = 15
+    GOT = 16
     """With a fault: what was expected, and what is there."""
 
 
@@ -48,6 +50,7 @@ class Row(IntEnum):
     """Values in the basket; -1 if that is not known."""
     SKIP = 4
     TAKE = 5
-    """Values (vectors: entries) that are not wanted, and wanted, from its beginning."""
+    """Values (vectors: entries) that are not wanted, and wanted, from its beginning;
+    -1 wanted: all that are in it, and they go after those of the row before."""
     AT = 6
     """Where in the content its first wanted value goes; not for vectors."""

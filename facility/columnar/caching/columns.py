@@ -13,7 +13,7 @@ from facility.columnar.caching.store import ColumnStore, default_store
 from facility.columnar.columns import Column
 from facility.columnar.errors import ChunkError
 from facility.columnar.formats import ColumnFile
-from facility.columnar.formats.arrays import to_array
+from facility.columnar.formats.arrays import to_array, without_offsets
 from facility.columnar.remote import is_remote
 from facility.errors import UsageError
 
@@ -69,10 +69,14 @@ class CachedColumns:
         start: int,
         stop: int,
         buffers: Buffers | None = None,
+        contents: Sequence[str] = (),
     ) -> dict[str, Column]:
-        """Do :meth:`ColumnFile.plain`, from the store where it has them."""
+        """Do :meth:`ColumnFile.plain`, from the store where it has them.
+
+        Lists are kept with their offsets, for whoever needs them next.
+        """
         if start == stop:
-            return self._file.plain(names, start, stop, buffers)
+            return self._file.plain(names, start, stop, buffers, contents)
         offsets: dict[str, np.ndarray[Any, Any]] = {}
         found = {
             name: column
@@ -89,7 +93,8 @@ class CachedColumns:
                     shared = offsets.setdefault(self._lists(name), column.offsets)
                     column = Column(column.content, shared)  # noqa: PLW2901
                 found[name] = column
-        return {name: found[name] for name in names}
+        ordered = {name: found[name] for name in names}
+        return without_offsets(ordered, contents)
 
     def _kept(
         self, name: str, start: int, stop: int, offsets: dict[str, Any]

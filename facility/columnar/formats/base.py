@@ -105,11 +105,15 @@ class ColumnFile(Protocol):
         start: int,
         stop: int,
         buffers: Buffers | None = None,
+        contents: Sequence[str] = (),
     ) -> dict[str, Column]:
         """Return entries ``start`` to ``stop`` of plain columns, reading only those.
 
         Jagged columns of one count branch share one offsets array. With ``buffers``
         the numbers are in their memory, valid until the next call with them.
+
+        The jagged ones in ``contents`` (names) come as their numbers alone, without
+        offsets: where chunks begin and end with baskets, what counts them is not read.
 
         Raises:
             ChunkError: the bytes are damaged, or values are missing; it names file,

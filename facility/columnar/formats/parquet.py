@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from facility.columnar.buffers import Buffers, Unshared
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, one_line
-from facility.columnar.formats.arrays import type_of_form, unusable
+from facility.columnar.formats.arrays import type_of_form, unusable, without_offsets
 from facility.columnar.formats.arrow import column_of
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.remote import Location
@@ -98,6 +98,7 @@ class ParquetColumns:
         start: int,
         stop: int,
         buffers: Buffers | None = None,
+        contents: Sequence[str] = (),
     ) -> dict[str, Column]:
         table = self._table(list(names), start, stop)
         memory = buffers or Unshared()
@@ -107,7 +108,7 @@ class ParquetColumns:
                 columns[name] = column_of(name, table.column(name), memory)
             except ValueError as error:
                 raise unusable(self.identity.path, name, start, stop, error) from error
-        return columns
+        return without_offsets(columns, contents)
 
     def _table(self, names: list[str], start: int, stop: int) -> pa.Table:
         groups = [

@@ -28,6 +28,7 @@ from facility.columnar.formats.arrays import (
     plain_columns,
     sharing_offsets,
     to_array,
+    without_offsets,
 )
 from facility.columnar.formats.plan_cache import find_plan, keep_plan
 from facility.columnar.formats.root_header import identify_root
@@ -157,10 +158,12 @@ class RootColumns:
         start: int,
         stop: int,
         buffers: Buffers | None = None,
+        contents: Sequence[str] = (),
     ) -> dict[str, Column]:
-        columns = self._compiled(names, start, stop, buffers or Unshared())
+        memory = buffers or Unshared()
+        columns = self._compiled(names, start, stop, memory, contents)
         rest = [n for n in names if n not in columns]
-        columns |= plain_columns(self, rest, start, stop)
+        columns |= without_offsets(plain_columns(self, rest, start, stop), contents)
         ordered = {name: columns[name] for name in names}
         return sharing_offsets(self, ordered, start, stop) if rest else ordered
 
@@ -183,7 +186,12 @@ class RootColumns:
         return is_compiled() or _missed.bytes > WORTH_COMPILING_BYTES
 
     def _compiled(
-        self, names: Sequence[str], start: int, stop: int, memory: Buffers
+        self,
+        names: Sequence[str],
+        start: int,
+        stop: int,
+        memory: Buffers,
+        contents: Sequence[str] = (),
     ) -> dict[str, Column]:
         """Return those columns that compiled code can read."""
         branches: dict[str, Baskets] = {}
@@ -194,7 +202,8 @@ class RootColumns:
                 branches |= needed
                 able.append(name)
         try:
-            return self._reader.columns(branches, able, start, stop, memory)
+            alone = [name for name in able if name in contents]
+            return self._reader.columns(branches, able, start, stop, memory, alone)
         except MissingLibraryError:
             return {}
 

@@ -7,10 +7,12 @@ import json
 import pickle
 import random
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from facility.columnar.baskets import reading
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource
 from facility.columnar.buffers import Buffers
@@ -40,6 +42,17 @@ class Guarded(Buffers):
         self.given.clear()
 
 
+class Lent:
+    """A pool of one."""
+
+    def __init__(self, buffers):
+        self.buffers = buffers
+
+    @contextmanager
+    def lent(self):
+        yield self.buffers
+
+
 def damaged(data, baskets, rng):
     """Flip bytes of one branch's baskets, mostly where they are most read."""
     data = bytearray(data)
@@ -64,10 +77,11 @@ def main() -> None:
             path = folder / "damaged.root"
             path.write_bytes(damaged(data, branches[name], rng))
             reader = BasketReader(LocalSource(path))
-            reader.scratch = scratch = Guarded()
-            memory = Guarded()
+            scratch, memory = Guarded(), Guarded()
+            reading._SCRATCH = Lent(scratch)
+            alone = [name] if name.startswith("lists") and seed % 2 else []
             try:
-                found = reader.columns(branches, [name], 0, 400, memory)[name]
+                found = reader.columns(branches, [name], 0, 400, memory, alone)[name]
                 outcome = "right" if found.content.tolist() == truth[name] else "wrong"
             except ChunkError as error:
                 is_named = f"branch '{name}', basket" in str(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-SEEDS = 500
+SEEDS = 200
 DETECTING = ("lz4", "zlib", "lzma")
 """Their blocks have a checksum; ROOT's ZSTD has none, and none has no bytes to spare."""
 

@@ -167,6 +167,12 @@ def test_any_cut_into_baskets_is_the_same_column(made, reader_of, made_up):
     offsets = (ends[start : stop + 1] - ends[start]).tolist()
     assert columns["y"].offsets.tolist() == columns["v"].offsets.tolist() == offsets
     assert columns["n"].content.tolist() == counts[start:stop]
+    alone = reader_of(made).columns(
+        made.branches, names, start, stop, Buffers(), ["y", "v"]
+    )
+    assert alone["y"].content.tolist() == alone["v"].content.tolist() == expected
+    assert alone["y"].offsets is alone["v"].offsets is None
+    assert alone["z"].offsets.tolist() == offsets
 
 
 def test_only_the_baskets_of_the_range_are_read(made, reader_of):
@@ -174,6 +180,54 @@ def test_only_the_baskets_of_the_range_are_read(made, reader_of):
     reader = reader_of(made)
     reader.columns(made.branches, ["x"], 250, 350, Unshared())
     assert reader.source.bytes_read == made.branches["x"].sizes[2:4].sum()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_contents_of_whole_baskets_need_no_count_branch(made, reader_of, codec):
+    """However many numbers a basket turns out to have, and whoever has the memory."""
+    counts = RNG.integers(0, 4, 3000)
+    content = np.zeros(int(counts.sum()), "i4")  # packed, it does not tell its size
+    content[::7] = 5
+    made.flat("n", counts.astype("i4"), [1000, 2000], codec)
+    made.lists("y", "n", content, counts, [1000, 2000], codec)
+    made.lists("t", "n", content.astype("?"), counts, [1000], codec)
+    ends = np.cumsum([0, *counts])
+    reader, buffers = reader_of(made), Buffers()
+    lists = {name: made.branches[name] for name in ("y", "t")}
+    for start, stop in ((0, 3000), (1000, 3000), (0, 1000), (0, 0)):
+        part = slice(ends[start], ends[stop])
+        found = reader.columns(lists, ["y", "t"], start, stop, buffers, ["y", "t"])
+        assert found["y"].offsets is None
+        assert found["y"].content.dtype == np.int32
+        assert found["y"].content.tolist() == content[part].tolist()
+        assert found["t"].content.dtype == bool
+        assert found["t"].content.tolist() == (content[part] != 0).tolist()
+
+
+def test_contents_that_begin_inside_a_basket_are_cut_by_the_counts(made, reader_of):
+    counts = [3, 0, 2, 1]
+    made.flat("n", np.array(counts, "i4"), [], "zstd")
+    made.lists("y", "n", np.arange(6, dtype="f4"), counts, [3], "zstd")
+    found = reader_of(made).columns(made.branches, ["y"], 1, 4, Unshared(), ["y"])
+    assert found["y"].content.tolist() == [3, 4, 5]
+    assert found["y"].offsets is None
+
+
+def test_contents_of_one_count_branch_are_equally_long(made, reader_of):
+    made.flat("n", np.array([1, 2, 4], "i4"), [], "")
+    made.lists("y", "n", numbers(7), [1, 2, 4], [], "zstd")
+    made.lists("z", "n", numbers(6), [1, 2, 3], [], "zstd")
+    reader, names = reader_of(made), ["y", "z"]
+    with pytest.raises(ReadError, match="'z', basket 0 .*28 bytes of values expected"):
+        reader.columns(made.branches, names, 0, 3, Unshared(), names)
+
+
+def test_half_a_number_in_a_basket_is_an_error(made, reader_of):
+    made.flat("n", np.array([1, 1], "i4"), [], "")
+    plain = ColumnType(np.dtype("f4"), is_jagged=True, counts="n")
+    made.add("y", plain, Layout.COUNTED, [(2, basket_of(bytes(7), 7, 2))])
+    with pytest.raises(ReadError, match="8 bytes of values expected, it declares 7"):
+        reader_of(made).columns(made.branches, ["y"], 0, 2, Unshared(), ["y"])
 
 
 def test_memory_is_used_again(made, reader_of):

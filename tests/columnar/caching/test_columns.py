@@ -44,6 +44,17 @@ def test_columns_are_the_same_as_without(files, store, kind):
                 assert pt.offsets is charge.offsets
 
 
+def test_contents_are_kept_with_their_offsets(ttree, store):
+    file = open_columns(ttree)
+    kept = columns.CachedColumns(file, store)
+    truth = file.plain(["Muon_pt"], 10, 300)["Muon_pt"]
+    for contents in (["Muon_pt"], ["Muon_pt"], []):
+        found = kept.plain(["Muon_pt"], 10, 300, None, contents)["Muon_pt"]
+        assert np.array_equal(found.content, truth.content)
+        assert (found.offsets is None) == bool(contents)
+    assert np.array_equal(found.offsets, truth.offsets)
+
+
 def test_arrays_are_the_same_as_without(ttree, store):
     file = open_columns(ttree)
     kept = columns.CachedColumns(file, store)

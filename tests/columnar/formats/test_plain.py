@@ -34,6 +34,31 @@ def test_columns_are_those_of_the_arrays(files, muons, kind, start, stop):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(("start", "stop"), [(0, EVENTS), (95, 205), (7, 7)])
+def test_contents_come_without_offsets(files, kind, start, stop):
+    file, names = open_columns(files[kind]), ["Muon_pt", "nMuon", "Muon_charge"]
+    listed = file.plain(names, start, stop)
+    found = file.plain(names, start, stop, None, ["Muon_pt"])
+    assert list(found) == names
+    assert found["Muon_pt"].offsets is None
+    assert found["Muon_pt"].content.tolist() == listed["Muon_pt"].content.tolist()
+    charge = found["Muon_charge"]
+    assert charge.offsets.tolist() == listed["Muon_charge"].offsets.tolist()
+
+
+def test_contents_of_whole_clusters_cost_no_count_branch(ttree):
+    file = open_columns(ttree)
+    before = file.bytes_read
+    file.plain(["Muon_pt"], 100, 300, None, ["Muon_pt"])
+    alone = file.bytes_read - before
+    file.plain(["Muon_pt"], 100, 300)
+    with_counts = file.bytes_read - before - alone
+    file.plain(["nMuon"], 100, 300)
+    counts = file.bytes_read - before - alone - with_counts
+    assert alone == with_counts - counts > 0
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 def test_types_come_from_metadata(files, kind):
     file = open_columns(files[kind])
     before = file.bytes_read
