@@ -17,7 +17,8 @@ from typing import BinaryIO, cast
 from offload import zstd
 from offload.cache.publishing import tar
 from offload.cache.publishing.errors import NoImageError, UnsafeImageError
-from offload.cache.publishing.tar import Kind, shown
+from offload.cache.publishing.tar import Type, shown
+from offload.snapshot.tree import Kind
 
 PERMISSIONS = 0o777
 """Bits of a mode that are published. Set-id and sticky ones would be another's: who
@@ -123,7 +124,7 @@ class LayerReader:
                 raise UnsafeImageError(f"has more than {self._limits.members:,} paths")
             _enter_parents(path, kinds, implied)
             before = kinds.get(path)
-            if before is Kind.FOLDER and header.kind is Kind.FOLDER:
+            if before is Kind.FOLDER and header.type is Type.FOLDER:
                 if path not in implied:
                     continue  # again: some archivers name a folder for each file
                 del implied[path]
@@ -189,7 +190,7 @@ def _enter_parents(
             return
         if before is not None:
             raise UnsafeImageError(
-                f"{shown(path)}: something lies below it, and it is a {before.value}"
+                f"{shown(path)}: something lies below it, and it is a {before}"
             )
         kinds[path] = Kind.FOLDER
         implied[path] = None
@@ -197,8 +198,8 @@ def _enter_parents(
 
 def _member(path: bytes, header: tar.Header, kinds: dict[bytes, Kind]) -> Member:
     mode = header.mode & PERMISSIONS
-    match header.kind:
-        case Kind.HARD_LINK:
+    match header.type:
+        case Type.HARD_LINK:
             same = checked_path(header.target)
             if kinds.get(same) is not Kind.FILE:
                 raise UnsafeImageError(
@@ -206,14 +207,16 @@ def _member(path: bytes, header: tar.Header, kinds: dict[bytes, Kind]) -> Member
                     "the layer so far"
                 )
             return Member(path, Kind.FILE, mode, 0, header.mtime, same_as=same)
-        case Kind.LINK:
+        case Type.LINK:
             if not header.target or b"\0" in header.target:
                 raise UnsafeImageError(f"{shown(path)}: a link to nowhere")
             if len(header.target) > _LONGEST_PATH:
                 raise UnsafeImageError(f"{shown(path)}: a link with too long a target")
             return Member(path, Kind.LINK, PERMISSIONS, 0, header.mtime, header.target)
-        case _:
-            return Member(path, header.kind, mode, header.size, header.mtime)
+        case Type.FOLDER:
+            return Member(path, Kind.FOLDER, mode, 0, header.mtime)
+        case Type.FILE:
+            return Member(path, Kind.FILE, mode, header.size, header.mtime)
 
 
 def _decompressed(file: BinaryIO) -> io.BufferedReader:

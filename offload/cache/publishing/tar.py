@@ -19,7 +19,7 @@ _MAX_RECORDS = 1 << 20
 """Bytes of extended header that are read; a path has at most 4096."""
 
 
-class Kind(Enum):
+class Type(Enum):
     """What a member is."""
 
     FILE = "file"
@@ -28,13 +28,13 @@ class Kind(Enum):
     HARD_LINK = "hard link"
 
 
-_KINDS = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"1": Kind.HARD_LINK,
-    b"2": Kind.LINK,
-    b"5": Kind.FOLDER,
+_TYPES = {
+    b"0": Type.FILE,
+    b"\0": Type.FILE,
+    b"7": Type.FILE,
+    b"1": Type.HARD_LINK,
+    b"2": Type.LINK,
+    b"5": Type.FOLDER,
 }
 _REFUSED = {
     b"3": "a character device",
@@ -50,7 +50,7 @@ class Header:
 
     path: bytes
     """As it stands there."""
-    kind: Kind
+    type: Type
     mode: int
     """Permission bits, with set-id and sticky ones."""
     size: int
@@ -101,7 +101,7 @@ def _header(
     name = block[:100].partition(b"\0")[0]
     prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
     path = records.get(b"path", prefix + b"/" + name if prefix else name)
-    if kind not in _KINDS:
+    if kind not in _TYPES:
         got = _REFUSED.get(kind, f"a member of type {kind!r}")
         raise UnsafeImageError(
             f"{shown(path)}: expected a file, a folder or a link, got {got}"
@@ -110,17 +110,17 @@ def _header(
         raise UnsafeImageError(
             f"{shown(path)}: expected a whole file, got {_REFUSED[b'S']}"
         )
-    what = _KINDS[kind]
-    if what is Kind.FILE and path.endswith(b"/"):  # of the time before ustar
-        what = Kind.FOLDER
+    type_ = _TYPES[kind]
+    if type_ is Type.FILE and path.endswith(b"/"):  # of the time before ustar
+        type_ = Type.FOLDER
     if b"size" in records:
         size = _decimal(records[b"size"])
     mtime = records.get(b"mtime", b"").partition(b".")[0]
     return Header(
         path,
-        what,
+        type_,
         _number(block[100:108]) & 0o7777,
-        size if what is Kind.FILE else 0,
+        size if type_ is Type.FILE else 0,
         # What came before the epoch has its seconds left out.
         _decimal(mtime) if mtime.isdigit() else _number(block[136:148]),
         records.get(b"linkpath", block[157:257].partition(b"\0")[0]),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from offload.cache.publishing.errors import UnsafeImageError
 from offload.cache.publishing.layers import LayerReader
 from offload.cache.publishing.merging import Layer, merge
-from offload.cache.publishing.tar import Kind
+from offload.snapshot.tree import Kind
 
 OPAQUE = ".wh..wh..opq"
 

@@ -1,0 +1,113 @@
+"""What registries tell: which name to look at again. No I/O.
+
+An event is a hint, not an order: what a name means is asked of the registry itself when
+its turn comes. So events may come twice, late or in any order.
+
+Sources: CNCF Distribution, "Work with notifications"; Harbor, "Configure Webhook
+Notifications" (payload format Default); RFC 6750 for ``Bearer``; ``X-Hub-Signature-256``
+as GitHub, Quay and others send it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from offload.cache.publishing.errors import RefusedEventError
+from offload.cache.publishing.references import is_digest, is_repository, is_tag
+
+LARGEST_BODY = 4 << 20
+"""Bytes; a registry sends one event, or a few."""
+SIGNATURE = "x-hub-signature-256"
+
+_ACTIONS = {"push", "delete", "mount"}
+_TYPES = {"PUSH_ARTIFACT", "DELETE_ARTIFACT"}
+
+
+def check_sender(body: bytes, headers: Mapping[str, str], secret: str) -> None:
+    """Make sure that who sends an event knows the secret.
+
+    It says so by the secret itself (``Authorization``, after ``Bearer`` or alone, as
+    Harbor sends it), or by the HMAC-SHA256 of the body.
+
+    Raises:
+        RefusedEventError: it does not. The secret is compared in constant time.
+    """
+    signature = headers.get(SIGNATURE)
+    if signature is not None:
+        expected = hmac.new(secret.encode(), body, "sha256").hexdigest()
+        if _same(signature.removeprefix("sha256="), expected):
+            return
+    else:
+        told = headers.get("authorization", "")
+        scheme, _, token = told.partition(" ")
+        if _same(token.strip() if scheme.lower() == "bearer" else told, secret):
+            return
+    raise RefusedEventError(
+        "an event without the right secret: expected it in Authorization, or a right "
+        "X-Hub-Signature-256; see `publisher` in facility.yaml"
+    )
+
+
+def _same(told: str, expected: str) -> bool:
+    return hmac.compare_digest(told.encode(), expected.encode())
+
+
+def read_events(body: bytes) -> tuple[tuple[str, str], ...]:
+    """Return which names (repository, then tag or digest) may have changed.
+
+    Blobs, pulls and what else registries tell of are left out.
+
+    Raises:
+        RefusedEventError: it is no event of a registry that we know.
+    """
+    try:
+        document = json.loads(body)
+        found = dict.fromkeys(_read(document))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise RefusedEventError(
+            "expected events of a registry (distribution's notifications, or Harbor's "
+            "webhook in the format Default), got something else"
+        ) from None
+    for repository, version in found:
+        if not is_repository(repository) or not (is_tag(version) or is_digest(version)):
+            raise RefusedEventError("an event of an image whose name cannot be one")
+    return tuple(found)
+
+
+def _read(document: Any) -> Iterator[tuple[str, str]]:
+    if "events" in document:
+        for event in document["events"]:
+            yield from _of_distribution(event)
+    else:
+        yield from _of_harbor(document)
+
+
+def _of_distribution(event: Any) -> Iterator[tuple[str, str]]:
+    target = event["target"]
+    if event["action"] not in _ACTIONS:
+        return
+    # Blobs have a type, too; the deletion of anything has none.
+    kind = str(target.get("mediaType", ""))
+    if kind and not _is_manifest(kind):
+        return
+    version = target.get("tag") or target.get("digest")
+    if version:
+        yield str(target["repository"]), str(version)
+
+
+def _is_manifest(kind: str) -> bool:
+    return "manifest" in kind or "image.index" in kind
+
+
+def _of_harbor(document: Any) -> Iterator[tuple[str, str]]:
+    if document["type"] not in _TYPES:
+        return
+    data = document["event_data"]
+    repository = str(data["repository"]["repo_full_name"])
+    for resource in data["resources"]:
+        version = resource.get("tag") or resource.get("digest")
+        if version:
+            yield repository, str(version)

@@ -1,0 +1,170 @@
+"""Where images come from: registries, and what was handed over directly."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urljoin
+
+from offload.cache.publishing.errors import NoImageError, PublishingError
+from offload.cache.publishing.images import ACCEPT, LARGEST_MANIFEST, digest_of
+from offload.cache.publishing.references import INBOX, Reference, is_repository, is_tag
+from offload.snapshot.model import Blob
+from offload.snapshot.registry.blobs import download
+from offload.snapshot.registry.client import PATIENCE, Patience, RegistryClient
+from offload.snapshot.registry.transfer import Registry
+from offload.snapshot.store.local import LocalStore
+
+Received = Callable[[int], None]
+"""Told of bytes that arrived; of fewer than nothing when some have to come again."""
+
+
+class Source(Protocol):
+    """Something that has images."""
+
+    def manifest(self, repository: str, version: str) -> bytes | None:
+        """Return what a tag or digest means now; None if it means nothing any more."""
+
+    def fetch(
+        self, repository: str, blob: Blob, store: LocalStore, got: Received
+    ) -> None:
+        """Put a blob into the store, verified; nothing happens if it is there."""
+
+
+@dataclass(slots=True)
+class RegistrySource:
+    """One registry, as the facility names it. Any thread may ask."""
+
+    url: str
+    """``https://HOST[:PORT]``."""
+    credentials: Path | None = None
+    """See :class:`offload.snapshot.registry.transfer.Registry`."""
+    ca: Path | None = None
+    patience: Patience = PATIENCE
+    _clients: dict[str, RegistryClient] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def manifest(self, repository: str, version: str) -> bytes | None:
+        client = self._client(repository)
+        response = client.patiently(
+            partial(
+                client.request,
+                "GET",
+                client.url(f"manifests/{version}"),
+                expect=frozenset({200, 404}),
+                headers={"Accept": ACCEPT},
+            )
+        )
+        if response.status_code == 404:
+            return None
+        data = response.content
+        if len(data) > LARGEST_MANIFEST:
+            raise NoImageError(f"{client.address}: a manifest of {len(data):,} bytes")
+        if version.startswith("sha256:") and digest_of(data) != version:
+            raise PublishingError(
+                f"{client.address}: expected {version}, got {digest_of(data)}"
+            )
+        return data
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """Return the digest that a tag has now, or None, without its manifest.
+
+        A registry that does not tell is asked for the manifest.
+        """
+        client = self._client(repository)
+        response = client.patiently(
+            partial(
+                client.request,
+                "HEAD",
+                client.url(f"manifests/{tag}"),
+                expect=frozenset({200, 404}),
+                headers={"Accept": ACCEPT},
+            )
+        )
+        if response.status_code == 404:
+            return None
+        told: str | None = response.headers.get("Docker-Content-Digest")
+        if told is None:
+            data = self.manifest(repository, tag)
+            return None if data is None else digest_of(data)
+        return told
+
+    def tags(self, repository: str) -> Iterator[str]:
+        """Yield every tag of a repository; none if there is no such repository."""
+        client = self._client(repository)
+        url: str | None = client.url("tags/list?n=1000")
+        while url is not None:
+            response = client.patiently(
+                partial(client.request, "GET", url, expect=frozenset({200, 404}))
+            )
+            if response.status_code == 404:
+                return
+            try:
+                found = [str(tag) for tag in json.loads(response.content)["tags"] or ()]
+            except (ValueError, KeyError, TypeError):
+                raise PublishingError(
+                    f"{client.address}: expected a list of tags, got something else"
+                ) from None
+            yield from filter(is_tag, found)
+            following = response.links.get("next", {}).get("url")
+            url = None if following is None else client.locate(urljoin(url, following))
+
+    def fetch(
+        self, repository: str, blob: Blob, store: LocalStore, got: Received
+    ) -> None:
+        if store.has(blob.digest):
+            got(blob.size)
+        else:
+            download(self._client(repository), blob, store, got)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._open.close()
+
+    def _client(self, repository: str) -> RegistryClient:
+        with self._lock:
+            if repository not in self._clients:
+                assert is_repository(repository)
+                registry = Registry(
+                    f"{self.url.rstrip('/')}/{repository}",
+                    credentials=self.credentials,
+                    ca=self.ca,
+                    patience=self.patience,
+                )
+                client = self._open.enter_context(registry.client())
+                self._clients[repository] = client
+            return self._clients[repository]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxSource:
+    """Images that were handed over: their blobs are in the store already."""
+
+    store: LocalStore
+
+    def manifest(self, repository: str, version: str) -> bytes | None:
+        del repository
+        return self.store.read(version) if self.store.has(version) else None
+
+    def fetch(
+        self, repository: str, blob: Blob, store: LocalStore, got: Received
+    ) -> None:
+        del repository
+        if not store.has(blob.digest):
+            raise PublishingError(
+                f"{blob.digest} was handed over and is not here any more; hand the "
+                "image over again"
+            )
+        got(blob.size)
+
+
+def inbox_reference(image: str) -> Reference:
+    """Return the name of an image that was handed over."""
+    return Reference(INBOX, "snapshots", image)

@@ -1,0 +1,212 @@
+"""Names wait their turn, durably, and each request is answered once."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from offload.cache.publishing.queue import LONGEST_S, Queue, State, delay_s
+from offload.cache.publishing.references import Reference
+
+A, B, C = (Reference("h", "env", tag) for tag in "abc")
+IMAGE = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def queue(tmp_path):
+    queue = Queue(tmp_path / "queue.sqlite")
+    yield queue
+    queue.close()
+
+
+def test_the_longest_due_comes_first(queue):
+    queue.ask([B], 1.0)
+    queue.ask([A], 2.0)
+    assert queue.next(0.5) is None
+    assert queue.next(5.0).reference == B
+    queue.answer(queue.next(5.0), State.PUBLISHED, IMAGE, 5.0)
+    assert queue.next(5.0).reference == A
+
+
+def test_ten_requests_before_its_turn_are_one(queue):
+    for n in range(10):
+        queue.ask([A], float(n))
+    queue.answer(queue.next(10.0), State.PUBLISHED, IMAGE, 10.0)
+    assert queue.next(99.0) is None
+    assert queue.entry(A).state is State.PUBLISHED
+
+
+def test_a_request_during_the_work_is_answered_once_more(queue):
+    queue.ask([A], 1.0)
+    work = queue.next(1.0)
+    queue.ask([A], 2.0)
+    queue.ask([A], 3.0)
+    queue.answer(work, State.PUBLISHED, IMAGE, 4.0)
+    assert queue.entry(A).state is State.WAITING
+    queue.answer(queue.next(5.0), State.PUBLISHED, IMAGE, 5.0)
+    assert queue.next(99.0) is None
+
+
+def test_what_fails_is_tried_again_ever_later(queue):
+    queue.ask([A], 0.0)
+    waits = []
+    now = 0.0
+    for _ in range(14):
+        queue.postpone(queue.next(now), now, "away")
+        entry = queue.entry(A)
+        waits.append(entry.due - now)
+        now = entry.due
+    assert (entry.state, entry.detail, entry.failures) == (State.WAITING, "away", 14)
+    assert waits[0] < 2
+    assert waits[-1] > LONGEST_S / 2
+    assert queue.next(now - 0.01) is None
+    queue.ask([A], now - 0.01)  # a new push does not wait for the old failure's turn
+    assert queue.next(now).failures == 0
+
+
+def test_a_request_during_a_failure_is_not_delayed(queue):
+    queue.ask([A], 0.0)
+    work = queue.next(0.0)
+    queue.ask([A], 1.0)
+    queue.postpone(work, 2.0, "away")
+    assert queue.next(2.0).reference == A
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0])
+def test_delays_are_bounded(chance):
+    assert all(0 < delay_s(n, chance) <= LONGEST_S * 1.25 for n in range(1, 2000))
+
+
+def test_names_of_an_image(queue):
+    queue.ask([A, B, C], 0.0)
+    for reference, image in ((A, IMAGE), (B, IMAGE), (C, None)):
+        work = next(w for w in iter(lambda: queue.next(0.0), None) if w)
+        assert work.reference == reference
+        queue.answer(work, State.PUBLISHED if image else State.GONE, image, 0.0)
+    assert [e.reference for e in queue.entries(IMAGE)] == [A, B]
+    queue.forget([A])
+    assert [e.reference for e in queue.entries()] == [B, C]
+    assert queue.next_due() is None
+
+
+def test_the_file_is_private(queue, tmp_path):
+    assert stat.S_IMODE((tmp_path / "queue.sqlite").stat().st_mode) == 0o600
+
+
+_ASK = """
+import sys, time
+from pathlib import Path
+from offload.cache.publishing.queue import Queue
+from offload.cache.publishing.references import Reference
+queue = Queue(Path(sys.argv[1]))
+for n in range(100_000):
+    queue.ask([Reference("h", "env", f"t{n}")], float(n))
+    print(n, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path):
+    path = tmp_path / "queue.sqlite"
+    asking = subprocess.Popen(
+        [sys.executable, "-c", _ASK, path], stdout=subprocess.PIPE, text=True
+    )
+    for _ in range(20):
+        acknowledged = int(asking.stdout.readline())
+    os.kill(asking.pid, signal.SIGKILL)
+    rest = asking.stdout.read().split()
+    asking.wait()
+    asking.stdout.close()
+    acknowledged = max([acknowledged, *map(int, rest)])
+    queue = Queue(path)
+    known = {entry.reference.version for entry in queue.entries()}
+    queue.close()
+    assert {f"t{n}" for n in range(acknowledged + 1)} <= known
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Whatever happens in between, no request is left without an answer after it."""
+
+    @initialize()
+    def begin(self):
+        import tempfile
+        from pathlib import Path
+
+        self._folder = tempfile.TemporaryDirectory()
+        self._path = Path(self._folder.name) / "q"
+        self.queue = Queue(self._path)
+        self.now = 0.0
+        self.unanswered: dict[Reference, bool] = {}
+        self.work = None
+
+    @rule(reference=st.sampled_from([A, B, C]))
+    def ask(self, reference):
+        self.now += 1
+        self.queue.ask([reference], self.now)
+        self.unanswered[reference] = True
+
+    @precondition(lambda self: self.work is None)
+    @rule()
+    def take(self):
+        self.now += 1000
+        self.work = self.queue.next(self.now)
+        if self.work is None:
+            assert not any(self.unanswered.values())
+        else:
+            assert self.unanswered[self.work.reference]
+            self.unanswered[self.work.reference] = False
+
+    @precondition(lambda self: self.work is not None)
+    @rule()
+    def answer(self):
+        self.queue.answer(self.work, State.PUBLISHED, IMAGE, self.now)
+        self.work = None
+
+    @precondition(lambda self: self.work is not None)
+    @rule()
+    def fail(self):
+        self.queue.postpone(self.work, self.now, "away")
+        self.unanswered[self.work.reference] = True
+        self.work = None
+
+    @rule()
+    def crash(self):
+        """The process ends: what it held is due as before."""
+        if self.work is not None:
+            self.unanswered[self.work.reference] = True
+            self.work = None
+        self.queue.close()
+        self.queue = Queue(self._path)
+
+    @invariant()
+    def every_open_request_is_due(self):
+        if not hasattr(self, "queue"):
+            return
+        due = {e.reference for e in self.queue.entries() if e.due is not None}
+        assert {r for r, is_open in self.unanswered.items() if is_open} <= due
+
+    def teardown(self):
+        if hasattr(self, "queue"):
+            self.queue.close()
+            self._folder.cleanup()
+
+
+QueueMachine.TestCase.settings = settings(
+    max_examples=20, stateful_step_count=25, deadline=None
+)
+TestQueue = QueueMachine.TestCase
