@@ -20,7 +20,8 @@ from facility.columnar.fused.program import Program
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Compiled = Callable[[int, dict[str, npt.NDArray[Any]]], int]
-"""Does so many events with arrays by parameter; returns 0 or a failure's number."""
+"""Does so many events, or objects if the program is flat, with arrays by parameter;
+returns 0 or a failure's number."""
 PACKAGE = "numba_cuda"
 
 
@@ -45,8 +46,8 @@ class Engines:
         self._warm: set[Engine] = set()
         self._lock = threading.Lock()
 
-    def __call__(self, events: int, arrays: dict[str, npt.NDArray[Any]]) -> int:
-        """Do all events; return 0, or the status of the one that ``failed`` names.
+    def __call__(self, units: int, arrays: dict[str, npt.NDArray[Any]]) -> int:
+        """Do all units; return 0, or the status of the one that ``failed`` names.
 
         Raises:
             UsageError: a GPU is demanded and cannot be used.
@@ -56,19 +57,19 @@ class Engines:
             require_cuda(PACKAGE)
         if here.wanted == "cpu" or why_no_cuda(PACKAGE):
             here.used = "cpu"
-            return self._engine("cpu", arrays)(events, arrays)
+            return self._engine("cpu", arrays)(units, arrays)
         measurements, key = self._measurements or _remembered(), self._key()
         if here.wanted == "cuda":
             here.used = "cuda"
         else:
-            here.used = choose(measurements.costs(key), events)
+            here.used = choose(measurements.costs(key), units)
         engine = self._engine(here.used, arrays)
         begin = time.perf_counter()
-        status = engine(events, arrays)
+        status = engine(units, arrays)
         seconds = time.perf_counter() - begin
         # The first call compiles.
         if here.used in self._warm and not status:
-            measurements.add(key, here.used, Measured(events, seconds))
+            measurements.add(key, here.used, Measured(units, seconds))
         self._warm.add(here.used)
         return status
 

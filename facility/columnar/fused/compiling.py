@@ -26,7 +26,7 @@ from facility.columnar.machine_code import (
 def machine_code(source: str, types: Sequence[np.dtype[Any]]) -> Function:
     """Return the function ``run(count, *arrays)`` of generated source, compiled.
 
-    It takes the number of events and the arrays' addresses.
+    It takes the number of units and the arrays' addresses.
 
     Args:
         source: defines ``body`` (or ``bin_of``) and ``run``.

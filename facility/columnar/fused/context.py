@@ -26,7 +26,7 @@ from facility.columnar.schemas import Shape
 RESERVED = {
     *("at", "j", "math", "np", "float64", "int64", "range", "abs", "body", "bin_of"),
     *("count", "weigh", "weigh_squares", "nan_weights", "run", "failed", "status"),
-    *("events", "first", "last", "end", "whole", "k", "px", "py", "pz", "energy"),
+    *("units", "first", "last", "whole", "k", "px", "py", "pz", "energy"),
     *("places", "copies"),
 }
 """Names that the generated source and the loops round it use themselves."""

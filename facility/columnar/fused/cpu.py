@@ -24,10 +24,10 @@ class Compiled:
         self._names = parameters(program)
         self._run = machine_code(source(program), [known[n] for n in self._names])
 
-    def __call__(self, events: int, arrays: Arrays) -> int:
-        """Do all events; return 0, or the status of the one that ``failed`` names."""
-        needed = {**arrays, **scratch(self._program, events, arrays)}
-        return self._run(events, *(needed[n].ctypes.data for n in self._names))
+    def __call__(self, units: int, arrays: Arrays) -> int:
+        """Do all units; return 0, or the status of the one that ``failed`` names."""
+        needed = {**arrays, **scratch(self._program, units, arrays)}
+        return self._run(units, *(needed[n].ctypes.data for n in self._names))
 
 
 def _smallest(program: Program) -> Arrays:

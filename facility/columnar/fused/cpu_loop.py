@@ -36,22 +36,22 @@ def source(program: Program) -> str:
 
 
 def parameters(program: Program) -> tuple[str, ...]:
-    """Return the arrays that ``run`` takes after the number of events, in order."""
+    """Return the arrays that ``run`` takes after the number of units, in order."""
     bases = {m.base for m in program.momenta}
     given = (p for p in program.parameters if p not in bases)
     return (*given, *(("places", "copies") if _is_counted(program) else ()), "failed")
 
 
 def scratch(
-    program: Program, events: int, arrays: Arrays
+    program: Program, units: int, arrays: Arrays
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the memory that ``run`` works in, by parameter."""
     made: dict[str, npt.NDArray[Any]] = {}
     for momenta in program.momenta:
         objects = _block(program)
-        if momenta.is_jagged and program.unit == "event":
+        if momenta.is_jagged and not program.is_flat:
             offsets = arrays[f"{momenta.name}__offsets"]
-            edges = np.append(offsets[: events : _block(program)], offsets[events])
+            edges = np.append(offsets[: units : _block(program)], offsets[units])
             objects = int(np.max(np.diff(edges), initial=0))
         made[momenta.parameter] = np.empty(objects * len(momenta.components))
     if _is_counted(program):
@@ -70,29 +70,25 @@ def _bins(program: Program) -> int:
 
 
 def _block(program: Program) -> int:
-    has_lists = program.unit == "event" and program.momenta
+    has_lists = program.momenta and not program.is_flat
     return BLOCK_EVENTS if has_lists else BLOCK_OBJECTS
 
 
 def _loop(program: Program) -> str:
     block = _block(program)
-    begin, end = "0", "events"
-    if program.unit != "event":
-        begin, end = (f"{program.unit}__offsets[{x}]" for x in ("0", "events"))
     is_blocked = program.momenta or _is_counted(program)
-    lines = [f"def run(events, {', '.join(parameters(program))}):"]
+    lines = [f"def run(units, {', '.join(parameters(program))}):"]
     if not is_blocked:
         lines += [
-            f"    for at in range({begin}, {end}):",
+            "    for at in range(units):",
             *_events(program, "        "),
         ]
     else:
         lines += [
-            f"    end = {end}",
-            f"    for first in range({begin}, end, {block}):",
+            f"    for first in range(0, units, {block}):",
             f"        last = first + {block}",
-            "        if last > end:",
-            "            last = end",
+            "        if last > units:",
+            "            last = units",
         ]
         for momenta in program.momenta:
             lines += _momenta(program, momenta)
@@ -120,7 +116,7 @@ def _events(program: Program, pad: str) -> list[str]:
 
 def _momenta(program: Program, momenta: Momenta) -> list[str]:
     first, last = "first", "last"
-    if momenta.is_jagged and program.unit == "event":
+    if momenta.is_jagged and not program.is_flat:
         first, last = (f"{momenta.name}__offsets[{x}]" for x in (first, last))
     stride = len(momenta.components)
     call = f"{momenta.function}({', '.join(momenta.arguments)})"

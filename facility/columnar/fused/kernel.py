@@ -21,7 +21,7 @@ from facility.columnar.notes import note
 # What compiles is imported by who compiles: half of what importing kernels took.
 if TYPE_CHECKING:
     from facility.columnar.fused.choosing import Engines
-    from facility.columnar.fused.program import Program
+    from facility.columnar.fused.program import List, Program
 
 
 def kernel(**histograms: Any) -> Callable[[Callable[..., None]], Kernel]:
@@ -122,10 +122,13 @@ class Kernel:
 
         program = self.program(events)
         with POOL.lent() as buffers:
-            columns = events.plain(program.branches, pinned_buffers() or buffers)
+            columns = events.plain(
+                program.branches, pinned_buffers() or buffers, program.contents
+            )
             arrays = _arrays(program, columns)
-            if len(events):
-                self._run(program, events, arrays)
+            units = _objects(program, columns) if program.is_flat else len(events)
+            if units:
+                self._run(program, events, units, arrays)
         filled = {
             name: _filled(self._templates[name], self._layouts[name], program, arrays)
             for name in self._templates
@@ -159,27 +162,43 @@ class Kernel:
         return next(iter(histograms.values())) if len(histograms) == 1 else histograms
 
     def _run(
-        self, program: Program, events: Events, arrays: dict[str, npt.NDArray[Any]]
+        self,
+        program: Program,
+        events: Events,
+        units: int,
+        arrays: dict[str, npt.NDArray[Any]],
     ) -> None:
         from facility.columnar.fused.choosing import Engines
 
         arrays["failed"] = np.zeros(1, np.int64)
         with self._lock:
             engines = self._engines.setdefault(id(program), Engines(program))
-        status = engines(len(events), arrays)
+        status = engines(units, arrays)
         note("NaN weights", int(arrays["nan_weights"][0]))
         if status:
-            failed = events.name_of(_event(program, arrays))
+            failed = events.name_of(_event(program, events, int(arrays["failed"][0])))
             raise KernelError(f"{program.failures[status - 1].text} ({failed})")
 
 
-def _event(program: Program, arrays: dict[str, npt.NDArray[Any]]) -> int:
-    """Return the event that failed."""
-    at = int(arrays["failed"][0])
-    if program.unit == "event":
+def _event(program: Program, events: Events, at: int) -> int:
+    """Return the event of a unit."""
+    if not program.is_flat:
         return at
-    offsets = arrays[f"{program.unit}__offsets"]
+    (item,) = program.lists
+    offsets = _offsets(item, events.plain(program.branches))
     return int(np.searchsorted(offsets, at, side="right")) - 1
+
+
+def _objects(program: Program, columns: dict[str, Column]) -> int:
+    """Return the number of objects of a flat program."""
+    (item,) = program.lists
+    if not program.contents:
+        return int(_offsets(item, columns)[-1])
+    one, *others = program.contents
+    for name in others:
+        if len(columns[name].content) != len(columns[one].content):
+            raise _unequal(one, name)
+    return len(columns[one].content)
 
 
 def _arrays(
@@ -188,30 +207,34 @@ def _arrays(
     arrays: dict[str, npt.NDArray[Any]] = {
         i.parameter: columns[i.branch].content for i in program.inputs
     }
-    for item in program.lists:
-        arrays[item.offsets] = _offsets(item.branches, item.counts, columns)
+    if not program.is_flat:
+        for item in program.lists:
+            arrays[item.offsets] = _offsets(item, columns)
     arrays |= dict(program.constants)
     arrays |= {name: program.storage(name) for name in program.layouts}
     arrays["nan_weights"] = np.zeros(1, np.int64)
     return arrays
 
 
-def _offsets(
-    branches: tuple[str, ...], counts: str | None, columns: dict[str, Column]
-) -> npt.NDArray[np.int64]:
-    if not branches:
-        assert counts is not None
-        content = columns[counts].content
+def _offsets(item: List, columns: dict[str, Column]) -> npt.NDArray[np.int64]:
+    if not item.branches:
+        assert item.counts is not None
+        content = columns[item.counts].content
         return np.concatenate(([0], np.cumsum(content, dtype=np.int64)))
-    first = columns[branches[0]].offsets
+    one, *others = item.branches
+    first = columns[one].offsets
     assert first is not None
-    for name in branches[1:]:
+    for name in others:
         other = columns[name].offsets
         if other is None or not (other is first or np.array_equal(first, other)):
-            raise KernelError(
-                f"branches {branches[0]} and {name} are not equally long in every event"
-            )
+            raise _unequal(one, name)
     return first
+
+
+def _unequal(one: str, other: str) -> KernelError:
+    return KernelError(
+        f"branches {one} and {other} are not equally long in every event"
+    )
 
 
 def _filled(

@@ -22,7 +22,8 @@ helper once per call), so kinds are known there, whatever branch is taken:
 
 Types of variables are learnt in one pass and used in the next: see :mod:`.variables`.
 A body that is one loop whose turns do not depend on each other becomes a program of
-that collection's objects (:attr:`Program.unit`), without events.
+that collection's objects (:attr:`Program.is_flat`): events, and where they begin, are
+not asked for.
 """
 
 from __future__ import annotations
@@ -49,7 +50,6 @@ from facility.columnar.fused.objects import EVENT, identifier
 from facility.columnar.fused.program import List, Program
 from facility.columnar.fused.values import Event, Histogram
 from facility.columnar.fused.variables import Binding, Known, Slot, vector_names
-from facility.columnar.schemas import Shape
 
 MOST_PASSES = 50
 """Types of variables widen a few times at most; more is a fault of ours."""
@@ -127,11 +127,15 @@ def _independent_loop(context: Context) -> ast.For | None:
         return None
     if context.spans != 1 or context.uses_event:
         return None
-    # The one span is the loop's own: is it over objects?
+    # The one span is the loop's own: is it over one list, from its beginning?
     match only.iter:
-        case ast.Attribute(attr=name):
-            shape = context.branches.facts.get(f"object {name}")
-            return only if isinstance(shape, Shape) and shape.is_jagged else None
+        case (
+            ast.Attribute(attr=str(name))
+            | ast.Subscript(slice=ast.Constant(value=str(name)))
+        ):
+            facts = context.branches.facts
+            found = facts.get(f"object {name}") or facts.get(f"branch {name}")
+            return only if found and found.is_jagged else None
     return None
 
 
@@ -148,7 +152,7 @@ def _program(context: Context) -> Program:
         name=context.frame.body.name,
         source="",
         bins="",
-        unit="event" if context.flat is None else lists[0].name,
+        is_flat=context.flat is not None,
         inputs=tuple(context.inputs.values()),
         lists=lists,
         momenta=tuple(context.momenta.values()),

@@ -14,7 +14,7 @@ from facility.columnar.fused.variables import wider
 from facility.columnar.schemas import Shape
 
 EVENT = "at"
-"""The index of the event in the generated source."""
+"""The index of the event (of the object, if the program is flat) in the source."""
 
 
 def span(context: Context, collection: Collection) -> tuple[str, str]:

@@ -79,8 +79,8 @@ class Failure:
 class Program:
     """A body, lowered for a file's branches.
 
-    ``source`` defines ``body(at, ...) -> int64``, which does one event (or, if
-    ``unit`` names a list, one object) and returns 0 or the number of a failure. Its
+    ``source`` defines ``body(at, ...) -> int64``, which does one event (or, if the
+    program :attr:`is_flat`, one object) and returns 0 or the number of a failure. Its
     parameters after ``at`` are :attr:`parameters`. It calls the functions of
     :mod:`facility.columnar.fused.runtime`, ``math``, ``float64``, ``int64`` and these
     three, which the back end provides (atomic where events are done at once):
@@ -97,8 +97,8 @@ class Program:
     """If there is no loop and at most one entry without weight: the source of
     ``bin_of``, which takes the same and returns the bin, or (nothing to fill) the
     number of all bins. Empty otherwise. For back ends that vectorise."""
-    unit: str
-    """``event``, or the collection whose objects are independent of each other."""
+    is_flat: bool
+    """Whether it does the objects of its one list, whichever events they are of."""
     inputs: tuple[Input, ...]
     lists: tuple[List, ...]
     momenta: tuple[Momenta, ...]
@@ -127,10 +127,21 @@ class Program:
         return tuple(dict.fromkeys((*(i.branch for i in self.inputs), *counting)))
 
     @property
+    def contents(self) -> tuple[str, ...]:
+        """Branches of whose lists the numbers are enough, all in a row.
+
+        Not so if nothing but their offsets tells that several have lists of the same
+        lengths.
+        """
+        counts = {i.type.counts for i in self.inputs}
+        is_sure = len(self.inputs) == 1 or (len(counts) == 1 and None not in counts)
+        return tuple(i.branch for i in self.inputs if self.is_flat and is_sure)
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """Names of what the function takes after ``at``, in order."""
         return (
-            *(item.offsets for item in self.lists),
+            *(item.offsets for item in self.lists if not self.is_flat),
             *(name for m in self.momenta for name in (m.base, m.parameter)),
             *(i.parameter for i in self.inputs),
             *self.constants,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 
 from facility.columnar.fused.context import STATEMENTS, Context, Loop
-from facility.columnar.fused.iteration import leave_if_done, levels, loop
+from facility.columnar.fused.iteration import leave_if_done, levels, loop, number
 from facility.columnar.fused.names import (
     assign,
     assign_target,
@@ -16,9 +16,10 @@ from facility.columnar.fused.names import (
     widen_for_loop,
 )
 from facility.columnar.fused.nearest import is_put_off
+from facility.columnar.fused.objects import EVENT
 from facility.columnar.fused.operators import binary
 from facility.columnar.fused.scalars import as_truth
-from facility.columnar.fused.values import Collection, Object, Static, Value
+from facility.columnar.fused.values import Collection, Numbers, Object, Static, Value
 from facility.columnar.fused.variables import Binding, Names
 
 
@@ -124,10 +125,15 @@ def _for(context: Context, node: ast.For) -> bool:
         context.block(node.body)
 
     with context.captured() as lines:
-        if node is context.flat and isinstance(over, Collection):
-            turn(Object((over.shape,), "at"))
-        else:
-            loop(context, node.iter, over, around, turn)
+        match over:
+            case Collection(shape=shape) if node is context.flat:
+                turn(Object((shape,), EVENT))
+                if shape.name not in context.lists:
+                    context.use_list(shape)  # of which no field is looked at
+            case Numbers(branch=branch) if node is context.flat:
+                turn(number(context, branch, EVENT))
+            case _:
+                loop(context, node.iter, over, around, turn)
     context.frame.loops.pop()
     _finish(context, around, lines)
     context.frame.names = merge(context, before, widened)

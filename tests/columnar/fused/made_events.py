@@ -25,10 +25,16 @@ class MadeFile:
 
     def type_of(self, name: str) -> ColumnType | None:
         column = self._columns[name]
-        return ColumnType(column.content.dtype, column.offsets is not None)
+        counts = f"n{name.partition('_')[0]}"
+        is_jagged = column.offsets is not None
+        is_counted = is_jagged and counts in self._columns
+        return ColumnType(
+            column.content.dtype, is_jagged, counts if is_counted else None
+        )
 
-    def plain(self, names, start, stop, buffers=None) -> dict[str, Column]:
-        return {name: _part(self._columns[name], start, stop) for name in names}
+    def plain(self, names, start, stop, buffers=None, contents=()) -> dict[str, Column]:
+        parts = {name: _part(self._columns[name], start, stop) for name in names}
+        return parts | {name: Column(parts[name].content) for name in contents}
 
 
 def _part(column: Column, start: int, stop: int) -> Column:

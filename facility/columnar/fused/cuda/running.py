@@ -33,31 +33,28 @@ class Compiled:
         self._kernels = kernels_of(program)
         self._places = places(program)
 
-    def __call__(self, events: int, arrays: dict[str, npt.NDArray[Any]]) -> int:
-        """Do all events; return 0, or the status of the first that fails.
+    def __call__(self, units: int, arrays: dict[str, npt.NDArray[Any]]) -> int:
+        """Do all units; return 0, or the status of the first that fails.
 
         Args:
-            events: their number.
+            units: the number of events, or of objects if the program is flat.
             arrays: by parameter: columns and offsets (copied while the host goes on if
                 they are in :func:`pinned_buffers`), constants; histograms and
-                ``nan_weights``, which are added to; ``failed``, which gets the event.
+                ``nan_weights``, which are added to; ``failed``, which gets the unit.
         """
         program, space = self._program, workspace()
-        is_flat = program.unit != "event"
         given: dict[str, Any] = {
             name: space.send(name, arrays[name])
             for name in (*(i.parameter for i in program.inputs), *program.constants)
         }
-        for item in program.lists:
-            # A program of objects does not ask which event they are of.
-            given[item.offsets] = (
-                space.take(item.offsets, np.int64, 0)
-                if is_flat
-                else space.send(item.offsets, arrays[item.offsets])
-            )
+        if not program.is_flat:
+            for item in program.lists:
+                given[item.offsets] = space.send(item.offsets, arrays[item.offsets])
         inputs = [given[i.parameter] for i in program.inputs]
         for momenta, kernel in zip(program.momenta, self._kernels.momenta, strict=True):
-            size = self._objects(momenta.name, arrays) if momenta.is_jagged else events
+            size = units
+            if momenta.is_jagged and not program.is_flat:
+                size = int(arrays[f"{momenta.name}__offsets"][-1])
             memory = space.take(
                 momenta.parameter, np.float64, size * len(momenta.components)
             )
@@ -74,7 +71,6 @@ class Compiled:
             given[name] = whole[place.start : place.start + place.size]
         given["nan_weights"] = integral[counts : counts + 1]
         ordered = [given[name] for name in program.parameters]
-        units = self._objects(program.unit, arrays) if is_flat else events
         _launch(space, self._kernels.fill, units, *ordered, integral[counts + 1 :])
         back = space.fetch(integers=integral, floats=floating)
         for name, place in self._places.items():
@@ -86,10 +82,6 @@ class Compiled:
             return 0
         arrays["failed"][0], status = divmod(failure, len(program.failures) + 1)
         return status
-
-    def _objects(self, name: str, arrays: dict[str, npt.NDArray[Any]]) -> int:
-        offsets = next(i.offsets for i in self._program.lists if i.name == name)
-        return int(arrays[offsets][-1])
 
 
 def device_name() -> str:

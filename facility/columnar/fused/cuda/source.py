@@ -1,7 +1,6 @@
 """Kernels of a program as source: text in, text out; nothing here needs a GPU.
 
-One thread per event (or per object, if the program's unit is a collection), grid-stride
-loops. Histograms that fit are private to a block, in shared memory, and added to the
+One thread per event (or per object, if the program is flat), grid-stride loops. Histograms that fit are private to a block, in shared memory, and added to the
 whole at its end; others are filled where they are.
 """
 
