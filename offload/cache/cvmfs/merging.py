@@ -1,0 +1,69 @@
+"""Lays the layers of an image on each other. Pure.
+
+OCI image specification, "Image Layer Filesystem Changeset": an entry replaces what lies
+below it, folders keep what is in them, and files by special names delete.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from offload.cache.cvmfs.names import name_of, parent_of
+from offload.cache.cvmfs.rows import Row
+from offload.snapshot.tree import Kind
+
+WHITEOUT = b".wh."
+OPAQUE = b".wh..wh..opq"
+
+
+def merge(layers: Iterable[Sequence[tuple[bytes, Row]]]) -> dict[bytes, Row]:
+    """Return what is there in the end, by path.
+
+    Args:
+        layers: the lowest first; paths, relative, with their rows, folders before what
+            is in them.
+    """
+    merged = _Merged()
+    for layer in layers:
+        # A layer deletes what lies below it, never what it brings itself.
+        for path, _ in layer:
+            name, folder = name_of(path), parent_of(path)
+            if name == OPAQUE:
+                merged.empty(folder)
+            elif name.startswith(WHITEOUT):
+                merged.remove(_in(folder, name.removeprefix(WHITEOUT)))
+        for path, row in layer:
+            if not name_of(path).startswith(WHITEOUT):
+                merged.put(path, row)
+    return merged.rows
+
+
+class _Merged:
+    def __init__(self) -> None:
+        self.rows: dict[bytes, Row] = {}
+        self._names: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        """Of what is in a folder."""
+
+    def put(self, path: bytes, row: Row) -> None:
+        before = self.rows.get(path)
+        if before is not None and row.kind is not Kind.FOLDER:
+            self.empty(path)
+        # It is part of another catalogue from now on.
+        self.rows[path] = row._replace(is_mount_point=False, is_catalogue_root=False)
+        self._names[parent_of(path)].add(name_of(path))
+
+    def remove(self, path: bytes) -> None:
+        if self.rows.pop(path, None) is not None:
+            self.empty(path)
+            self._names[parent_of(path)].discard(name_of(path))
+
+    def empty(self, path: bytes) -> None:
+        for name in self._names.pop(path, ()):
+            child = _in(path, name)
+            del self.rows[child]
+            self.empty(child)
+
+
+def _in(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name

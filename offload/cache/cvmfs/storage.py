@@ -1,0 +1,157 @@
+"""A repository's objects on disk: each is there whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from offload.cache.cvmfs.catalogue import Catalogue
+from offload.cache.cvmfs.errors import RepositoryError
+from offload.cache.cvmfs.names import ObjectName, Suffix
+from offload.cache.cvmfs.objects import compress, content_of
+from offload.cache.errors import NoSpaceError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Storage:
+    """Objects in ``PUBLIC/data``; what is being written lies in a folder of drafts.
+
+    Args:
+        public: the folder that is served.
+        drafts: on the same file system, not served.
+    """
+
+    def __init__(self, public: Path, drafts: Path) -> None:
+        self._public = os.fspath(public)
+        self._drafts = os.fspath(drafts)
+        self._numbers = count()
+
+    def make_folders(self) -> None:
+        """Make the folders that objects and drafts lie in."""
+        Path(self._drafts).mkdir(mode=0o700, exist_ok=True)
+        for number in range(256):
+            Path(self._public, "data", f"{number:02x}").mkdir(
+                parents=True, exist_ok=True
+            )
+
+    def path(self, name: ObjectName) -> str:
+        """Return where an object lies, or would."""
+        return f"{self._public}/{name.path}"
+
+    def put(self, name: ObjectName, compressed: bytes) -> None:
+        """Make sure that an object is there.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        place = self.path(name)
+        # One of another size was cut when the machine went down.
+        with suppress(FileNotFoundError):
+            if os.stat(place).st_size == len(compressed):  # noqa: PTH116 -- by the thousand
+                return
+        self.write(place, compressed)
+
+    def put_content(self, content: bytes, suffix: Suffix, level: int) -> ObjectName:
+        """Make sure that an object of a content is there; return its name.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        compressed = compress(content, level)
+        name = ObjectName.of(compressed, suffix)
+        self.put(name, compressed)
+        return name
+
+    def write(self, place: str, data: bytes, *, is_flushed: bool = False) -> None:
+        """Put a file in place of what is there, at once.
+
+        Args:
+            place: on the file system of the drafts.
+            data: what it holds.
+            is_flushed: whether it is on the disk before it is in place.
+
+        Raises:
+            NoSpaceError: the disk is full; what was there is untouched.
+        """
+        draft = f"{self._drafts}/{threading.get_ident()}-{next(self._numbers)}"
+        with room():
+            try:
+                handle = os.open(
+                    draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
+                )
+                try:
+                    view = memoryview(data)
+                    while view:
+                        view = view[os.write(handle, view) :]
+                    if is_flushed:
+                        os.fsync(handle)
+                finally:
+                    os.close(handle)
+                os.rename(draft, place)  # noqa: PTH104 -- by the thousand
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(draft)  # noqa: PTH108
+                raise
+
+    def read(self, name: ObjectName) -> bytes:
+        """Return an object's content.
+
+        Raises:
+            DamagedObjectError: it is not what its name says.
+            RepositoryError: it is not there.
+        """
+        try:
+            compressed = Path(self.path(name)).read_bytes()
+        except FileNotFoundError:
+            raise RepositoryError(f"object {name} is not in the repository") from None
+        return content_of(name, compressed)
+
+    def catalogue(self, name: ObjectName) -> Catalogue:
+        """Open a catalogue.
+
+        Raises:
+            RepositoryError: it is not there, or is none.
+        """
+        return Catalogue.of(self.read(name), str(name))
+
+    def names(self) -> Iterator[ObjectName]:
+        """Yield every object that is there."""
+        for number in range(256):
+            folder = f"{number:02x}"
+            for rest in sorted(os.listdir(f"{self._public}/data/{folder}")):  # noqa: PTH208
+                suffix = Suffix(rest[38:])
+                yield ObjectName(bytes.fromhex(folder + rest[:38]), suffix)
+
+    def remove(self, name: ObjectName) -> int:
+        """Remove an object; return the bytes that it took, 0 if it was not there."""
+        place = self.path(name)
+        try:
+            size = os.stat(place).st_size  # noqa: PTH116
+            os.unlink(place)  # noqa: PTH108
+        except FileNotFoundError:
+            return 0
+        return size
+
+    def clear_drafts(self) -> None:
+        """Remove what killed writers have left. Nobody may be writing."""
+        for path in Path(self._drafts).iterdir():
+            path.unlink()
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Turn the system's words for a full disk into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpaceError(
+                "the repository's disk is full; nothing was published"
+            ) from None
+        raise
