@@ -1,0 +1,426 @@
+"""A site's cache of a repository: what jobs here read of published environments.
+
+Below the folder, for each repository by name: ``signed`` (the last revision that was
+believed), ``objects`` and ``content`` (the store), ``images/HEX`` and ``layers/HEX``
+(trees), ``pins/UID``, ``traces/HEX``, ``bundles/HEX``, ``drafts``, ``trash``, ``locks``.
+
+All methods block and may be called from several threads, and several processes may use
+the same folder.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.rows import Row
+from offload.cache.errors import CacheError, NoSpaceError
+from offload.cache.pins import Pins
+from offload.cache.reading.bundles import path_of
+from offload.cache.reading.choosing import Amount, Choice, Situation, choose
+from offload.cache.reading.errors import AbsentError, ReadingError
+from offload.cache.reading.eviction import Collector, Freed
+from offload.cache.reading.fetching import Fetcher
+from offload.cache.reading.following import Follower
+from offload.cache.reading.locking import Locks
+from offload.cache.reading.mounting import Mount
+from offload.cache.reading.pace import Pace
+from offload.cache.reading.prefetching import Prefetcher
+from offload.cache.reading.settings import RepositorySettings
+from offload.cache.reading.store import Store
+from offload.cache.reading.traces import Trace
+from offload.cache.reading.transfer import Transfer
+from offload.cache.reading.trees import Rows, Trees
+from offload.cache.reading.view import Catalogues, Revision, View
+from offload.snapshot.tree import Kind
+
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_LOOK_AGAIN = 50
+"""The quota is looked at after each 1/50 of it that was fetched."""
+_POLL_S = 1.0
+
+
+class Served(NamedTuple):
+    """What a file system that shows an image needs."""
+
+    view: View
+    top: bytes
+    """Where the image lies in it."""
+    fetcher: Fetcher
+    trace: Trace
+    trace_path: Path
+    ready: Callable[[], object]
+    """Waits for what comes ahead of time."""
+
+
+class RepositoryCache:
+    """What a site keeps of one repository.
+
+    Args:
+        folder: of the site's cache; made if need be, mode 0700.
+        settings: which repository, and how it is reached.
+
+    Raises:
+        CacheError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, settings: RepositorySettings) -> None:
+        self.settings = settings
+        self.folder = folder / settings.fqrn
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store = Store(self.folder)
+        except OSError as error:
+            raise ReadingError(
+                f"{folder}: expected a folder of mine, got: {error.strerror}"
+            ) from None
+        self._locks = Locks(self.folder / "locks")
+        self._transfer = Transfer(settings.urls, settings.proxies, settings.connections)
+        self._fetcher = Fetcher(
+            self._store, self._transfer, self._locks, self._make_room
+        )
+        self._follower = Follower(
+            self.folder / "signed",
+            settings,
+            self._transfer,
+            self._fetcher,
+            self._locks,
+        )
+        self._catalogues = Catalogues(self._fetcher.fetch)
+        self._kinds = {
+            kind: Trees(
+                self.folder / kind,
+                self._store,
+                self._fetcher,
+                self._locks,
+                settings.connections,
+            )
+            for kind in ("images", "layers")
+        }
+        self._prefetcher = Prefetcher(
+            self.folder / "bundles", self._store, self._fetcher, self._locks
+        )
+        self._pins = Pins(self.folder / "pins")
+        self._collector = Collector(self.folder, self._store, self._kinds)
+        self._looked_at = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections."""
+        self._transfer.close()
+
+    # What the repository holds.
+
+    def refresh(self, max_age_s: float = 0.0) -> Revision:
+        """Return the newest revision; see :meth:`Follower.refresh`."""
+        return self._follower.refresh(max_age_s)
+
+    def view(self) -> View:
+        """Return a revision to look at: not older than the settings allow.
+
+        While nobody answers, or what is offered cannot be believed, that is the last
+        good one, and the revision has a note.
+
+        Raises:
+            CacheError: there is none.
+        """
+        return View(self._follower.current(), self._catalogues)
+
+    def find(self, path: str) -> Row | None:
+        """Return what lies at an absolute path of the repository."""
+        return self.view().find(_bytes(path))
+
+    def fetch(self, name: ObjectName, size: int | None = None) -> Path:
+        """Return where an object's content lies; see :meth:`Fetcher.fetch`."""
+        found = self._fetcher.fetch(name, size)
+        self._stay_below_quota()
+        return found
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content.
+
+        Raises:
+            AbsentError: there is no such file.
+            CacheError: it cannot be had.
+        """
+        row = self.find(path)
+        if row is None or row.kind is not Kind.FILE:
+            raise AbsentError(f"{path}: no file of {self.settings.fqrn}")
+        return Path(self._store.path(self._fetcher.content(row))).read_bytes()
+
+    # What jobs use.
+
+    def image(self, digest: str) -> Path | None:
+        """Return the tree of an image, made if need be, checked and mended if not.
+
+        A tree that is here needs nobody to answer. It is hard-linked to what the cache
+        keeps: it must be shown to jobs read-only.
+
+        Args:
+            digest: of the image's manifest, ``sha256:HEX``.
+
+        Returns:
+            None if the repository has no such image (yet).
+
+        Raises:
+            CacheError: it cannot be had, or does not fit.
+        """
+        return self._tree("images", digest, image_path(digest))
+
+    def layer(self, digest: str) -> Path | None:
+        """Return a layer as the folder it unpacks to; see :meth:`image`."""
+        return self._tree("layers", digest, layer_path(digest))
+
+    def wait(self, digest: str, timeout_s: float) -> Revision | None:
+        """Return the first revision seen that has an image; None if none has in time.
+
+        Raises:
+            UntrustedError: what is offered cannot be believed.
+        """
+        path = image_path(digest)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            revision = self._follower.refresh(min(_POLL_S, self.settings.refresh_s))
+            if View(revision, self._catalogues).find(path) is not None:
+                return revision
+            if time.monotonic() + _POLL_S > deadline:
+                return None
+            time.sleep(_POLL_S)
+
+    def materialise(self, path: str, target: Path, only: tuple[str, ...] = ()) -> None:
+        """Make a folder with copies of what lies below a path of the repository.
+
+        Args:
+            path: absolute, in the repository.
+            target: must not exist; appears at once, whole.
+            only: relative paths; with what is above and below them. All if empty.
+
+        Raises:
+            CacheError: it cannot be had, or does not fit.
+        """
+        rows = self.view().walk(_bytes(path))
+        wanted = [_bytes(one).strip(b"/") for one in only]
+        kept = ((p, row) for p, row in rows if not wanted or _is_wanted(p, wanted))
+        self._kinds["images"].copy(kept, target)
+
+    def prefetch(self, image: str) -> int:
+        """Bring here what jobs read of an image before, if the repository knows.
+
+        Returns:
+            How many objects came.
+
+        Raises:
+            CacheError: no revision is known.
+        """
+        row = self.view().find(path_of(image))
+        if row is None:
+            return 0
+        count = self._prefetcher.prefetch(_hex(image), row, self.settings.connections)
+        self._stay_below_quota()
+        return count
+
+    def choose(self, image: str, *, can_mount: bool) -> Choice:
+        """Return whether a job has what it needs of an image sooner whole or lazily.
+
+        Raises:
+            CacheError: no revision is known.
+            AbsentError: it has no such image.
+        """
+        view = self.view()
+        path = image_path(image)
+        if view.find(path) is None:
+            raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
+        counters = view.counters(path)
+        amount = Amount(counters.regular, counters.file_size)
+        is_here = self._kinds["images"].has(_hex(image))
+        trace = self.trace(image)
+        return choose(
+            Situation(
+                amount,
+                Amount(0, 0) if is_here else amount,
+                Amount(len(trace), trace.size) if len(trace) else None,
+                self.pace,
+                self.settings.connections,
+                view.find(path_of(image)) is not None,
+                can_mount,
+            )
+        )
+
+    def mount(self, image: str, where: Path) -> Mount:
+        """Show an image at a folder lazily: what is read of it is fetched then.
+
+        Raises:
+            MountError: it does not work here.
+        """
+        return Mount(self, image, where)
+
+    def serving(self, image: str) -> Served:
+        """Return what a file system that shows an image needs.
+
+        What jobs read of it before is fetched meanwhile, in one go.
+
+        Raises:
+            AbsentError: there is no such image.
+            CacheError: no revision is known.
+        """
+        view = self.view()
+        path = image_path(image)
+        if view.find(path) is None:
+            raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
+        ahead = threading.Thread(target=self.prefetch, args=(image,), daemon=True)
+        ahead.start()
+        return Served(
+            view,
+            path,
+            self._fetcher,
+            self.trace(image),
+            self.trace_path(image),
+            ahead.join,
+        )
+
+    def trace(self, image: str) -> Trace:
+        """Return what jobs were seen to read of an image."""
+        return Trace.load(self.trace_path(image))
+
+    def trace_path(self, image: str) -> Path:
+        """Return the file with an image's trace."""
+        return self.folder / "traces" / _hex(image)
+
+    @property
+    def pace(self) -> Pace:
+        """How fast this process's transfers were."""
+        return self._transfer.pace
+
+    # What is kept.
+
+    def pin(self, uid: str, *paths: str) -> None:
+        """Keep images (``/.flat/ab/HEX``, or a digest) for a job until it is unpinned.
+
+        Do this before the job asks for them. Again is fine; the last call counts.
+
+        Raises:
+            CacheError: that is no UID or no image or layer.
+        """
+        with self._locks.held("collect"):
+            self._pins.add(uid, tuple(_tree_name(path) for path in paths))
+
+    def unpin(self, uid: str) -> None:
+        """Forget a job's need; again is fine."""
+        self._pins.remove(uid)
+
+    def collect(self, *, wanted: int = 0) -> Freed:
+        """Bring the cache below its quota, never touching what is pinned."""
+        with self._locks.held("collect"):
+            pinned = self._pins.images()
+            traced = frozenset(
+                str(use.name)
+                for name in pinned
+                if name.startswith("images/")
+                for use in self.trace(name.removeprefix("images/")).uses
+            )
+            freed = self._collector.collect(
+                self.settings.quota_bytes, pinned, traced, wanted=wanted
+            )
+        self._collector.empty_trash()
+        return freed
+
+    def verify(self, progress: Callable[[str], None] = lambda _name: None) -> int:
+        """Read all bytes of all trees; mend what is damaged, return how many files.
+
+        Raises:
+            CacheError: what is damaged cannot be had.
+        """
+        mended = 0
+        for kind, trees in self._kinds.items():
+            for name in trees.names():
+                progress(f"{kind}/{name}")
+                rows = self._rows(_path_of_tree(kind, name))
+                mended += trees.mend(name, trees.entries(name), rows, reads_all=True)
+        return mended
+
+    def trees(self) -> list[str]:
+        """Return what can be used without asking anybody: ``images/HEX`` and so on."""
+        return sorted(
+            f"{k}/{n}" for k, trees in self._kinds.items() for n in trees.names()
+        )
+
+    def size(self) -> int:
+        """Return the bytes that all contents take."""
+        return sum(size for size, _ in self._store.sizes().values())
+
+    def _tree(self, kind: str, digest: str, path: bytes) -> Path | None:
+        name = _hex(digest)
+        trees = self._kinds[kind]
+        if not trees.has(name):
+            row = self.view().find(path)
+            if row is None:
+                return None
+        place = trees.ensure(name, self._rows(path), self.settings.verify_s)
+        self._stay_below_quota()
+        return place
+
+    def _rows(self, path: bytes) -> Callable[[], Rows]:
+        return lambda: self.view().walk(path)
+
+    def _stay_below_quota(self) -> None:
+        quota = self.settings.quota_bytes
+        fetched = self._fetcher.added - self._looked_at
+        if quota is not None and fetched * _LOOK_AGAIN > quota:
+            self._looked_at = self._fetcher.added
+            self.collect()
+
+    def _make_room(self, size: int) -> None:
+        if (freed := self.collect(wanted=size)).lacking > 0:
+            raise NoSpaceError(
+                f"{self.folder}: {size:,} bytes do not fit, {freed.lacking:,} are "
+                "lacking; all the rest is used by jobs"
+            )
+
+
+def image_path(digest: str) -> bytes:
+    """Return where an image's tree lies in a repository."""
+    name = _hex(digest)
+    return f"/.flat/{name[:2]}/{name}".encode()
+
+
+def layer_path(digest: str) -> bytes:
+    """Return where a layer lies in a repository."""
+    name = _hex(digest)
+    return f"/.layers/{name[:2]}/{name}/layerfs".encode()
+
+
+def _path_of_tree(kind: str, name: str) -> bytes:
+    return image_path(name) if kind == "images" else layer_path(name)
+
+
+def _tree_name(path: str) -> str:
+    kind = "layers" if path.startswith("/.layers/") else "images"
+    name = path.removesuffix("/layerfs").rpartition("/")[2]
+    return f"{kind}/{_hex(name)}"
+
+
+def _hex(digest: str) -> str:
+    if (found := _DIGEST.fullmatch(digest)) is None:
+        raise CacheError(f"expected sha256:HEX (64 digits), got {digest[:80]!r}")
+    return found[1]
+
+
+def _bytes(path: str) -> bytes:
+    return path.rstrip("/").encode("utf-8", "surrogateescape")
+
+
+def _is_wanted(path: bytes, wanted: list[bytes]) -> bool:
+    return not path or any(
+        path == one or path.startswith(one + b"/") or one.startswith(path + b"/")
+        for one in wanted
+    )

@@ -1,0 +1,210 @@
+"""Objects from the repository into the store: each once, whoever and how many ask."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from offload.cache.cvmfs.errors import DamagedObjectError
+from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.objects import decompress
+from offload.cache.cvmfs.rows import Row
+from offload.cache.errors import NoSpaceError
+from offload.cache.reading.locking import Locks
+from offload.cache.reading.store import Content, Store
+from offload.cache.reading.transfer import Transfer
+
+_LARGEST = 256 << 20
+"""Bytes of content of an object whose size nothing tells."""
+_PATIENCE_S = 60.0
+"""For so long an object is asked for while nobody answers: a job waits for it."""
+_TRIES = 8
+"""Times that a file is put together again when a part has been cleared away."""
+
+
+class Fetcher:
+    """Brings objects here. Of many that want one, one fetches and the others wait.
+
+    Args:
+        store: where they go.
+        transfer: where they come from.
+        locks: shared by all processes that use the store.
+        make_room: called with a number of bytes when they do not fit.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        transfer: Transfer,
+        locks: Locks,
+        make_room: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._transfer = transfer
+        self._locks = locks
+        self._make_room = make_room
+        self.added = 0
+        """Bytes of content that this one has brought here."""
+
+    def fetch(
+        self,
+        name: ObjectName,
+        size: int | None = None,
+        *,
+        mode: int = 0o444,
+        mtime: int = 0,
+        patience_s: float = _PATIENCE_S,
+    ) -> Path:
+        """Return where an object's content lies, verified.
+
+        Args:
+            name: of the object.
+            size: of its content, in bytes, if that is known.
+            mode: of the file, if the object is to be stored now.
+            mtime: likewise, Unix time in seconds.
+            patience_s: how long to ask while nobody answers.
+
+        Raises:
+            UnreachableError: nobody answers.
+            AbsentError: nobody has it.
+            DamagedObjectError: nobody has it whole.
+            NoSpaceError: it does not fit, and nothing may give way.
+        """
+        key = str(name)
+        if found := self._store.find(key, size):
+            return Path(found)
+        with self._locks.held(key):
+            if found := self._store.find(key, size):
+                return Path(found)
+            data = self._get(name, size, patience_s)
+            return Path(self._store.path(self.add(key, data, mode, mtime)))
+
+    def add(self, key: str, data: bytes, mode: int, mtime: int) -> Content:
+        """Store a content; make room if there is none."""
+        try:
+            content = self._store.add(key, (data,), mode=mode, mtime=mtime)
+        except NoSpaceError:
+            self._make_room(len(data))
+            content = self._store.add(key, (data,), mode=mode, mtime=mtime)
+        self.added += len(data)
+        return content
+
+    def content(self, row: Row, *, is_like: bool = True) -> Content:
+        """Return the content of a file, stored with the file's mode and time.
+
+        Args:
+            row: of the file.
+            is_like: whether mode and time matter.
+
+        Raises:
+            Exception: as :meth:`fetch` does.
+        """
+        mode, mtime = row.mode & 0o777, row.mtime
+        for _ in range(_TRIES):
+            key = key_of(row)
+            if self._store.find(key, row.size) is None:
+                if row.chunks:
+                    self._assemble(row, key)
+                elif row.digest is not None:
+                    name = ObjectName(row.digest)
+                    self.fetch(name, row.size, mode=mode, mtime=mtime)
+                else:
+                    self.add(key, b"", mode, mtime)
+            try:
+                if content := self._store.content(key):
+                    if not is_like:
+                        return content
+                    return self._store.variant(content, mode, mtime)
+            except FileNotFoundError:
+                continue  # cleared away, or found damaged, a moment ago
+        raise NoSpaceError(
+            f"{row.name!r}: what is fetched is cleared away at once; the cache's quota "
+            "is too small for the jobs that use it"
+        )
+
+    def read(self, row: Row, connections: int) -> bytes:
+        """Return the content of a file that is read once; it is not stored.
+
+        Raises:
+            Exception: as :meth:`fetch` does.
+        """
+        if not row.chunks:
+            parts = [(name, row.size) for name in row.objects()]
+        else:
+            sizes = (chunk.size for chunk in row.chunks)
+            parts = list(zip(row.objects(), sizes, strict=True))
+        with ThreadPoolExecutor(connections, "fetch") as pool:
+            pieces = pool.map(
+                lambda part: self._get(part[0], part[1], _PATIENCE_S), parts
+            )
+            return b"".join(pieces)
+
+    def _assemble(self, row: Row, key: str) -> None:
+        with self._locks.held(key):
+            if self._store.find(key, row.size) is not None:
+                return
+            mode = row.mode & 0o777
+            try:
+                self._store.add(key, self._parts(row), mode=mode, mtime=row.mtime)
+            except NoSpaceError:
+                self._make_room(row.size)
+                self._store.add(key, self._parts(row), mode=mode, mtime=row.mtime)
+            self.added += row.size
+        # From now on the whole file serves those who read parts of it too.
+        for name in row.objects():
+            self._store.remove(str(name))
+
+    def _parts(self, row: Row) -> Iterator[bytes]:
+        for name, chunk in zip(row.objects(), row.chunks, strict=True):
+            yield self.fetch(name, chunk.size).read_bytes()
+
+    def path(self, row: Row) -> Path:
+        """Return where the content of a file lies, whatever its mode and time.
+
+        Raises:
+            Exception: as :meth:`fetch` does.
+        """
+        return Path(self._store.path(self.content(row, is_like=False)))
+
+    def whole(self, row: Row) -> Path | None:
+        """Return where a file lies that is here in one piece already."""
+        found = self._store.find(key_of(row), row.size)
+        return None if found is None else Path(found)
+
+    def _get(self, name: ObjectName, size: int | None, patience_s: float) -> bytes:
+        return self._transfer.get(
+            name.path,
+            lambda body: content_of(name, body, size),
+            most=(_LARGEST if size is None else size + (size >> 8) + 1024),
+            patience_s=patience_s,
+        )
+
+
+def content_of(name: ObjectName, body: bytes | memoryview, size: int | None) -> bytes:
+    """Return an object's content, of that size.
+
+    Raises:
+        DamagedObjectError: it is another object, or of another size.
+    """
+    most = _LARGEST if size is None else size
+    data = b"".join(decompress(name, (bytes(body),), most))
+    if size is not None and len(data) != size:
+        raise DamagedObjectError(
+            f"object {name}: expected {size:,} bytes of content, got {len(data):,}"
+        )
+    return data
+
+
+def key_of(row: Row) -> str:
+    """Return the store's name for a file in one piece.
+
+    Of a file in chunks no object has the name: it is made of theirs.
+    """
+    if row.chunks:
+        digests = b"".join(chunk.digest for chunk in row.chunks)
+        return hashlib.sha1(digests, usedforsecurity=False).hexdigest() + "A"
+    if row.digest is not None:
+        return str(ObjectName(row.digest))
+    return "empty"

@@ -1,0 +1,266 @@
+"""Objects on disk, decompressed; each knows by its own name what it must hold.
+
+``objects/ab/NAME`` is a symbolic link to nowhere: its text is the name of a content, its
+time is when the object was last used. ``content/ab/...`` is named by the BLAKE2b (160
+bits) of its bytes, its mode and its time (seconds), so that each file can be checked
+without asking anybody, also once it is part of a tree by a hard link: whatever has
+written to it has given it another time. Contents that differ in mode or time are files
+of their own, for a file has one of each.
+"""
+# Names of 100,000 objects: strings and os, no Path objects.
+# ruff: noqa: PTH101, PTH103, PTH105, PTH108, PTH115, PTH120, PTH208, PTH211
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from offload.cache.receiving import room
+
+_BLOCK = 1 << 20
+_USED_S = 600.0
+"""An object's time of last use is not noted more often."""
+
+
+class Content(NamedTuple):
+    """What a file holds and how it appears; its name in the store."""
+
+    digest: str
+    """BLAKE2b, 20 bytes, in hex."""
+    mode: int
+    """Permission bits."""
+    mtime: int
+    """Unix time, seconds."""
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read the name of a content; raises ValueError for anything else."""
+        digest, mode, mtime = name.split(".")
+        return cls(digest, int(mode, 8), int(mtime))
+
+    def __str__(self) -> str:
+        return f"{self.digest}.{self.mode:o}.{self.mtime}"
+
+    def is_like(self, found: os.stat_result, size: int | None = None) -> bool:
+        """Whether a file has not been touched since it was put there."""
+        return (
+            stat.S_ISREG(found.st_mode)
+            and stat.S_IMODE(found.st_mode) == self.mode
+            and found.st_mtime_ns == self.mtime * 1_000_000_000
+            and (size is None or found.st_size == size)
+        )
+
+
+class Store:
+    """Contents by the names of objects, below a folder of one file system.
+
+    Every process that may write to the folder may use it at the same time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._objects = os.fspath(folder / "objects")
+        self._content = os.fspath(folder / "content")
+        self._drafts = os.fspath(folder / "drafts")
+        for path in (self._objects, self._content, self._drafts):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        self._verified: dict[str, tuple[int, int]] = {}
+
+    def content(self, name: str) -> Content | None:
+        """Return what an object holds if it is here; not verified."""
+        try:
+            return Content.parse(os.readlink(self._object(name)))
+        except (OSError, ValueError):
+            return None
+
+    def find(self, name: str, size: int | None = None) -> str | None:
+        """Return the path of an object's content, or None if it is not here, whole.
+
+        All its bytes are verified when this process uses it first; later, that nobody
+        has touched it. What is damaged is removed.
+        """
+        content = self.content(name)
+        if content is None:
+            return None
+        path = self.path(content)
+        if not self._is_whole(path, content, size):
+            return None
+        self._use(name)
+        return path
+
+    def path(self, content: Content) -> str:
+        """Return where a content is, or would be."""
+        return f"{self._content}/{content.digest[:2]}/{content}"
+
+    def draft(self) -> str:
+        """Return a path for a file that is being written."""
+        return f"{self._drafts}/{os.getpid()}.{secrets.token_hex(6)}"
+
+    def add(
+        self,
+        name: str,
+        pieces: Iterable[bytes],
+        *,
+        mode: int = 0o444,
+        mtime: int = 0,
+    ) -> Content:
+        """Put an object in place once its pieces have come to a good end.
+
+        Raises:
+            NoSpaceError: the disk is full; nothing is left.
+        """
+        draft = self.draft()
+        found = hashlib.blake2b(digest_size=20)
+        with room(Path(self._content)):
+            try:
+                with open(draft, "xb") as file:  # noqa: PTH123
+                    for piece in pieces:
+                        found.update(piece)
+                        file.write(piece)
+                content = Content(found.hexdigest(), mode, mtime)
+                self._place(draft, content)
+                self._name(name, content)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(draft)
+                raise
+        return content
+
+    def variant(self, content: Content, mode: int, mtime: int) -> Content:
+        """Return the same content with that mode and time; made if need be.
+
+        Raises:
+            FileNotFoundError: it is gone, or was found damaged.
+            NoSpaceError: the disk is full.
+        """
+        wanted = Content(content.digest, mode, mtime)
+        if wanted == content or self._is_whole(self.path(wanted), wanted, None):
+            return wanted
+        draft = self.draft()
+        with room(Path(self._content)):
+            try:
+                shutil.copyfile(self.path(content), draft)
+                if digest_of(draft) != content.digest:
+                    self._drop(self.path(content))
+                    raise FileNotFoundError(self.path(content))
+                self._place(draft, wanted)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(draft)
+        return wanted
+
+    def distrust(self) -> None:
+        """Verify all bytes anew when they are used next."""
+        self._verified.clear()
+
+    def remove(self, name: str) -> None:
+        """Remove an object with its content; trees keep theirs."""
+        content = self.content(name)
+        if content is not None:
+            self.drop(content)
+        self.forget(name)
+
+    def drop(self, content: Content) -> None:
+        """Remove a content; trees keep theirs."""
+        self._drop(self.path(content))
+
+    def forget(self, name: str) -> None:
+        """Remove the name of an object whose content is gone."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._object(name))
+
+    def uses(self) -> Iterator[tuple[str, Content, float]]:
+        """Yield all objects: name, content, and when it was last used (Unix time)."""
+        for part in os.listdir(self._objects):
+            for rest in os.listdir(f"{self._objects}/{part}"):
+                name = part + rest
+                content = self.content(name)
+                if content is not None:
+                    with suppress(FileNotFoundError):
+                        yield name, content, os.lstat(self._object(name)).st_mtime
+
+    def sizes(self) -> dict[Content, tuple[int, float]]:
+        """Return the bytes that each content takes, and when it changed last."""
+        sizes: dict[Content, tuple[int, float]] = {}
+        for part in os.listdir(self._content):
+            with os.scandir(f"{self._content}/{part}") as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError, ValueError):
+                        found = entry.stat(follow_symlinks=False)
+                        content = Content.parse(entry.name)
+                        sizes[content] = found.st_blocks * 512, found.st_ctime
+        return sizes
+
+    def drafts(self) -> Iterator[Path]:
+        """Yield what is being written, and what killed processes have left."""
+        yield from Path(self._drafts).iterdir()
+
+    def _object(self, name: str) -> str:
+        return f"{self._objects}/{name[:2]}/{name[2:]}"
+
+    def _is_whole(self, path: str, content: Content, size: int | None) -> bool:
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return False
+        is_known = self._verified.get(path) == (found.st_ino, found.st_mtime_ns)
+        is_ours = bool(content.mode & stat.S_IRUSR)  # else nobody here reads it
+        if content.is_like(found, size) and (
+            is_known or not is_ours or digest_of(path) == content.digest
+        ):
+            self._verified[path] = (found.st_ino, found.st_mtime_ns)
+            return True
+        self._drop(path)
+        return False
+
+    def _place(self, draft: str, content: Content) -> None:
+        os.chmod(draft, content.mode)
+        os.utime(draft, (content.mtime, content.mtime))
+        path = self.path(content)
+        try:
+            os.replace(draft, path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            os.replace(draft, path)
+        found = os.lstat(path)
+        self._verified[path] = (found.st_ino, found.st_mtime_ns)
+
+    def _name(self, name: str, content: Content) -> None:
+        path, draft = self._object(name), self.draft()
+        os.symlink(str(content), draft)
+        try:
+            os.replace(draft, path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            os.replace(draft, path)
+
+    def _use(self, name: str) -> None:
+        path = self._object(name)
+        now = time.time()
+        with suppress(FileNotFoundError):
+            if now - os.lstat(path).st_mtime > _USED_S:
+                os.utime(path, (now, now), follow_symlinks=False)
+
+    def _drop(self, path: str) -> None:
+        self._verified.pop(path, None)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def digest_of(path: str) -> str | None:
+    """Return the digest by which a file's content is named; None if it is gone."""
+    found = hashlib.blake2b(digest_size=20)
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            while block := file.read(_BLOCK):
+                found.update(block)
+    except OSError:
+        return None
+    return found.hexdigest()

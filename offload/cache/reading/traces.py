@@ -1,0 +1,77 @@
+"""Traces: what a job has read of an image, in order, for bundles and for choices."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from offload.cache.cvmfs.names import ObjectName, Suffix
+from offload.cache.reading.bundles import Use
+
+_LINE = re.compile(r"([0-9a-f]{40})([PCHX]?) ([0-7]{1,3}) (-?\d{1,12}) (\d{1,15})")
+
+
+class Trace:
+    """Objects by their first use. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._uses: dict[ObjectName, tuple[Use, int]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, use: Use, size: int) -> None:
+        """Note that an object was read, of so many bytes of content."""
+        with self._lock:
+            self._uses.setdefault(use.name, (use, size))
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """What was read, in order of first use."""
+        with self._lock:
+            return tuple(use for use, _ in self._uses.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of content that were read, each object counted whole."""
+        with self._lock:
+            return sum(size for _, size in self._uses.values())
+
+    def __len__(self) -> int:
+        return len(self._uses)
+
+    def merge(self, others: Iterable[Trace]) -> None:
+        """Add what others have read, after what is here."""
+        for other in others:
+            with other._lock:
+                found = tuple(other._uses.values())
+            for use, size in found:
+                self.note(use, size)
+
+    def save(self, path: Path) -> None:
+        """Write it, a line per object: ``NAME MODE MTIME SIZE``."""
+        with self._lock:
+            lines = [
+                f"{use.name} {use.mode:o} {use.mtime} {size}\n"
+                for use, size in self._uses.values()
+            ]
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text("".join(lines))
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Trace:
+        """Read one; what is no line of a trace is left out, no file is an empty one."""
+        trace = cls()
+        try:
+            lines = path.read_text("ascii", errors="replace").splitlines()
+        except FileNotFoundError:
+            return trace
+        for line in lines:
+            if found := _LINE.fullmatch(line):
+                digest, suffix, mode, mtime, size = found.groups()
+                name = ObjectName(bytes.fromhex(digest), Suffix(suffix))
+                trace.note(Use(name, int(mode, 8), int(mtime)), int(size))
+        return trace

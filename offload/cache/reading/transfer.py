@@ -1,0 +1,190 @@
+"""Gets files of a repository over HTTP, through proxies, from several origins."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import httpx
+
+from offload.cache.cvmfs.errors import DamagedObjectError, UntrustedError
+from offload.cache.reading.errors import AbsentError, UnreachableError
+from offload.cache.reading.pace import Pace
+from offload.cache.reading.routes import Route, Routes
+from offload.cache.reading.settings import DIRECT
+
+Checked = TypeVar("Checked")
+
+_Problem = UnreachableError | AbsentError | DamagedObjectError | UntrustedError
+
+_TURNS: dict[type[_Problem], int] = {
+    UnreachableError: 1,
+    AbsentError: 1,
+    DamagedObjectError: 2,
+    UntrustedError: 2,
+}
+"""How often all routes are tried once more; of several answers the last one counts."""
+_RESUMES = 4
+"""Times that one answer may break off and be continued."""
+_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 3.0
+_TIMEOUT = httpx.Timeout(20.0, connect=3.0)
+_LARGEST = 512 << 20
+"""Bytes of a file as it travels; a larger answer is no file of a repository."""
+
+
+class Transfer:
+    """Requests of one repository. Thread-safe; a thread per request at a time.
+
+    Args:
+        urls: origins, each the URL of the repository's folder.
+        proxies: of each, ``http://HOST:PORT`` or ``DIRECT``.
+        connections: to one proxy or origin at the same time.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], proxies: Sequence[str], connections: int
+    ) -> None:
+        ways = [None if proxy == DIRECT else proxy for proxy in proxies]
+        self._routes = Routes(urls, ways)
+        limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=connections
+        )
+        self._clients = {
+            way: httpx.Client(
+                proxy=way, limits=limits, timeout=_TIMEOUT, trust_env=False
+            )
+            for way in dict.fromkeys(ways)
+        }
+        self._lock = threading.Lock()
+        self._pace = Pace()
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the last requests were."""
+        return self._pace
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def get(
+        self,
+        path: str,
+        check: Callable[[bytes], Checked],
+        *,
+        most: int = _LARGEST,
+        max_age_s: int | None = None,
+        patience_s: float = 0.0,
+    ) -> Checked:
+        """Return a file's content as ``check`` made it of the bytes that came.
+
+        What ``check`` refuses, and what is not found, is asked for by the other routes,
+        then again past every cache on the way. Nothing of it is remembered.
+
+        Args:
+            path: below the repository's URL.
+            check: raises DamagedObjectError or UntrustedError for what is not genuine.
+            most: bytes that it may have.
+            max_age_s: how old a proxy's copy may be; ``None`` leaves that to the origin.
+            patience_s: for so long it is tried again while nobody answers.
+
+        Raises:
+            AbsentError: all that answer say that there is no such file.
+            DamagedObjectError: nobody has it whole.
+            UntrustedError: nobody has a genuine one.
+            UnreachableError: nobody answers.
+        """
+        begun = time.monotonic()
+        for turn in itertools.count():
+            if turn:
+                pause = min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0**turn)
+                time.sleep(pause * random.uniform(0.5, 1.0))
+            # At first, routes that are known to be broken are spared.
+            routes = () if turn else self._routes.usable(time.monotonic())
+            problems: list[_Problem] = []
+            for route in routes or self._routes.all():
+                try:
+                    return self._get(route, path, check, most, max_age_s, turn > 0)
+                except UnreachableError as error:
+                    self._routes.failed(route, time.monotonic())
+                    problems.append(error)
+                except (AbsentError, DamagedObjectError, UntrustedError) as error:
+                    problems.append(error)
+            problem = max(problems, key=_weight)
+            is_patient = time.monotonic() - begun < patience_s
+            if turn >= _TURNS[type(problem)] and not (
+                is_patient and isinstance(problem, UnreachableError)
+            ):
+                raise problem
+        raise AssertionError("the loop above ends by returning or raising")
+
+    def _get(
+        self,
+        route: Route,
+        path: str,
+        check: Callable[[bytes], Checked],
+        most: int,
+        max_age_s: int | None,
+        is_fresh: bool,
+    ) -> Checked:
+        headers = {"Accept-Encoding": "identity"}
+        if is_fresh:
+            headers |= {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+        elif max_age_s is not None:
+            headers["Cache-Control"] = f"max-age={max_age_s}"
+        begun = time.monotonic()
+        body = self._body(route, f"{route.url}/{path}", headers, most)
+        self._routes.worked(route)
+        with self._lock:
+            self._pace = self._pace.after(len(body), time.monotonic() - begun)
+        return check(bytes(body))
+
+    def _body(
+        self, route: Route, url: str, headers: dict[str, str], most: int
+    ) -> bytearray:
+        """Return the whole body; what breaks off is continued where it broke."""
+        body = bytearray()
+        for _ in range(_RESUMES):
+            ranged = {"Range": f"bytes={len(body)}-"} if body else {}
+            before = len(body)
+            try:
+                with self._clients[route.proxy].stream(
+                    "GET", url, headers=headers | ranged
+                ) as answer:
+                    self._judge(answer, route)
+                    if answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                        del body[:]
+                    for piece in answer.iter_raw():
+                        body += piece
+                        if len(body) > most:
+                            raise DamagedObjectError(
+                                f"{url}: expected at most {most:,} bytes, got more"
+                            )
+            except httpx.TransportError as error:
+                if len(body) <= before:
+                    raise UnreachableError(f"{route}: {_told(error)}") from None
+            else:
+                return body
+        raise UnreachableError(f"{route}: {url} breaks off again and again")
+
+    @staticmethod
+    def _judge(answer: httpx.Response, route: Route) -> None:
+        status = answer.status_code
+        if status in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
+            return
+        if status in {httpx.codes.NOT_FOUND, httpx.codes.GONE}:
+            raise AbsentError(f"{answer.request.url}: not there")
+        raise UnreachableError(f"{route}: answers {status} {answer.reason_phrase}")
+
+
+def _weight(problem: _Problem) -> int:
+    return list(_TURNS).index(type(problem))
+
+
+def _told(error: httpx.TransportError) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
