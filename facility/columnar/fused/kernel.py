@@ -16,6 +16,11 @@ from facility.columnar.fused.axes import Layout, layout_of
 from facility.columnar.fused.body import Body, body_of
 from facility.columnar.fused.branches import Branches, Offer, holds
 from facility.columnar.fused.errors import KernelError
+from facility.columnar.fused.requiring import (
+    require_equal_lists,
+    require_signed,
+    unequal,
+)
 from facility.columnar.notes import note
 
 # What compiles is imported by who compiles: half of what importing kernels took.
@@ -197,16 +202,18 @@ def _objects(program: Program, columns: dict[str, Column]) -> int:
     one, *others = program.contents
     for name in others:
         if len(columns[name].content) != len(columns[one].content):
-            raise _unequal(one, name)
+            raise unequal(one, name)
     return len(columns[one].content)
 
 
 def _arrays(
     program: Program, columns: dict[str, Column]
 ) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {
-        i.parameter: columns[i.branch].content for i in program.inputs
-    }
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for read in program.inputs:
+        content = columns[read.branch].content
+        require_signed(read.branch, content)
+        arrays[read.parameter] = content
     if not program.is_flat:
         for item in program.lists:
             arrays[item.offsets] = _offsets(item, columns)
@@ -225,16 +232,8 @@ def _offsets(item: List, columns: dict[str, Column]) -> npt.NDArray[np.int64]:
     first = columns[one].offsets
     assert first is not None
     for name in others:
-        other = columns[name].offsets
-        if other is None or not (other is first or np.array_equal(first, other)):
-            raise _unequal(one, name)
+        require_equal_lists(one, first, name, columns[name].offsets)
     return first
-
-
-def _unequal(one: str, other: str) -> KernelError:
-    return KernelError(
-        f"branches {one} and {other} are not equally long in every event"
-    )
 
 
 def _filled(

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from facility.columnar.columns import Column
+from facility.columnar.columns import Column, Offsets
 from facility.columnar.events import Events
 from facility.columnar.fused.plain import FORMULAS
+from facility.columnar.fused.requiring import require_equal_lists, require_signed
 from facility.columnar.fused.vectors import (
     COMPONENTS,
     CONVERSIONS,
@@ -33,6 +34,7 @@ class Reader:
     def column(self, branch: str) -> Column:
         if branch not in self._columns:
             self._columns |= self.events.plain([branch])
+            require_signed(branch, self._columns[branch].content)
         return self._columns[branch]
 
     def number(self, branch: str, at: int) -> Any:
@@ -44,13 +46,26 @@ class Reader:
                 return bool(value)
         return value.astype(np.int64)
 
+    def field(self, shape: Shape, name: str, at: int) -> Any:
+        """Return a number of one of all objects."""
+        branch = shape.fields[name]
+        if shape.is_jagged and branch not in self._columns:
+            first, offsets = self._lists(shape)
+            require_equal_lists(first, offsets, branch, self.column(branch).offsets)
+        return self.number(branch, at)
+
     def span(self, shape: Shape, at: int) -> tuple[int, int]:
+        _, offsets = self._lists(shape)
+        return int(offsets[at]), int(offsets[at + 1])
+
+    def _lists(self, shape: Shape) -> tuple[str, Offsets]:
+        """Return a branch that says how many objects events have, and its offsets."""
         for branch in shape.fields.values():
             kind = self.events.type_of(branch)
             if kind is not None and kind.is_jagged:
                 offsets = self.column(branch).offsets
                 assert offsets is not None
-                return int(offsets[at]), int(offsets[at + 1])
+                return branch, offsets
         raise TypeError(f"{shape.name} has no plain branch")
 
 
@@ -172,7 +187,7 @@ class Object(Momentum):
         if name.startswith("_"):
             raise AttributeError(name)
         if name in self._shape.fields:
-            return self._reader.number(self._shape.fields[name], self._index)
+            return self._reader.field(self._shape, name, self._index)
         if name in COMPONENTS:
             return self._component(name)
         return super().__getattr__(name)

@@ -17,8 +17,6 @@ class Group:
 
     fields: dict[str, str]
     """Branch by field, in the order of the file."""
-    counts: str | None
-    """The branch that counts the object, if the file has one."""
     is_within: bool
     """Whether the branches are ``NAME.field``: a branch NAME is then their parent."""
 
@@ -55,11 +53,7 @@ def groups(columns: tuple[str, ...], schema: Schema) -> dict[str, Group]:
             fields.setdefault(found["object"], {}).setdefault(found["field"], name)
             if name[found.start("field") - 1] == ".":
                 within.add(found["object"])
-    counts = {owner: counter for counter, owner in reversed(counters.items())}
-    return {
-        owner: Group(members, counts.get(owner), owner in within)
-        for owner, members in fields.items()
-    }
+    return {owner: Group(members, owner in within) for owner, members in fields.items()}
 
 
 def _counters(names: dict[str, None], schema: Schema) -> dict[str, str]:

@@ -29,7 +29,8 @@ class Shape:
     is_jagged: bool
     """Whether an event has a list of them."""
     counts: str | None
-    """The branch that says how many, if the file has one."""
+    """The branch that says how many, if the file itself says so: what is only called
+    ``nMuon`` may be from before the objects were selected."""
     coordinates: Coordinates | None
     """Its four-momentum, if the fields make one."""
 
@@ -90,7 +91,7 @@ class _Shapes(Mapping[str, Shape]):
             real,
             {**spelled, **group.fields},
             is_jagged,
-            (group.counts or kind.counts) if is_jagged and kind else None,
+            kind.counts if is_jagged and kind else None,
             stored,
         )
 

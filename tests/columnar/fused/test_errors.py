@@ -9,9 +9,10 @@ import textwrap
 import hist
 import numpy as np
 import pytest
-from made_events import made
+from made_events import events_of, made
 
 from facility.columnar import MissingBranchError
+from facility.columnar.columns import Column
 from facility.columnar.fused import KernelError, kernel
 from facility.errors import UsageError
 
@@ -168,5 +169,19 @@ def test_fields_that_are_not_equally_long_are_refused():
     analysis = kernel(h=PLAIN)(
         body("for j in event.Jet:\n    h.fill(j.pt, weight=j.btag)")
     )
-    with pytest.raises(KernelError, match="Jet_pt and Jet_btag are not equally long"):
-        analysis(events)
+    for way in (analysis, analysis.python):
+        with pytest.raises(
+            KernelError, match="Jet_pt and Jet_btag are not equally long"
+        ):
+            way(events)
+
+
+@pytest.mark.parametrize("text", ["h.fill(event.id)", "h.fill(event.id % 7)"])
+def test_whole_numbers_that_would_become_negative_are_refused(text):
+    analysis = kernel(h=PLAIN)(body(text))
+    fine = events_of({"id": Column(np.array([3, 2**63 - 1], np.uint64))})
+    assert analysis(fine).sum(flow=True) == 2
+    events = events_of({"id": Column(np.array([3, 2**63], np.uint64))})
+    for way in (analysis, analysis.python):
+        with pytest.raises(KernelError, match=r"id holds 9223372036854775808.*array"):
+            way(events)

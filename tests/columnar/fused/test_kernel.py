@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import awkward as ak
 import cloudpickle
 import hist
 import numpy as np
@@ -224,3 +225,19 @@ def test_it_runs_as_any_analysis_does(ttree):
     )
     assert_same_bits(result.value, expected.value)
     assert "Muon_pt" in result.provenance.branches
+
+
+def test_objects_are_counted_by_their_lists_not_by_what_is_called_so(tmp_path):
+    """A skim of somebody's own: jets were selected, nJet is as it was before."""
+    counts = [2, 0, 3, 1]
+    pt = ak.unflatten(np.arange(6, dtype=np.float32), counts)
+    table = ak.zip({"nJet": np.full(4, 5), "Jet_pt": pt}, depth_limit=1)
+    ak.to_parquet(table, tmp_path / "skim.parquet")
+    analysis = kernel(h=hist.Hist.new.Reg(9, 0, 9).Double())(
+        body("h.fill(len(event.Jet))")
+    )
+    dataset = Dataset(tmp_path / "skim.parquet")
+    expected = hist.Hist.new.Reg(9, 0, 9).Double().fill(counts)
+    for way in (analysis, analysis.python):
+        found = dataset.run(way, on="serial", progress=False).hist
+        assert_same_bits(found, expected)

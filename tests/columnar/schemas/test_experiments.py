@@ -75,8 +75,8 @@ def test_shapes_of_lhcb(lhcb):
 
 SHAPES = [
     # sample, object, jagged, counts, coordinates
-    ("nano-tt-v12", "Muon", True, "nMuon", ("pt", "eta", "phi", "mass")),
-    ("nano-tt-v15", "Jet", True, "nJet", ("pt", "eta", "phi", "mass")),
+    ("nano-tt-v12", "Muon", True, "nMuon_pt", ("pt", "eta", "phi", "mass")),
+    ("nano-tt-v15", "Jet", True, "nJet_pt", ("pt", "eta", "phi", "mass")),
     ("nano-tt-v12", "MET", False, None, None),
     ("nano-tt-v12", "Flag", False, None, None),
     ("physlite-example", "Muon", True, None, ("pt", "eta", "phi", 105.6583755)),
@@ -84,7 +84,7 @@ SHAPES = [
     ("physlite-example", "TruthMuons", True, None, ("px", "py", "pz", "e")),
     ("physlite-example", "EventInfo", False, None, None),
     ("hzz", "Muon", True, "NMuon", ("Px", "Py", "Pz", "E")),
-    ("delphes", "Jet", True, "Jet_size", ("PT", "Eta", "Phi", "Mass")),
+    ("delphes", "Jet", True, "Jet.fUniqueID", ("PT", "Eta", "Phi", "Mass")),
 ]
 
 
