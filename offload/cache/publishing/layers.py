@@ -29,6 +29,8 @@ FOLDER_MODE = 0o755
 _PIECE = 1 << 20
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4095
+_DEEPEST = 250
+"""Folders in each other; no tree that anybody uses comes near."""
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BROKEN = (zstd.ZstdError, zlib.error, gzip.BadGzipFile, EOFError)
@@ -61,8 +63,8 @@ class Member:
     target: bytes = b""
     """Of a symbolic link."""
     same_as: bytes | None = None
-    """Path of an earlier file of the layer that has the same content: there is nothing
-    to read then."""
+    """Path of an earlier file of the layer, no hard link itself, that has the same
+    content: there is nothing to read then."""
     is_implied: bool = False
     """A folder that the archive does not have, but has something in it."""
 
@@ -118,6 +120,7 @@ class LayerReader:
     def _members(self) -> Iterator[Member]:
         kinds: dict[bytes, Kind] = {}
         implied: dict[bytes, None] = {}
+        originals: dict[bytes, bytes] = {}
         while (header := tar.read_header(self._read)) is not None:
             path = checked_path(header.path)
             if len(kinds) >= self._limits.members:
@@ -130,7 +133,7 @@ class LayerReader:
                 del implied[path]
             elif before is not None:
                 raise UnsafeImageError(f"{shown(path)}: is there twice")
-            member = _member(path, header, kinds)
+            member = _member(path, header, kinds, originals)
             kinds[path] = member.kind
             self._left = member.size if member.same_as is None else 0
             self._unread = self._left + -self._left % tar.BLOCK
@@ -177,6 +180,8 @@ def checked_path(path: bytes) -> bytes:
             f"{shown(path)}: too long; expected names of at most {_LONGEST_NAME} bytes "
             f"and at most {_LONGEST_PATH} bytes in all"
         )
+    if len(names) > _DEEPEST:
+        raise UnsafeImageError(f"{shown(path)}: more than {_DEEPEST} folders deep")
     return b"/".join(names)
 
 
@@ -196,11 +201,17 @@ def _enter_parents(
         implied[path] = None
 
 
-def _member(path: bytes, header: tar.Header, kinds: dict[bytes, Kind]) -> Member:
+def _member(
+    path: bytes,
+    header: tar.Header,
+    kinds: dict[bytes, Kind],
+    originals: dict[bytes, bytes],
+) -> Member:
     mode = header.mode & PERMISSIONS
     match header.type:
         case Type.HARD_LINK:
             same = checked_path(header.target)
+            same = originals.setdefault(path, originals.get(same, same))
             if kinds.get(same) is not Kind.FILE:
                 raise UnsafeImageError(
                     f"{shown(path)}: a hard link to {shown(same)}, which is no file of "

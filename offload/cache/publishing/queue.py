@@ -37,6 +37,7 @@ _names = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False, default=0),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("image", sa.String, index=True),
+    sa.Column("told", sa.String),
     sa.Column("detail", sa.Text, nullable=False, default=""),
     sa.Column("done", sa.BigInteger, nullable=False, default=0),
     sa.Column("total", sa.BigInteger, nullable=False, default=0),
@@ -65,6 +66,8 @@ class Entry:
     state: State
     image: str | None
     """Digest of the image that it meant last."""
+    told: str | None
+    """What its registry called that: the digest of an index, perhaps."""
     detail: str
     """Why it waits or was refused; for people."""
     asked_at: float
@@ -86,8 +89,6 @@ class Work:
     asked: int
     """Up to which request an answer holds."""
     failures: int
-    image: str | None = None
-    """What was handed over under that name, if it was."""
 
 
 class Queue:
@@ -114,7 +115,7 @@ class Queue:
         Args:
             references: the names.
             now: seconds since the epoch.
-            image: what the names mean, where no registry can be asked.
+            image: digest of what they mean, where that is known.
         """
         with self._write() as connection:
             for reference in references:
@@ -149,12 +150,28 @@ class Queue:
             row = connection.execute(query).first()
         if row is None:
             return None
-        return Work(Reference.parse(row.name), row.asked, row.failures, row.image)
+        return Work(Reference.parse(row.name), row.asked, row.failures)
 
     def answer(
-        self, work: Work, state: State, image: str | None, now: float, detail: str = ""
+        self,
+        work: Work,
+        state: State,
+        image: str | None,
+        now: float,
+        *,
+        told: str | None = None,
+        detail: str = "",
     ) -> None:
-        """Write what became of a name; it stays due if it was asked for since."""
+        """Write what became of a name; it stays due if it was asked for since.
+
+        Args:
+            work: the name.
+            state: what it is now.
+            image: digest of the image that it means.
+            now: seconds since the epoch.
+            told: what its registry calls that: the digest of an index, perhaps.
+            detail: why, for people.
+        """
         with self._write() as connection:
             connection.execute(
                 _names.update()
@@ -164,6 +181,7 @@ class Queue:
                     failures=0,
                     state=state,
                     image=image,
+                    told=told,
                     detail=detail[:_MESSAGE_LENGTH],
                     at=now,
                     done=0,
@@ -188,13 +206,13 @@ class Queue:
                 )
             )
 
-    def progress(self, work: Work, done: int, total: int) -> None:
-        """Write how many bytes are here; for people, and cheap enough for that."""
+    def progress(self, work: Work, image: str, done: int, total: int) -> None:
+        """Write what a name means, and how many bytes of that are here."""
         with self._write() as connection:
             connection.execute(
                 _names.update()
                 .where(_names.c.name == str(work.reference))
-                .values(done=done, total=total)
+                .values(image=image, done=done, total=total)
             )
 
     def forget(self, references: Iterable[Reference]) -> None:
@@ -259,6 +277,7 @@ def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
         Reference.parse(row.name),
         State.WAITING if is_open else State(row.state),
         row.image,
+        row.told,
         row.detail,
         row.asked_at,
         row.due,

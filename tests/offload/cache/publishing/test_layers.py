@@ -112,6 +112,7 @@ def test_a_folder_may_come_after_what_is_in_it_and_again(make_tar):
         ([("a", (tarfile.LNKTYPE, "../b"))], "leads out"),
         ([("n" * 256, b"")], "too long"),
         ([("a/" * 2048, None)], "too long"),
+        ([("a/" * 300, None)], "250 folders deep"),
         ([("a", (b"X", ""))], "a member of type b'X'"),
     ],
 )

@@ -1,0 +1,330 @@
+"""Asks a publisher, and hands images over to it.
+
+Any step may be repeated: what arrived stays, what is published is not sent again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from offload.cache.publishing.errors import (
+    MissingImageError,
+    PublisherAwayError,
+    PublishingError,
+    RefusedEventError,
+    RefusedImageError,
+)
+from offload.snapshot.model import Blob
+from offload.snapshot.registry.address import is_loopback
+from offload.snapshot.store.local import LocalStore
+
+_TIMEOUT = httpx.Timeout(90, connect=5)
+_CHUNK_BYTES = 8 << 20
+_LONGEST_POLL_S = 30.0
+_PAUSE_S = 0.2
+
+Progress = Callable[[int, int], None]
+"""Called with bytes that are there and bytes that have to be."""
+
+
+class ImageState(StrEnum):
+    """What a publisher knows of an image."""
+
+    PUBLISHED = "published"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """An image, or a name of one, as the publisher sees it now."""
+
+    state: ImageState
+    image: str | None
+    """Digest of its manifest; None while nobody has looked what a name means."""
+    names: tuple[str, ...] = ()
+    detail: str = ""
+    """Why it waits or was refused; for people."""
+    done: int = 0
+    total: int = 0
+    """Bytes that have come, of those that the publisher has to fetch."""
+    path: str | None = None
+    """Of its tree, in the repository: ``/.flat/ab/HEX``; None if it is not there."""
+    revision: int = 0
+    """Of the repository, when this was asked: at a revision this new, it is there."""
+    fqrn: str = ""
+    asked_at: float | None = None
+    """When it was asked for last: seconds since the epoch."""
+    pins: tuple[str, ...] = ()
+    """Who keeps it."""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether its tree is in the repository."""
+        return self.state is ImageState.PUBLISHED
+
+    @property
+    def is_final(self) -> bool:
+        """Whether waiting changes nothing."""
+        return self.state in {ImageState.PUBLISHED, ImageState.REFUSED, ImageState.GONE}
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """Read what the publisher answers.
+
+        Raises:
+            PublishingError: it is something else.
+        """
+        try:
+            tuples = {key: tuple(document[key]) for key in ("names", "pins")}
+            state = ImageState(document["state"])
+            return cls(**{**document, **tuples, "state": state})
+        except (TypeError, KeyError, ValueError):
+            raise PublishingError("expected the status of an image") from None
+
+
+class PublisherClient:
+    """One publisher; use it in a ``with`` block, or close it.
+
+    Every method raises :class:`PublisherAwayError` if it cannot be reached, and
+    :class:`PublishingError` if it says no.
+
+    Args:
+        url: ``http://HOST:PORT``.
+        token: who we are, for what not everybody may; None is nobody.
+
+    Raises:
+        PublishingError: the token would travel where others can read it.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise PublishingError(f"publisher: expected http://HOST:PORT, got {url!r}")
+        if (
+            token is not None
+            and parts.scheme == "http"
+            and not is_loopback(parts.netloc)
+        ):
+            raise PublishingError(
+                f"publisher {url}: a token would travel where others can read it; use "
+                "https"
+            )
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self._url,
+            headers=headers,
+            timeout=_TIMEOUT,
+            # On this machine nobody is in between.
+            trust_env=not is_loopback(parts.netloc),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def has(self, image: str) -> bool:
+        """Whether an image (its manifest's digest) is in the repository."""
+        return self.status(image).is_published
+
+    def status(self, image: str, *, wait_s: float = 0.0) -> Status:
+        """Return what is known of an image, by digest or by name (``HOST/NAME:TAG``).
+
+        Args:
+            image: which.
+            wait_s: return at the latest then; at once if waiting changes nothing.
+        """
+        path = f"/images/{quote(image, safe='/:@')}"
+        return Status.of(self._json("GET", path, params={"wait_s": wait_s}))
+
+    def list(self) -> tuple[Status, ...]:
+        """Return every image that is published or waits to be."""
+        return tuple(Status.of(each) for each in self._json("GET", "/images")["images"])
+
+    def wait(
+        self,
+        image: str,
+        timeout_s: float,
+        progress: Progress = lambda _done, _total: None,
+    ) -> Status:
+        """Wait until an image is published, refused or gone; return what it is then.
+
+        Raises:
+            PublishingError: it takes longer.
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            left_s = until - time.monotonic()
+            status = self.status(image, wait_s=max(0.0, min(left_s, 1.0)))
+            progress(status.done, status.total)
+            if status.is_final:
+                return status
+            if left_s <= 0:
+                raise PublishingError(
+                    f"{image} is not published after {timeout_s:g} s"
+                    + (f": {status.detail}" if status.detail else "")
+                )
+            if status.state is ImageState.UNKNOWN:
+                time.sleep(_PAUSE_S)
+
+    def publish(
+        self,
+        image: str,
+        blobs: Iterable[Blob],
+        store: LocalStore,
+        progress: Progress = lambda _done, _total: None,
+    ) -> Status:
+        """Hand an image over; return once the publisher has it, not when it is visible.
+
+        Args:
+            image: digest of its manifest.
+            blobs: configuration and layers; the manifest may be among them.
+            store: where all of it is.
+            progress: told of bytes, also of those that need not move.
+
+        Raises:
+            RefusedImageError: it will not be published.
+        """
+        known = self.status(image)
+        if known.is_published:
+            return known
+        wanted = [blob for blob in dict.fromkeys(blobs) if blob.digest != image]
+        document = {"blobs": [{"digest": b.digest, "size": b.size} for b in wanted]}
+        missing = {
+            each["digest"]: int(each["offset"])
+            for each in self._json("POST", "/inbox/missing", json=document)["missing"]
+        }
+        total = sum(blob.size for blob in wanted)
+        done = total - sum(
+            b.size - missing[b.digest] for b in wanted if b.digest in missing
+        )
+        progress(done, total)
+        for blob in wanted:
+            if blob.digest in missing:
+                for size in self._send(blob, missing[blob.digest], store):
+                    done += size
+                    progress(done, total)
+        manifest = store.read(image)
+        return Status.of(self._json("PUT", f"/inbox/images/{image}", content=manifest))
+
+    def look(self, name: str) -> None:
+        """Have a name of a registry looked at, as an event of the registry would."""
+        self._json("POST", "/names", json={"name": name})
+
+    def pin(self, uid: str, image: str) -> None:
+        """Keep an image for a need, such as a pod by its UID; again is fine."""
+        self._json("PUT", f"/pins/{quote(uid, safe='')}/{image}")
+
+    def unpin(self, uid: str, image: str | None = None) -> int:
+        """Forget a need, or what it has of one image; return how many pins went."""
+        rest = "" if image is None else f"/{image}"
+        answer = self._json("DELETE", f"/pins/{quote(uid, safe='')}{rest}")
+        return int(answer["removed"])
+
+    def remove(self, name: str) -> None:
+        """Take a name out of the repository; its image stays for the grace period."""
+        self._json("DELETE", f"/names/{quote(name, safe='/:@')}")
+
+    def revisions(self) -> list[dict[str, Any]]:
+        """Return the revisions that are kept, the oldest first."""
+        found = self._json("GET", "/revisions")["revisions"]
+        assert isinstance(found, list)
+        return found
+
+    def rollback(self, tag: str) -> int:
+        """Publish again what a kept revision held; return the new revision."""
+        return int(self._json("POST", "/rollback", json={"tag": tag})["revision"])
+
+    def collect(self, *, dry_run: bool = False) -> dict[str, Any]:
+        """Remove what nothing refers to and the grace period is over for."""
+        return self._json("POST", "/collect", json={"dry_run": dry_run})
+
+    def _send(self, blob: Blob, offset: int, store: LocalStore) -> Iterator[int]:
+        """Send a blob from an offset on; yield how many bytes arrived, time by time."""
+        url = f"/inbox/blobs/{blob.digest}"
+        with store.open(blob.digest) as file:
+            while offset < blob.size or blob.size == 0:
+                file.seek(offset)
+                data = file.read(_CHUNK_BYTES)
+                response = self._ask(
+                    "PATCH",
+                    url,
+                    content=data,
+                    headers={
+                        "Upload-Offset": str(offset),
+                        "Upload-Length": str(blob.size),
+                    },
+                )
+                if response.status_code not in {201, 204, 409}:
+                    raise self._refusal(response)
+                # Another may have sent some meanwhile.
+                now_at = int(response.headers.get("Upload-Offset", offset))
+                yield now_at - offset
+                offset = now_at
+                if response.status_code == 201:
+                    return
+
+    def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        response = self._ask(method, path, **arguments)
+        if response.status_code >= 300:
+            raise self._refusal(response)
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise PublishingError(
+                f"publisher {self._url}: expected JSON, got something else"
+            )
+        return document
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PublisherAwayError(
+                f"publisher {self._url}: cannot be reached: {reason}"
+            ) from error
+
+    def _refusal(self, response: httpx.Response) -> PublishingError:
+        try:
+            detail = str(response.json()["detail"])
+        except (ValueError, KeyError, TypeError):
+            detail = f"answers with status {response.status_code}"
+        line = f"publisher {self._url}: {detail}"
+        match response.status_code:
+            case 401 | 403:
+                return RefusedEventError(line)
+            case 404:
+                return MissingImageError(line)
+            case 422:
+                return RefusedImageError(line)
+            case status if status >= 500:
+                return PublisherAwayError(line)
+        return PublishingError(line)
+
+
+__all__ = ["ImageState", "Progress", "PublisherClient", "Status"]

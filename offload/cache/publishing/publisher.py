@@ -1,0 +1,273 @@
+"""Does what a name in the queue asks for: looks what it means, and makes it visible.
+
+Every step may be done again: layers that are published are neither fetched nor read, a
+tree that is there is not made, and a revision appears only if something changes. Who is
+killed in between finds the name still in the queue, and the blobs that had come.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from facility.errors import FacilityError
+from offload.cache.cvmfs.errors import RefusedItemError
+from offload.cache.publishing.errors import NoImageError, RefusedImageError
+from offload.cache.publishing.images import (
+    Image,
+    check_public,
+    digest_of,
+    read_manifest,
+)
+from offload.cache.publishing.inbox import LARGEST_CONFIG
+from offload.cache.publishing.queue import Queue, State, Work
+from offload.cache.publishing.references import Reference, Wish
+from offload.cache.publishing.shelf import (
+    Layer,
+    Shelf,
+    put_image,
+    put_name,
+    remove_name,
+)
+from offload.cache.publishing.sources import Source
+from offload.cache.publishing.trees import LayerTree
+from offload.snapshot.model import Blob
+from offload.snapshot.store.local import LocalStore
+
+_FETCHES = 4
+_WAIT_S = 60.0
+"""For so long somebody else may be writing to the repository."""
+_REPORT_S = 0.2
+"""Between two notes of how many bytes have come."""
+
+log = logging.getLogger("facility.publisher")
+
+
+class Publisher:
+    """One at a time per repository: names are looked at one after the other.
+
+    Args:
+        shelf: the repository.
+        queue: of names.
+        store: where blobs are on their way.
+        sources: by registry.
+        wishes: what is published though it does not say that it is public.
+        architecture: of the machines that images are for.
+        scratch: file for what has to lie on the disk for a moment.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        queue: Queue,
+        store: LocalStore,
+        sources: Mapping[str, Source],
+        wishes: Sequence[Wish],
+        architecture: str,
+        scratch: Path,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._shelf = shelf
+        self._queue = queue
+        self._store = store
+        self._sources = sources
+        self._wishes = wishes
+        self._architecture = architecture
+        self._scratch = scratch
+        self._clock = clock
+
+    def step(self) -> bool:
+        """Look at the name whose turn it is; False if it is nobody's.
+
+        What fails is written into the queue: nothing is raised but programming errors.
+        """
+        work = self._queue.next(self._clock())
+        if work is None:
+            return False
+        meaning: Meaning | None = None
+        image: Image | None = None
+        try:
+            source = self._source(work.reference)
+            meaning = self._meaning(source, work)
+            if meaning is None:
+                self._forget(work.reference)
+                self._queue.answer(work, State.GONE, None, self._clock())
+                return True
+            image = meaning.image
+            self._ensure(work, source, image)
+        except (RefusedImageError, RefusedItemError) as error:
+            log.warning("%s is refused: %s", work.reference, error)
+            state, detail = State.REFUSED, str(error)
+        except (FacilityError, OSError) as error:
+            log.warning("%s has to wait: %s", work.reference, error)
+            self._queue.postpone(work, self._clock(), str(error))
+            return True
+        else:
+            state, detail = State.PUBLISHED, ""
+        self._queue.answer(
+            work,
+            state,
+            None if image is None else image.digest,
+            self._clock(),
+            told=None if meaning is None else meaning.told,
+            detail=detail,
+        )
+        if image is not None:
+            self._drop(image)
+        return True
+
+    def _source(self, reference: Reference) -> Source:
+        source = self._sources.get(reference.registry)
+        if source is None:
+            raise RefusedImageError(
+                f"{reference.registry} is no registry that `publisher` of facility.yaml "
+                "names"
+            )
+        return source
+
+    def _meaning(self, source: Source, work: Work) -> Meaning | None:
+        repository, version = work.reference.repository, work.reference.version
+        manifest = source.manifest(repository, version)
+        if manifest is None:
+            return None
+        told = digest_of(manifest)
+        image = read_manifest(manifest, self._architecture)
+        if isinstance(image, str):  # an index: it names the image for our machines
+            inner = source.manifest(repository, image)
+            if inner is None:
+                raise NoImageError(f"its index names {image}, which is not there")
+            image = read_manifest(inner, self._architecture)
+            if isinstance(image, str):
+                raise NoImageError("its index leads to another index")
+        return Meaning(told, image)
+
+    def _ensure(self, work: Work, source: Source, image: Image) -> None:
+        """Let the name lead to the image, which is published if it is not."""
+        reference = work.reference
+        if self._shelf.meaning(reference) == image.digest:
+            return
+        # Also of what is there under another name: it may have been made public there.
+        self._check(source, reference, image)
+        if self._shelf.has_image(image.digest):
+            with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
+                put_name(change, reference, image.digest)
+                change.commit()
+            return
+        begin = self._clock()
+        missing = [
+            blob
+            for blob in dict.fromkeys(image.layers)
+            if not self._shelf.has_layer(blob.digest)
+        ]
+        with self._store.in_use():
+            self._fetch(work, source, image, missing)
+            with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
+                put_image(change, image, map(self._layer, missing))
+                put_name(change, reference, image.digest)
+                revision = change.commit().revision
+        log.info(
+            "revision %d: %s, %d of %d layers are new, %.2f s",
+            revision,
+            reference,
+            len(missing),
+            len(image.layers),
+            self._clock() - begin,
+        )
+
+    def _check(self, source: Source, reference: Reference, image: Image) -> None:
+        if image.config.size > LARGEST_CONFIG:
+            raise NoImageError(f"a configuration of {image.config.size:,} bytes")
+        source.fetch(reference.repository, image.config, self._store, _unseen)
+        is_wished = any(wish.covers(reference) for wish in self._wishes)
+        config = self._store.read(image.config.digest)
+        check_public(image, config, is_wished=is_wished)
+
+    def _fetch(
+        self, work: Work, source: Source, image: Image, missing: Sequence[Blob]
+    ) -> None:
+        total = sum(blob.size for blob in missing)
+        meter = _Meter(
+            lambda done: self._queue.progress(work, image.digest, done, total)
+        )
+        meter.tell()
+
+        def fetch(blob: Blob) -> None:
+            source.fetch(work.reference.repository, blob, self._store, meter.add)
+
+        with ThreadPoolExecutor(_FETCHES, "fetch") as pool:
+            futures = [pool.submit(fetch, blob) for blob in missing]
+            try:
+                for future in futures:
+                    future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def _layer(self, blob: Blob) -> Layer:
+        path = self._store.blob_path(blob.digest)
+        tree = LayerTree(path, blob.digest[:19], self._scratch)
+        return Layer(blob.digest, tree.items())
+
+    def _forget(self, reference: Reference) -> None:
+        """Take a name away that means nothing any more; its image stays for a while."""
+        if self._shelf.meaning(reference) is not None:
+            with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
+                remove_name(change, reference)
+                change.commit()
+        if reference.is_pinned:
+            # Registries tell of a deletion by digest: its tags are gone, too.
+            self._queue.ask(
+                [
+                    entry.reference
+                    for entry in self._queue.entries()
+                    if entry.told == reference.version
+                    and entry.reference.registry == reference.registry
+                    and entry.reference.repository == reference.repository
+                    and not entry.reference.is_pinned
+                ],
+                self._clock(),
+            )
+
+    def _drop(self, image: Image) -> None:
+        """Delete what came for an image: it is published, or will not be."""
+        for digest in (image.digest, *(blob.digest for blob in image.blobs)):
+            self._store.blob_path(digest).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a name means in its registry now."""
+
+    told: str
+    """Digest of its manifest, or of the index that it has."""
+    image: Image
+
+
+class _Meter:
+    """Adds up what threads have fetched, and tells of it now and then."""
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell = tell
+        self._done = 0
+        self._told_at = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self._done += size
+            if time.monotonic() - self._told_at >= _REPORT_S:
+                self.tell()
+
+    def tell(self) -> None:
+        self._told_at = time.monotonic()
+        self._tell(self._done)
+
+
+def _unseen(_: int) -> None:
+    pass

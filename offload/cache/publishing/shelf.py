@@ -1,0 +1,179 @@
+"""The repository as the publisher sees it: which images and layers are there, by name.
+
+Layout (that of unpacked.cern.ch, so that its users find what they know)::
+
+    .layers/ab/HEX/layerfs   a layer as it is, whiteouts too; ab begins HEX
+    .flat/ab/HEX             the tree of an image, HEX the digest of its manifest
+    .metadata/ab/HEX         manifest.json of the image
+    images/HOST/NAME:TAG     link to the image's tree
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from offload.cache.cvmfs.errors import RepositoryError
+from offload.cache.cvmfs.items import Item
+from offload.cache.cvmfs.manifest import Manifest
+from offload.cache.cvmfs.names import parent_of
+from offload.cache.cvmfs.namespace import Namespace
+from offload.cache.cvmfs.objects import content_of
+from offload.cache.cvmfs.repository import Repository
+from offload.cache.cvmfs.rows import Row
+from offload.cache.cvmfs.transaction import Transaction
+from offload.cache.publishing.errors import PublishingError
+from offload.cache.publishing.images import Image, read_manifest
+from offload.cache.publishing.references import (
+    Reference,
+    flat_path,
+    layer_path,
+    metadata_path,
+)
+from offload.snapshot.tree import Kind
+
+_IMAGES = b"images"
+_MANIFEST = b"manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that is to be published."""
+
+    digest: str
+    items: Iterable[Item]
+
+
+class Shelf:
+    """Reads what is published; any thread may ask."""
+
+    def __init__(self, repository: Repository, architecture: str) -> None:
+        self.repository = repository
+        self._architecture = architecture
+        self._lock = threading.Lock()
+        self._head: Manifest | None = None
+        self._namespace: Namespace | None = None
+
+    def head(self) -> Manifest:
+        """Return the manifest of what is published."""
+        return self.repository.head()
+
+    def has_image(self, image: str) -> bool:
+        """Whether an image's tree is there."""
+        return self._lookup(flat_path(image)) is not None
+
+    def has_layer(self, layer: str) -> bool:
+        """Whether a layer is there, whole."""
+        return self._lookup(layer_path(layer)) is not None
+
+    def meaning(self, reference: Reference) -> str | None:
+        """Return the digest of the image that a name leads to; None if to none."""
+        row = self._lookup(reference.link)
+        return None if row is None else _digest_in(row.target)
+
+    def names(self) -> dict[Reference, str]:
+        """Return every name with the digest of its image."""
+        found: dict[Reference, str] = {}
+        with self._lock:
+            for path, row in self._current().walk(b"/" + _IMAGES):
+                if row.kind is Kind.LINK:
+                    name = Reference.parse(path.split(b"/", 2)[2].decode())
+                    found[name] = _digest_in(row.target)
+        return found
+
+    def images(self) -> list[str]:
+        """Return the digests of all images that have a tree."""
+        return [f"sha256:{name.decode()}" for name in self._hex_names(b"/.flat")]
+
+    def layers(self) -> list[str]:
+        """Return the digests of all layers."""
+        return [f"sha256:{name.decode()}" for name in self._hex_names(b"/.layers")]
+
+    def image(self, digest: str) -> Image:
+        """Return what an image is made of.
+
+        Raises:
+            PublishingError: it is not there.
+        """
+        row = self._lookup(metadata_path(digest) + b"/" + _MANIFEST)
+        if row is None:
+            raise PublishingError(f"{digest} is not published")
+        data = b"".join(
+            content_of(name, (self.repository.public / name.path).read_bytes())
+            for name in row.objects()
+        )
+        image = read_manifest(data, self._architecture)
+        assert isinstance(image, Image)
+        return image
+
+    def _hex_names(self, top: bytes) -> Iterator[bytes]:
+        with self._lock:
+            namespace = self._current()
+            for folder in namespace.listing(top):
+                for row in namespace.listing(top + b"/" + folder.name):
+                    yield row.name
+
+    def _lookup(self, path: bytes) -> Row | None:
+        with self._lock:
+            return self._current().lookup(b"/" + path)
+
+    def _current(self) -> Namespace:
+        head = self.repository.head()
+        if self._namespace is None or head != self._head:
+            self._namespace = self.repository.namespace(head.catalogue)
+            self._head = head
+        return self._namespace
+
+
+def put_image(change: Transaction, image: Image, layers: Iterable[Layer]) -> None:
+    """Put an image's tree into a change, with the layers that are not there yet.
+
+    Raises:
+        RefusedItemError: something in a layer cannot stand in a repository.
+        RefusedImageError: a layer is unsafe.
+        NoSpaceError: the disk is full.
+    """
+    for layer in layers:
+        change.put_tree(layer_path(layer.digest) + b"/layerfs", layer.items)
+    sources = [layer_path(blob.digest) + b"/layerfs" for blob in image.layers]
+    change.merge(flat_path(image.digest), sources)
+    change.put(
+        metadata_path(image.digest) + b"/" + _MANIFEST,
+        Item(_MANIFEST, Kind.FILE, 0o644, len(image.manifest), content=image.manifest),
+    )
+
+
+def put_name(change: Transaction, reference: Reference, image: str) -> None:
+    """Let a name lead to an image, in place of what it meant."""
+    up = b"../" * reference.link.count(b"/")
+    change.symlink(reference.link, up + flat_path(image))
+
+
+def remove_name(change: Transaction, reference: Reference) -> None:
+    """Take a name away, and folders that nothing is in any more."""
+    change.remove(reference.link)
+    folder = parent_of(reference.link)
+    while folder != _IMAGES and not any(change.walk(folder)):
+        change.remove(folder)
+        folder = parent_of(folder)
+
+
+def remove_image(change: Transaction, image: str) -> None:
+    """Take an image's tree away; its layers stay."""
+    change.remove(flat_path(image))
+    change.remove(metadata_path(image))
+
+
+def remove_layer(change: Transaction, layer: str) -> None:
+    """Take a layer away."""
+    change.remove(layer_path(layer))
+
+
+def _digest_in(target: bytes) -> str:
+    name = target.rpartition(b"/")[2].decode()
+    try:
+        flat_path(f"sha256:{name}")
+    except PublishingError:
+        raise RepositoryError(f"expected a link to an image, got {target!r}") from None
+    return f"sha256:{name}"

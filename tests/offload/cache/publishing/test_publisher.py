@@ -1,0 +1,307 @@
+"""Names become trees that everybody sees, once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from datetime import UTC, datetime
+
+import pytest
+
+from offload.cache.cvmfs.keys import Keys
+from offload.cache.cvmfs.objects import content_of
+from offload.cache.cvmfs.repository import Repository
+from offload.cache.publishing.errors import PublishingError
+from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.publisher import Publisher
+from offload.cache.publishing.queue import Queue, State
+from offload.cache.publishing.references import Reference, Wish
+from offload.cache.publishing.shelf import Shelf
+from offload.snapshot.store.local import LocalStore
+
+FQRN = "images.example.org"
+OPEN = {PUBLIC: "1"}
+
+
+class FakeRegistry:
+    """What a registry has now; every blob that is fetched is noted."""
+
+    def __init__(self) -> None:
+        self.tags: dict[tuple[str, str], bytes] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+        self.broken: Exception | None = None
+
+    def push(self, repository, tag, image) -> None:
+        self.blobs |= image.blobs
+        self.tags[repository, tag] = image.manifest
+        self.tags[repository, image.digest] = image.manifest
+
+    def manifest(self, repository, version):
+        if self.broken:
+            raise self.broken
+        return self.tags.get((repository, version))
+
+    def fetch(self, repository, blob, store, got):
+        if store.has(blob.digest):
+            return
+        self.fetched.append(blob.digest)
+        with store.writer() as writer:
+            writer.write(self.blobs[blob.digest])
+            writer.commit(blob.digest)
+        got(blob.size)
+
+
+@pytest.fixture(scope="session")
+def keys():
+    return Keys.generate(FQRN, datetime.now(UTC))
+
+
+class Bench:
+    """A publisher with a registry ``h``, and what a reader sees of it."""
+
+    def __init__(self, folder, keys, wishes=()):
+        self.registry = FakeRegistry()
+        self.repository = Repository.create(folder / "repository", FQRN, keys)
+        self.shelf = Shelf(self.repository, "amd64")
+        self.queue = Queue(folder / "queue.sqlite")
+        self.store = LocalStore(folder / "store")
+        self.now = 1000.0
+        self.publisher = Publisher(
+            self.shelf,
+            self.queue,
+            self.store,
+            {"h": self.registry},
+            [Wish.parse(wish) for wish in wishes],
+            "amd64",
+            folder / "scratch",
+            lambda: self.now,
+        )
+
+    def push(self, image, tag="v1", repository="env"):
+        reference = Reference("h", repository, tag)
+        self.registry.push(repository, tag, image)
+        self.queue.ask([reference], self.now)
+        while self.publisher.step():
+            pass
+        return self.queue.entry(reference)
+
+    @property
+    def revision(self):
+        return self.repository.head().revision
+
+    def tree(self, digest) -> dict[str, object]:
+        name = digest.removeprefix("sha256:")
+        top = f"/.flat/{name[:2]}/{name}".encode()
+        return {
+            path[len(top) + 1 :].decode(): (
+                row.target.decode()
+                or (self.read(row) if row.digest or row.chunks else None)
+            )
+            for path, row in self.repository.namespace().walk(top)
+        }
+
+    def read(self, row) -> bytes:
+        return b"".join(
+            content_of(name, (self.repository.public / name.path).read_bytes())
+            for name in row.objects()
+        )
+
+
+@pytest.fixture
+def bench(tmp_path, keys):
+    bench = Bench(tmp_path, keys)
+    yield bench
+    bench.queue.close()
+
+
+def test_layers_become_one_tree_with_a_name(bench, make_tar, make_image):
+    image = make_image(
+        make_tar(("bin/", None), ("bin/tool", b"old"), ("bin/gone", b""), ("l", "bin")),
+        make_tar(("bin/tool", b"new"), ("bin/.wh.gone", b"")),
+        annotations=OPEN,
+    )
+    entry = bench.push(image)
+    assert (entry.state, entry.image) == (State.PUBLISHED, image.digest)
+    assert bench.tree(image.digest) == {
+        "bin": None,
+        "bin/tool": b"new",
+        "l": "bin",
+    }
+    assert bench.shelf.names() == {Reference("h", "env", "v1"): image.digest}
+    name = image.digest.removeprefix("sha256:")
+    link = bench.repository.namespace().lookup(b"/images/h/env:v1")
+    assert link.target.decode() == f"../../.flat/{name[:2]}/{name}"
+    assert bench.shelf.image(image.digest).manifest == image.manifest
+    assert not list(bench.store.digests())
+
+
+def test_a_name_asked_for_again_and_again_is_published_once(
+    bench, make_tar, make_image
+):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    bench.push(image)
+    revision, fetched = bench.revision, list(bench.registry.fetched)
+    for _ in range(10):
+        assert bench.push(image).state is State.PUBLISHED
+    assert (bench.revision, bench.registry.fetched) == (revision, fetched)
+
+
+def test_only_new_layers_are_fetched(bench, make_tar, make_image):
+    base = make_tar(("a", os.urandom(1000)))
+    first = make_image(base, make_tar(("b", b"1")), annotations=OPEN)
+    second = make_image(base, make_tar(("b", b"2")), annotations=OPEN)
+    bench.push(first)
+    bench.registry.fetched.clear()
+    bench.push(second)
+    config, _, layer = second.blobs
+    assert set(bench.registry.fetched) == {config, layer}
+    assert set(bench.shelf.images()) == {first.digest, second.digest}
+    assert bench.shelf.meaning(Reference("h", "env", "v1")) == second.digest
+
+
+def test_events_out_of_order_end_with_what_the_registry_has(
+    bench, make_tar, make_image
+):
+    images = [make_image(make_tar(("a", b"%d" % n)), annotations=OPEN) for n in (1, 2)]
+    reference = Reference("h", "env", "latest")
+    for image in images:
+        bench.registry.push("env", "latest", image)
+    for digest in (images[1].digest, "latest", images[0].digest, "latest"):
+        bench.queue.ask([Reference("h", "env", digest)], bench.now)
+        assert bench.publisher.step()
+    assert bench.shelf.meaning(reference) == images[1].digest
+
+
+def test_a_name_that_is_gone_is_taken_away_and_its_image_stays(
+    bench, make_tar, make_image
+):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    bench.push(image, tag="v1")
+    bench.push(image, tag="v2")
+    for version in ("v1", "v2", image.digest):
+        del bench.registry.tags["env", version]
+    bench.queue.ask([Reference("h", "env", image.digest)], bench.now)
+    while bench.publisher.step():
+        pass
+    assert bench.shelf.names() == {}
+    assert bench.repository.namespace().lookup(b"/images/h") is None
+    assert bench.shelf.has_image(image.digest)
+    assert bench.queue.entry(Reference("h", "env", "v1")).state is State.GONE
+
+
+@pytest.mark.parametrize(
+    ("wish", "annotations", "labels", "state"),
+    [
+        (None, OPEN, {}, State.PUBLISHED),
+        ("h/env:v*", None, {}, State.PUBLISHED),
+        (None, None, {}, State.REFUSED),
+        ("h/env:w*", None, {}, State.REFUSED),
+        ("h/env:v*", None, {"analysis-facility.snapshot": "{}"}, State.REFUSED),
+    ],
+)
+def test_only_what_is_public_or_wished_for_is_published(
+    wish, annotations, labels, state, tmp_path, keys, make_tar, make_image
+):
+    bench = Bench(tmp_path, keys, [wish] if wish else [])
+    image = make_image(
+        make_tar(("a", b"secret marker")), annotations=annotations, labels=labels
+    )
+    entry = bench.push(image)
+    assert entry.state is state
+    assert bench.shelf.has_image(image.digest) is (state is State.PUBLISHED)
+    if state is State.REFUSED:
+        assert list(image.blobs)[1] not in bench.registry.fetched
+        assert bench.revision == 1
+    bench.queue.close()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../../a", b"")],
+        [("/a", b"")],
+        [("a", "/etc"), ("a/b", b"")],
+        [("a", (tarfile.CHRTYPE, ""))],
+        [("n" * 256, b"")],
+    ],
+)
+def test_an_unsafe_layer_is_refused_and_nothing_half_published(
+    members, bench, make_tar, make_image
+):
+    image = make_image(make_tar(("good", b"1")), make_tar(*members), annotations=OPEN)
+    entry = bench.push(image)
+    assert entry.state is State.REFUSED
+    assert entry.detail.startswith("layer sha256:")
+    assert entry.detail.isprintable()
+    assert bench.revision == 1
+    assert bench.shelf.layers() == []
+
+
+def test_what_is_no_image_is_refused(bench, make_tar, make_image):
+    image = make_image(make_tar(("a", b"")), annotations=OPEN)
+    document = json.loads(image.manifest)
+    document["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json"
+    image.manifest = json.dumps(document).encode()
+    entry = bench.push(image)
+    assert (entry.state, bench.revision) == (State.REFUSED, 1)
+    assert "expected a container image" in entry.detail
+
+
+def test_a_layer_that_is_no_archive_is_refused(bench, make_image):
+    image = make_image(b"no archive at all" * 100, annotations=OPEN)
+    assert bench.push(image).state is State.REFUSED
+    assert bench.revision == 1
+
+
+def test_a_registry_that_is_away_is_asked_again(bench, make_tar, make_image):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    bench.registry.broken = PublishingError("cannot be reached")
+    entry = bench.push(image)
+    assert (entry.state, entry.detail) == (State.WAITING, "cannot be reached")
+    bench.registry.broken = None
+    bench.now = entry.due
+    assert bench.publisher.step()
+    assert bench.queue.entry(entry.reference).state is State.PUBLISHED
+
+
+def test_an_index_leads_to_the_image_of_our_machines(bench, make_tar, make_image):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    bench.registry.push("env", "x", image)
+    platform = {"os": "linux", "architecture": "amd64"}
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    size = len(image.manifest)
+    each = {"mediaType": kind, "digest": image.digest, "size": size}
+    index = {
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{**each, "platform": platform}],
+    }
+    bench.registry.tags["env", "v1"] = json.dumps(index).encode()
+    bench.queue.ask([Reference("h", "env", "v1")], bench.now)
+    assert bench.publisher.step()
+    entry = bench.queue.entry(Reference("h", "env", "v1"))
+    assert (entry.state, entry.image) == (State.PUBLISHED, image.digest)
+    assert entry.told != entry.image
+
+
+@pytest.mark.parametrize("size", [100, 5_000_000])
+def test_hard_links_are_files_with_the_same_content(size, bench, make_tar, make_image):
+    content = os.urandom(size)
+    image = make_image(
+        make_tar(
+            ("a", content),
+            ("b", (tarfile.LNKTYPE, "a")),
+            ("c", (tarfile.LNKTYPE, "b")),
+        ),
+        annotations=OPEN,
+    )
+    bench.push(image)
+    assert bench.tree(image.digest) == {"a": content, "b": content, "c": content}
+
+
+def test_the_same_layer_twice_in_an_image(bench, make_tar, make_image):
+    layer = make_tar(("a", b"1"))
+    image = make_image(layer, make_tar(("b", b"2")), layer, annotations=OPEN)
+    assert bench.push(image).state is State.PUBLISHED
+    assert bench.tree(image.digest) == {"a": b"1", "b": b"2"}
