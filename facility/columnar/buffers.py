@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,23 +57,31 @@ class Unshared(Buffers):
         return np.empty(size, dtype)
 
 
-class Pool:
+_B = TypeVar("_B", bound=Buffers)
+
+
+class Pool(Generic[_B]):
     """Buffers that threads borrow: a run's new threads get the memory of the last run.
 
     Those that came back last are lent first. What is not lent is bounded: what would
     be more is given back to the system.
+
+    Args:
+        made: makes buffers when none are free.
+        kept_bytes: the bound.
     """
 
-    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, made: Callable[[], _B], kept_bytes: int = KEPT_BYTES) -> None:
+        self._made = made
         self._kept_bytes = kept_bytes
-        self._free: list[Buffers] = []
+        self._free: list[_B] = []
         self._lock = threading.Lock()
 
     @contextmanager
-    def lent(self) -> Iterator[Buffers]:
+    def lent(self) -> Iterator[_B]:
         """Lend buffers that nobody else has until the block ends."""
         with self._lock:
-            buffers = self._free.pop() if self._free else Buffers()
+            buffers = self._free.pop() if self._free else self._made()
         try:
             yield buffers
         finally:
@@ -88,5 +96,5 @@ class Pool:
         return sum(buffers.nbytes for buffers in self._free)
 
 
-POOL = Pool()
+POOL = Pool(Buffers)
 """This process's."""

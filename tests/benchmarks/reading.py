@@ -138,14 +138,12 @@ def measured(
             tree.arrays(columns, entry_start=start, entry_stop=start + CHUNK)
 
     needed = [*columns, "nJet"] if "Jet_pt" in columns else columns
-    with Contexts() as contexts:
-        alone = decompression(path, tree, needed, contexts)
-        sides = (read, alone, arrays, by_uproot)
-        best = [float("inf")] * len(sides)
-        for done in range(rounds):
-            for i, side in enumerate(sides):
-                if i < 2 or done % 5 == 0:  # the slow ones need fewer
-                    best[i] = min(best[i], cpu_ms(side))
+    sides = (read, decompression(path, tree, needed), arrays, by_uproot)
+    best = [float("inf")] * len(sides)
+    for done in range(rounds):
+        for i, side in enumerate(sides):
+            if i < 2 or done % 5 == 0:  # the slow ones need fewer
+                best[i] = min(best[i], cpu_ms(side))
     ours_ms, alone_ms, arrays_ms, uproot_ms = best
     return {
         "file": file,
@@ -159,9 +157,7 @@ def measured(
     }
 
 
-def decompression(
-    path: Path, tree: Any, columns: list[str], contexts: Contexts
-) -> Callable[[], None]:
+def decompression(path: Path, tree: Any, columns: list[str]) -> Callable[[], None]:
     """Return what decompresses the baskets of branches, and does nothing else."""
     data = path.read_bytes()
     jobs: list[tuple[str, bytes, int]] = []
@@ -187,6 +183,7 @@ def decompression(
     deflate = _function(Function.DEFLATE_ZLIB, 6)
     zstd_context = _function(Function.ZSTD_CREATE, 0)()
     deflate_context = _function(Function.DEFLATE_CREATE, 0)()
+    contexts = Contexts()
     contexts.state[:2] = zstd_context, deflate_context  # given back with it
     out = ctypes.addressof(target)
     sources = [
@@ -196,6 +193,7 @@ def decompression(
 
     def run() -> None:
         assert target
+        assert contexts
         for method, source, body, whole in sources:
             match method:
                 case "ZS":

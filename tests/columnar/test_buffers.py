@@ -19,7 +19,7 @@ def test_the_same_name_has_the_same_memory_until_it_is_outgrown():
 
 
 def test_what_was_given_back_is_lent_again():
-    pool = Pool()
+    pool = Pool(Buffers)
     with pool.lent() as first, pool.lent() as second:
         assert first is not second
     with pool.lent() as again:
@@ -27,7 +27,7 @@ def test_what_was_given_back_is_lent_again():
 
 
 def test_what_is_lent_when_an_error_passes_comes_back():
-    pool = Pool()
+    pool = Pool(Buffers)
     with pytest.raises(ZeroDivisionError), pool.lent() as first:
         _ = 1 / 0
     with pool.lent() as again:
@@ -35,7 +35,7 @@ def test_what_is_lent_when_an_error_passes_comes_back():
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_goes():
-    pool = Pool(kept_bytes=1000)
+    pool = Pool(Buffers, kept_bytes=1000)
     with pool.lent() as first, pool.lent() as second:
         for buffers in (first, second):
             buffers.take("pt", np.uint8, 600)

@@ -30,6 +30,14 @@ class MissingLibraryError(Exception):
     """The codec of a basket is not on this machine: other code has to read it."""
 
 
+class Scratch(Buffers):
+    """What decoding needs beside the memory of the result, for one thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contexts = Contexts()
+
+
 class Filler:
     """Decodes parts of one file that are fetched already; for one thread."""
 
@@ -37,13 +45,11 @@ class Filler:
         self,
         source: Source,
         fetched: Mapping[int, int],
-        scratch: Buffers,
-        contexts: Contexts,
+        scratch: Scratch,
     ) -> None:
         self._source = source
         self._fetched = fetched
         self._scratch = scratch
-        self._contexts = contexts
 
     def fill(self, part: Part, table: Positions, content: Content) -> None:
         """Put the numbers of baskets into ``content``, as the table says.
@@ -114,7 +120,7 @@ class Filler:
         dtype = content.dtype
         request = np.zeros(len(Slot), np.int64)
         request[Slot.FUNCTIONS] = addresses().ctypes.data
-        request[Slot.STATE] = self._contexts.state.ctypes.data
+        request[Slot.STATE] = self._scratch.contexts.state.ctypes.data
         request[Slot.FILE] = self._source.descriptor
         request[Slot.TABLE] = table.ctypes.data
         request[Slot.BASKETS] = len(table)

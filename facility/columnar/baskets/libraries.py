@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from enum import IntEnum
 from functools import cache
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -81,23 +81,23 @@ def addresses() -> npt.NDArray[np.int64]:
 
 
 class Contexts:
-    """Memory of the libraries, made by compiled code when it needs it; a context.
+    """Memory of the libraries, made by compiled code when it needs it.
 
-    One thread at a time uses it: it is the state behind :attr:`Slot.STATE`.
+    One thread at a time uses it: it is the state behind :attr:`Slot.STATE`. It is
+    used again, also after a fault, and given back with this object.
     """
 
     def __init__(self) -> None:
         self.state = np.zeros(8, np.int64)
+        # Not when the process ends: all of its memory goes then.
+        weakref.finalize(self, _give_back, self.state).atexit = False
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        for position, function in enumerate(_FREE):
-            if self.state[position]:
-                free = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p)
-                free(int(addresses()[function]))(int(self.state[position]))
-        self.state[:] = 0
+def _give_back(state: npt.NDArray[np.int64]) -> None:
+    for position, function in enumerate(_FREE):
+        if state[position]:
+            free = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p)
+            free(int(addresses()[function]))(int(state[position]))
 
 
 _FREE = (Function.ZSTD_FREE, Function.DEFLATE_FREE)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facility.columnar.baskets.filling import Filler, Grow, basket_error
-from facility.columnar.baskets.libraries import Contexts
+from facility.columnar.baskets.filling import Filler, Grow, Scratch, basket_error
 from facility.columnar.baskets.parts import Part
 from facility.columnar.baskets.positions import Baskets, Layout
 from facility.columnar.baskets.sources import Source
@@ -20,7 +19,7 @@ from facility.columnar.errors import ReadError
 
 _MOST_IN_ENTRY = 1 << 31
 
-_SCRATCH = Pool(64 << 20)
+_SCRATCH = Pool(Scratch, 64 << 20)
 """For single baskets, whichever file they are of: as many as there are readers."""
 
 
@@ -86,8 +85,8 @@ class BasketReader:
         # A count branch is read once, whether or not it is wanted for itself.
         fetched = self._fetch((parts | counts).values())
         found: dict[str, Column] = {}
-        with Contexts() as contexts, _SCRATCH.lent() as scratch:
-            filler = Filler(self.source, fetched, scratch, contexts)
+        with _SCRATCH.lent() as scratch:
+            filler = Filler(self.source, fetched, scratch)
             for name, part in counts.items():
                 lengths = _flat(filler, part, memory)
                 ends = self._ends(part, lengths, memory)

@@ -65,11 +65,13 @@ def plain_columns(
 
     Raises:
         ChunkError: as there.
+        Exception: whatever reading raises: of damaged bytes anything.
     """
     columns: dict[str, Column] = {}
     for name in names:
+        array = file.read(name, start, stop)
         try:
-            columns[name] = to_column(file.read(name, start, stop))
+            columns[name] = to_column(array)
         except ValueError as error:
             raise unusable(file.identity.path, name, start, stop, error) from error
     return sharing_offsets(file, columns, start, stop)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -72,7 +72,7 @@ class FilePlan:
             self.tree: str = said["tree"]
             self.is_rntuple: bool = said["rntuple"]
             self.entries: int = said["entries"]
-            self.columns: Sequence[str] = said["columns"]
+            self.columns = tuple(str(name) for name in said["columns"])
             self._kinds: list[tuple[str, bool, str | None, int]] = said["kinds"]
         except (struct.error, KeyError, UnicodeDecodeError) as error:
             raise ValueError(f"not an index of a plan: {error}") from error

@@ -78,6 +78,7 @@ class RootColumns:
         self._source = _source_of(path)
         self._reader = BasketReader(self._source)
         self._baskets_of: dict[str, Baskets | None] = {}
+        self._needed_for: dict[str, tuple[dict[str, Baskets], int]] = {}
 
     @cached_property
     def directory(self) -> uproot.ReadOnlyDirectory:
@@ -197,8 +198,8 @@ class RootColumns:
         branches: dict[str, Baskets] = {}
         able: list[str] = []
         for name in names:
-            needed = self._needed(name, stop) if is_available() else {}
-            if needed:
+            needed, last = self._needed(name)
+            if stop <= last:
                 branches |= needed
                 able.append(name)
         try:
@@ -207,8 +208,18 @@ class RootColumns:
         except MissingLibraryError:
             return {}
 
-    def _needed(self, name: str, stop: int) -> dict[str, Baskets]:
-        """Return the baskets of a branch and of its count branch, if both will do."""
+    def _needed(self, name: str) -> tuple[dict[str, Baskets], int]:
+        """Return what compiled code reads a column from, and up to which entry.
+
+        That is the branch, and its count branch; up to -1 if it cannot.
+        """
+        if name not in self._needed_for:
+            found = self._found(name) if is_available() else {}
+            last = min((int(b.entries[-1]) for b in found.values()), default=-1)
+            self._needed_for[name] = found, last
+        return self._needed_for[name]
+
+    def _found(self, name: str) -> dict[str, Baskets]:
         baskets = self._baskets(name)
         needed = {name: baskets}
         if baskets is not None and baskets.layout is Layout.COUNTED:
@@ -218,8 +229,7 @@ class RootColumns:
                 return {}
         found = {n: b for n, b in needed.items() if b is not None}
         will_do = len(found) == len(needed) and all(
-            b.layout is not Layout.OTHER and b.entries[-1] >= stop
-            for b in found.values()
+            b.layout is not Layout.OTHER for b in found.values()
         )
         return found if will_do else {}
 
@@ -285,7 +295,7 @@ def _tree_of(path: Location, file: Any, name: str) -> Any:
         raise
     except Exception as error:  # as above
         raise _unreadable(path, name, error) from error
-    if not hasattr(found, "num_entries"):
+    if not hasattr(type(found), "num_entries"):
         raise DatasetError(f"{path}: {name!r} is a {found.classname}, expected a TTree")
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,8 +21,12 @@ class Group:
     """Whether the branches are ``NAME.field``: a branch NAME is then their parent."""
 
 
-def schema_of(columns: Sequence[str]) -> Schema:
-    """Return the schema whose marker is among the names, or the inferred one."""
+@lru_cache(maxsize=32)
+def schema_of(columns: tuple[str, ...]) -> Schema:
+    """Return the schema whose marker is among the names, or the inferred one.
+
+    Remembered, as :func:`groups`.
+    """
     for schema in SCHEMAS.values():
         if schema.marker:
             is_marked = re.compile(schema.marker).fullmatch

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from facility.columnar.baskets import reading
+from facility.columnar.baskets.filling import Scratch
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource
-from facility.columnar.buffers import Buffers
 from facility.columnar.errors import ChunkError
 
 GUARD = 4096
 MARK = 0xA5
 
 
-class Guarded(Buffers):
+class Guarded(Scratch):
     """Memory between marks, so that writing outside of it is seen."""
 
     def __init__(self):
