@@ -105,7 +105,8 @@ class Catalogue:
             RepositoryError: it is none.
         """
         connection = sqlite3.connect(":memory:", check_same_thread=False)
-        connection.deserialize(data)
+        if data:  # SQLite takes nothing for a lack of memory
+            connection.deserialize(data)
         return cls(connection, name)
 
     def close(self) -> None:

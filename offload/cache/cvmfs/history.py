@@ -78,7 +78,8 @@ def read_history(data: bytes) -> tuple[Tag, ...]:
         RepositoryError: it is none.
     """
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(data)
+        if data:  # SQLite takes nothing for a lack of memory
+            connection.deserialize(data)
         try:
             found = connection.execute(
                 "SELECT name, hash, size, revision, timestamp, description FROM tags "
