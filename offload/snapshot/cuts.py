@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -17,6 +18,14 @@ class Group:
     is_recorded: bool
     """Whether an installer is known to have put them there; else they may be a
     person's own."""
+    published: Mapping[bytes, str] = field(default_factory=dict)
+    """What a public index says its files hold: SHA-256 in URL-safe base64 without
+    padding, of every path or of none."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody may have it, if its files hold what they should."""
+        return bool(self.published)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,16 @@ from offload.snapshot.layers.packing import (
 )
 from offload.snapshot.layers.workers import Workers
 from offload.snapshot.model import CODE, Part, Request, Snapshot, identity
-from offload.snapshot.parts import Finished, Parts, folder_of
+from offload.snapshot.parts import Begun, Finished, Made, Parts, folder_of
 from offload.snapshot.progress import Meter, Report
 from offload.snapshot.secrets.finding import Finding, SecretsFoundError
 from offload.snapshot.secrets.inspection import refused
 from offload.snapshot.sources import Source, Sources, find_sources
 from offload.snapshot.store.cache import Cache
 from offload.snapshot.store.local import LocalStore
+
+_MORE_WHEN_CUT_AGAIN = 8
+"""Layers that a part may have more once what was modified has left the public ones."""
 
 
 def freeze(
@@ -49,7 +52,6 @@ def freeze(
     meter = Meter()
     report(meter.now("looking"))
     sources = find_sources(request)
-    max_layers = _share_layers(sources.parts)
     try:
         with (
             store.in_use(),
@@ -57,11 +59,9 @@ def freeze(
             Workers(store, meter, lambda: report(meter.now("reading"))) as workers,
         ):
             parts = Parts(store, cache, meter)
-            begun = [parts.begin(source, max_layers) for source in sources.parts]
-            wanted = [pack for part in begun for pack in part.packs]
-            made = iter(workers.run([p for p in wanted if isinstance(p, Pack)]))
+            made = _make_parts(sources.parts, parts, workers)
             report(meter.now("storing"))
-            finished = [parts.finish(part, made) for part in begun]
+            finished = [parts.finish(part) for part in made]
             run = _Freeze(store, cache)
             run.check_secrets(finished, request.allow)
             snapshot = run.store_image(sources, finished)
@@ -71,6 +71,33 @@ def freeze(
         raise SecretsFoundError(refused.findings) from None
     report(meter.now("done"))
     return snapshot
+
+
+def _make_parts(
+    sources: Sequence[Source], parts: Parts, workers: Workers
+) -> list[Made]:
+    def make(begun: Sequence[Begun]) -> list[Made]:
+        wanted = [pack for part in begun for pack in part.packs]
+        made = iter(workers.run([p for p in wanted if isinstance(p, Pack)]))
+        return [parts.take(part, made) for part in begun]
+
+    cut = {source.role: parts.begin(source) for source in sources if source.groups}
+    layers = sum(len(part.packs) for part in cut.values())
+    share = _share_layers(layers, len(sources) - len(cut))
+    made = make([cut.get(s.role) or parts.begin(s, share) for s in sources])
+    # What was modified is not an index's: it leaves the layers that are.
+    modified = {part.begun.source.role: part.modified() for part in made}
+    again = {
+        part.begun.source.role: part
+        for part in make(
+            [
+                parts.begin(source, modified=modified[source.role])
+                for source in sources
+                if modified[source.role]
+            ]
+        )
+    }
+    return [again.get(part.begun.source.role, part) for part in made]
 
 
 class _RefusedError(Exception):
@@ -129,13 +156,14 @@ class _Freeze:
                 *(warning for each in finished for warning in each.warnings),
             ),
         )
-        same = self._same(snapshot, sources.parts[0])
+        layers = [layer for each in finished for layer in each.layers]
+        public = frozenset(layer.digest for layer in layers if layer.is_public)
+        same = self._same(snapshot, sources.parts[0], public)
         if same is not None:
             # Young again: it is not collected before its job is recorded.
             os.utime(self.store.blob_path(same.image))
             return same
         trees = {each.part.role: each.tree for each in finished}
-        layers = [layer for each in finished for layer in each.layers]
         layers.append(write_trees(self.store, trees))
         snapshot = write_image(self.store, snapshot, layers)
         self.cache.remember(
@@ -146,7 +174,9 @@ class _Freeze:
         )
         return snapshot
 
-    def _same(self, snapshot: Snapshot, code: Source) -> Snapshot | None:
+    def _same(
+        self, snapshot: Snapshot, code: Source, public: frozenset[str]
+    ) -> Snapshot | None:
         digest, _ = self.cache.latest(folder_of(code))
         if digest is None:
             return None
@@ -156,7 +186,9 @@ class _Freeze:
             return None
         same = replace(snapshot, image=digest, created=last.snapshot.created)
         is_whole = all(self.store.has(blob.digest) for blob in last.blobs)
-        return last.snapshot if is_whole and same == last.snapshot else None
+        is_as_public = public == frozenset(x.digest for x in last.layers if x.is_public)
+        is_same = is_whole and is_as_public and same == last.snapshot
+        return last.snapshot if is_same else None
 
 
 def _full(part: Part, finding: Finding) -> bytes:
@@ -164,14 +196,18 @@ def _full(part: Part, finding: Finding) -> bytes:
     return mount + b"/" + finding.path if part.file is None else mount
 
 
-def _share_layers(parts: Sequence[Source]) -> int:
-    """Return how many layers each part may have that is not cut into groups."""
-    grouped = sum(len(part.groups) for part in parts)
-    chains = sum(not part.groups for part in parts)
-    share = (MAX_LAYERS - 1 - grouped) // chains
-    if share < 1:
+def _share_layers(grouped: int, chains: int) -> int:
+    """Return how many layers each part may have that is not cut into groups.
+
+    Args:
+        grouped: layers of the other parts.
+        chains: how many parts share what is left.
+    """
+    # One is of the manifests.
+    left = MAX_LAYERS - 1 - _MORE_WHEN_CUT_AGAIN - grouped
+    if left < chains:
         raise SelectionError(
-            f"{chains - 1} inputs: expected at most {MAX_LAYERS - 2 - grouped} files and "
-            "folders; name the folder that they are in"
+            f"{chains - 1} inputs: expected at most {left - 1} files and folders; name "
+            "the folder that they are in"
         )
-    return share
+    return left // chains

@@ -29,6 +29,11 @@ class Blob:
     size: int
     """Bytes."""
 
+    @classmethod
+    def of(cls, data: bytes) -> Blob:
+        """Name bytes."""
+        return cls(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -39,6 +44,8 @@ class Layer:
     """Bytes, compressed."""
     diff_id: str
     """Digest of the archive itself, without compression."""
+    is_public: bool = False
+    """Whether all that is in it was found to be what a public index gives out."""
 
 
 @dataclass(frozen=True, slots=True)

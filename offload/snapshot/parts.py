@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from offload.snapshot.cuts import Group
+from offload.snapshot.environments.bins import bin_groups
 from offload.snapshot.errors import DamagedError, MissingError
 from offload.snapshot.files.fingerprint import Fingerprint
 from offload.snapshot.files.survey import survey
@@ -22,6 +24,7 @@ from offload.snapshot.layers.packing import (
     plan_groups,
     removals,
 )
+from offload.snapshot.layers.published import contents_of, differing, judged
 from offload.snapshot.model import Layer, Part
 from offload.snapshot.progress import Meter
 from offload.snapshot.sources import Source
@@ -54,6 +57,22 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A part whose layers were made."""
+
+    begun: Begun
+    packs: Sequence[Packed]
+
+    def modified(self) -> set[bytes]:
+        """Return what was taken for an index's until it was read, and is not."""
+        found: set[bytes] = set()
+        for planned, pack in zip(self.begun.plan.packs, self.packs, strict=True):
+            if planned.published and pack.layer and not pack.layer.is_public:
+                found |= differing(contents_of(pack.entries), planned.published)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A part whose layers are in the store."""
 
@@ -73,8 +92,19 @@ class Parts:
     cache: Cache
     meter: Meter
 
-    def begin(self, source: Source, max_layers: int) -> Begun:
-        """Look at a part and plan it."""
+    def begin(
+        self,
+        source: Source,
+        max_layers: int = 0,
+        modified: Collection[bytes] = frozenset(),
+    ) -> Begun:
+        """Look at a part and plan it.
+
+        Args:
+            source: which.
+            max_layers: how many it may have, if it is not cut into groups.
+            modified: paths that were found not to hold what an index gave out.
+        """
         seen = survey(source.root, source.paths)
         last = None if source.groups else self._last(source)
         before = {} if last is None else last.chain.seen
@@ -82,12 +112,12 @@ class Parts:
         others = [now for path, now in files.items() if before.get(path) != now]
         known = self.cache.contents(others)
         if source.groups:
-            plan = plan_groups(
-                source.role,
-                source.root,
-                seen.found,
-                source.groups,
+            groups = bin_groups(
+                [_judged(each, files, known, modified) for each in source.groups],
+                lambda path: files[path].size if path in files else 0,
+                source.most_of_their_own,
             )
+            plan = plan_groups(source.role, source.root, seen.found, groups)
         else:
             plan = plan_chain(
                 source.role,
@@ -112,10 +142,15 @@ class Parts:
             else {path: now for path, now in files.items() if now not in unknown},
         )
 
-    def finish(self, begun: Begun, made: Iterator[Packed]) -> Finished:
-        """Take the layers of a part together, those that were to be made from ``made``."""
-        source, plan, last = begun.source, begun.plan, begun.last
+    def take(self, begun: Begun, made: Iterator[Packed]) -> Made:
+        """Put a part's layers together, those that were to be made from ``made``."""
         packs = [next(made) if isinstance(pack, Pack) else pack for pack in begun.packs]
+        return Made(begun, packs)
+
+    def finish(self, made: Made) -> Finished:
+        """Make a part of its layers."""
+        begun, packs = made.begun, [*made.packs]
+        source, plan, last = begun.source, begun.plan, begun.last
         # Folders are in the layer of each group that has something in them.
         entries = {entry.path: entry for entry in plan.kept}
         entries |= {entry.path: entry for pack in packs for entry in pack.entries}
@@ -183,6 +218,7 @@ class Parts:
         layer = self.cache.layer(content)
         if layer is None or not self.store.has(layer.digest):
             return None
+        layer = judged(layer, entries, pack.published)
         return Packed(layer, content, entries, pack.size)
 
     def _last(self, source: Source) -> _Last | None:
@@ -208,6 +244,26 @@ class Parts:
             },
         )
         return _Last(chain, tuple(by_digest[each] for each in part.layers))
+
+
+def _judged(
+    group: Group,
+    files: Mapping[bytes, Fingerprint],
+    known: Mapping[Fingerprint, str],
+    modified: Collection[bytes],
+) -> Group:
+    """Return a group that is not public if a path of it is known not to be."""
+    if not group.is_public:
+        return group
+    contents = {
+        path: known[files[path]]
+        for path in group.paths
+        if path in files and files[path] in known
+    }
+    is_modified = not group.published.keys().isdisjoint(modified)
+    if is_modified or differing(contents, group.published):
+        return replace(group, published={})
+    return group
 
 
 def folder_of(source: Source) -> bytes:

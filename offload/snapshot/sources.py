@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from offload.snapshot.base import Base
 from offload.snapshot.bytecode import belonging_to, cache_tag, current
 from offload.snapshot.cuts import Group, PartCut
-from offload.snapshot.environments.bins import MOST_OF_THEIR_OWN, bin_groups
+from offload.snapshot.environments.bins import MOST_OF_THEIR_OWN
 from offload.snapshot.environments.cutting import bare_base, cut
 from offload.snapshot.errors import SelectionError
 from offload.snapshot.files.reading import show
@@ -33,7 +32,9 @@ class Source:
     """Folder that is read; where the mount's name is a link, what it leads to."""
     paths: tuple[bytes, ...]
     groups: tuple[Group, ...] = ()
-    """Paths that become layers of their own; none if the part is a chain."""
+    """What changes together, not yet layers; none if the part is a chain."""
+    most_of_their_own: int = MOST_OF_THEIR_OWN
+    """Groups that may have a layer each."""
     file: str | None = None
     """See :class:`Part`."""
 
@@ -90,10 +91,9 @@ def _installed(
     groups: Sequence[Group],
     most_of_their_own: int = MOST_OF_THEIR_OWN,
 ) -> Source:
+    paths = tuple(path for group in groups for path in group.paths)
     root = os.fsencode(mount)
-    layers = bin_groups(groups, partial(_size, root), most_of_their_own)
-    paths = tuple(path for group in layers for path in group.paths)
-    return Source(role, str(mount), root, paths, layers)
+    return Source(role, str(mount), root, paths, tuple(groups), most_of_their_own)
 
 
 def _bytecode(part: PartCut, tag: bytes) -> list[Group]:
@@ -103,13 +103,6 @@ def _bytecode(part: PartCut, tag: bytes) -> list[Group]:
         for group in part.groups
     )
     return [group for group in compiled if group.paths]
-
-
-def _size(root: bytes, path: bytes) -> int:
-    try:
-        return os.lstat(root + b"/" + path).st_size
-    except OSError:  # removed meanwhile: who reads it says so
-        return 0
 
 
 def _input(number: int, path: Path) -> Source:

@@ -8,14 +8,19 @@ changes moves little more than itself and never moves its neighbours about.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from offload.snapshot.cuts import Group
 
 LARGE = 1 << 20
 """Bytes from which on a group has a layer of its own."""
 MOST_OF_THEIR_OWN = 48
+LEFT_TO_PRIVATE = 8
+"""Layers of their own that public groups leave to the others, however many they are."""
 BINS = 16
+BINS_OF_REST = 8
+"""Of the rest of public distributions, mostly: little, and of all of them."""
+MOST_LAYERS = MOST_OF_THEIR_OWN + BINS + BINS_OF_REST + 1
 
 
 def bin_groups(
@@ -23,8 +28,9 @@ def bin_groups(
     size_of: Callable[[bytes], int],
     most_of_their_own: int = MOST_OF_THEIR_OWN,
 ) -> tuple[Group, ...]:
-    """Return the groups that become layers: at most ``most_of_their_own + BINS + 1``.
+    """Return the groups that become layers: ``MOST_LAYERS`` at most.
 
+    What is public is never mixed with what is not, and its layers do not depend on that.
     What no installer's record lists is never mixed with what one does.
 
     Args:
@@ -32,24 +38,39 @@ def bin_groups(
         size_of: bytes of a path of theirs.
         most_of_their_own: how many large ones have a layer each.
     """
+    public = [group for group in groups if group.is_public]
+    private = [group for group in groups if not group.is_public]
     sizes = {group.name: sum(map(size_of, group.paths)) for group in groups}
+    own = _largest(public, sizes, most_of_their_own - LEFT_TO_PRIVATE)
+    rest = _largest(private, sizes, most_of_their_own - len(own))
+    return (
+        *_bin_alike("small", public, own, BINS),
+        *_bin_alike("local", private, rest, BINS_OF_REST if public else BINS),
+    )
+
+
+def _largest(groups: Sequence[Group], sizes: Mapping[str, int], most: int) -> set[str]:
     by_size = sorted(groups, key=lambda group: (-sizes[group.name], group.name))
-    own = {g.name for g in by_size[:most_of_their_own] if sizes[g.name] >= LARGE}
-    layers: list[Group] = []
-    bins: dict[str, list[bytes]] = {}
+    return {g.name for g in by_size[: max(0, most)] if sizes[g.name] >= LARGE}
+
+
+def _bin_alike(
+    kind: str, groups: Sequence[Group], own: set[str], bins: int
+) -> Iterator[Group]:
+    shared: dict[int, list[Group]] = {}
     for group in groups:
         if group.name in own or not group.is_recorded:
-            layers.append(group)
+            yield group
         else:
-            bins.setdefault(_bin(group.name), []).extend(group.paths)
-    layers += (
-        Group(name, tuple(sorted(paths)), is_recorded=True)
-        for name, paths in sorted(bins.items())
-    )
-    return tuple(layers)
+            shared.setdefault(_bin(group.name, bins), []).append(group)
+    for number, those in sorted(shared.items()):
+        paths = sorted(path for group in those for path in group.paths)
+        published = {p: sha for group in those for p, sha in group.published.items()}
+        name = f"{kind}/{number}"
+        yield Group(name, tuple(paths), is_recorded=True, published=published)
 
 
-def _bin(name: str) -> str:
+def _bin(name: str, bins: int) -> int:
     distribution = name.rpartition("-")[0] or name  # the same in every version
     digest = hashlib.sha256(distribution.encode(errors="surrogateescape")).digest()
-    return f"small/{digest[0] % BINS}"
+    return digest[0] % bins

@@ -112,6 +112,7 @@ def cut_interpreter(
             group.name,
             tuple(start + path for path in group.paths),
             is_recorded=group.is_recorded,
+            published={start + path: sha for path, sha in group.published.items()},
         )
         for group in groups
     ]

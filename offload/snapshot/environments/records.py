@@ -1,5 +1,8 @@
 """Which installed files belong to which distribution, by the installers' records.
 
+What a public index gave out of a distribution is a group apart from the rest of it, which
+is of this place: scripts that name the interpreter, the record itself.
+
 Sources: "Recording installed projects" of the Python packaging specifications
 (``RECORD``); conda's ``conda-meta/*.json``; setuptools' ``installed-files.txt``.
 """
@@ -11,12 +14,18 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from facility.environment.published import published_files
 from offload.snapshot.cuts import Group
 
 _STANDARD = re.compile(rb"lib(?:64)?/python[0-9.]+t?/(?!site-packages/|dist-packages/)")
+_Record = tuple[str, set[bytes], Mapping[bytes, str]]
+"""A name, the files it lists, and those that an index gave out."""
+
+LOCAL = "/local"
+"""Ends the name of a group with what is not the index's of a public distribution."""
 REST = "rest"
 """Name of the group of what no record lists."""
 
@@ -36,17 +45,31 @@ def cut_by_distribution(
     """
     free = set(paths)
     groups: dict[str, Group] = {}
-    for name, listed in sorted(
+    for name, listed, published in sorted(
         (*_of_conda(root), *_of_python(root, site_directories)),
         key=lambda record: record[0],
     ):
         own = free.intersection(listed)
         if own and name not in groups:
-            groups[name] = Group(name, tuple(sorted(own)), is_recorded=True)
+            public = {path: published[path] for path in own & published.keys()}
+            local = own - public.keys()
+            if public:
+                groups[name] = _recorded(name, public, public)
+            if local:
+                key = f"{name}{LOCAL}" if public else name
+                groups[key] = _recorded(key, local)
             free -= own
     if free:
         groups[REST] = Group(REST, tuple(sorted(free)), is_recorded=False)
     return tuple(groups.values())
+
+
+def _recorded(
+    name: str, paths: Iterable[bytes], published: Mapping[bytes, str] | None = None
+) -> Group:
+    return Group(
+        name, tuple(sorted(paths)), is_recorded=True, published=published or {}
+    )
 
 
 def with_standard_library(groups: Iterable[Group], version: str) -> tuple[Group, ...]:
@@ -65,7 +88,7 @@ def with_standard_library(groups: Iterable[Group], version: str) -> tuple[Group,
     return tuple(parted)
 
 
-def _of_conda(root: Path) -> Iterator[tuple[str, set[bytes]]]:
+def _of_conda(root: Path) -> Iterator[_Record]:
     for record in (root / "conda-meta").glob("*.json"):
         try:
             data = json.loads(record.read_bytes())
@@ -74,12 +97,10 @@ def _of_conda(root: Path) -> Iterator[tuple[str, set[bytes]]]:
         files = data.get("files") if isinstance(data, dict) else None
         if isinstance(files, list):
             names = {os.fsencode(name) for name in files if isinstance(name, str)}
-            yield record.stem, names | {b"conda-meta/" + os.fsencode(record.name)}
+            yield record.stem, names | {b"conda-meta/" + os.fsencode(record.name)}, {}
 
 
-def _of_python(
-    root: Path, site_directories: Sequence[Path]
-) -> Iterator[tuple[str, set[bytes]]]:
+def _of_python(root: Path, site_directories: Sequence[Path]) -> Iterator[_Record]:
     real = root.resolve()
     for directory in site_directories:
         place = directory.resolve()
@@ -87,21 +108,30 @@ def _of_python(
             continue
         start = os.fspath(place.relative_to(real))
         for metadata in place.iterdir():
+            published: Mapping[str, str] = {}
             if metadata.suffix == ".dist-info":
-                names, below = _record(metadata / "RECORD"), start
+                record = _record(metadata / "RECORD")
+                published = published_files(metadata, record)
+                names, below = [row[0] for row in record], start
             elif metadata.suffix == ".egg-info" and metadata.is_dir():
                 listed = metadata / "installed-files.txt"
                 names, below = _lines(listed), posixpath.join(start, metadata.name)
             else:
                 continue
+            paths = {name: _in_root(below, name) for name in names}
             yield (
                 metadata.stem,
-                {os.fsencode(posixpath.normpath(f"{below}/{name}")) for name in names},
+                set(paths.values()),
+                {paths[name]: sha256 for name, sha256 in published.items()},
             )
 
 
-def _record(path: Path) -> list[str]:
-    return [row[0] for row in csv.reader(_lines(path)) if row and "\0" not in row[0]]
+def _in_root(folder: str, name: str) -> bytes:
+    return os.fsencode(posixpath.normpath(f"{folder}/{name}"))
+
+
+def _record(path: Path) -> list[list[str]]:
+    return [row for row in csv.reader(_lines(path)) if row and "\0" not in row[0]]
 
 
 def _lines(path: Path) -> list[str]:

@@ -20,6 +20,8 @@ from offload.snapshot.store.local import MANIFEST_TYPE, LocalStore
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
 LABEL = "analysis-facility.snapshot"
+PUBLIC = "analysis-facility.public"
+"""Annotation of layers that anybody may have, and of images of nothing else."""
 MANIFESTS = ".facility"
 """Folder in the last layer."""
 
@@ -58,10 +60,9 @@ def write_image(
     Raises:
         NoSpaceError: the disk is full.
     """
-    architecture = snapshot.base.architecture
     config = {
         "created": snapshot.created,
-        "architecture": _ARCHITECTURES.get(architecture, architecture),
+        "architecture": architecture_name(snapshot.base.architecture),
         "os": "linux",
         "config": {"Labels": {LABEL: replace(snapshot, image="").to_json()}},
         "rootfs": {"type": "layers", "diff_ids": [each.diff_id for each in layers]},
@@ -70,17 +71,15 @@ def write_image(
             for _ in layers
         ],
     }
-    blob = store.add(_json(config))
+    blob = store.add(to_json(config))
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "config": _descriptor(CONFIG_TYPE, blob.digest, blob.size),
-        "layers": [
-            _descriptor(LAYER_TYPE, layer.digest, layer.size) for layer in layers
-        ],
+        "config": descriptor(CONFIG_TYPE, blob),
+        "layers": [layer_descriptor(layer) for layer in layers],
     }
     name = snapshot.id.partition(":")[2][:12]
-    return snapshot.carried_by(store.add_image(_json(manifest), name).digest)
+    return snapshot.carried_by(store.add_image(to_json(manifest), name).digest)
 
 
 def read_image(store: LocalStore, digest: str) -> Image:
@@ -98,8 +97,10 @@ def read_image(store: LocalStore, digest: str) -> Image:
         config = json.loads(store.read(config_blob.digest))
         diff_ids = config["rootfs"]["diff_ids"]
         layers = tuple(
-            Layer(blob.digest, blob.size, str(diff_id))
-            for blob, diff_id in zip(layer_blobs, diff_ids, strict=True)
+            Layer(blob.digest, blob.size, str(diff_id), is_public=_is_public(each))
+            for each, blob, diff_id in zip(
+                manifest["layers"], layer_blobs, diff_ids, strict=True
+            )
         )
         snapshot = Snapshot.from_json(config["config"]["Labels"][LABEL])
     except (ValueError, KeyError, TypeError) as error:
@@ -131,13 +132,30 @@ def load(image: str, store: LocalStore) -> Snapshot:
     return read_image(store, image).snapshot
 
 
-def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": digest, "size": size}
+def architecture_name(architecture: str) -> str:
+    """Return what Go, and so an image's configuration, calls an architecture."""
+    return _ARCHITECTURES.get(architecture, architecture)
+
+
+def descriptor(media_type: str, blob: Blob) -> dict[str, Any]:
+    """Return how a manifest names a blob."""
+    return {"mediaType": media_type, "digest": blob.digest, "size": blob.size}
+
+
+def layer_descriptor(layer: Layer) -> dict[str, Any]:
+    """Return how a manifest names a layer."""
+    named = descriptor(LAYER_TYPE, Blob(layer.digest, layer.size))
+    return named | {"annotations": {PUBLIC: "1"}} if layer.is_public else named
+
+
+def to_json(document: object) -> bytes:
+    """Return a document of an image: the same bytes for the same content."""
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def _is_public(described: dict[str, Any]) -> bool:
+    return (described.get("annotations") or {}).get(PUBLIC) == "1"
 
 
 def _blob(descriptor: dict[str, Any]) -> Blob:
     return Blob(str(descriptor["digest"]), int(descriptor["size"]))
-
-
-def _json(document: object) -> bytes:
-    return json.dumps(document, sort_keys=True).encode()

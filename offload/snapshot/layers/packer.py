@@ -12,6 +12,7 @@ from offload.snapshot.files.fingerprint import Fingerprint
 from offload.snapshot.files.reading import OpenFile, TornError
 from offload.snapshot.files.survey import Found
 from offload.snapshot.layers.packing import Pack, content_key
+from offload.snapshot.layers.published import judged
 from offload.snapshot.layers.writing import LayerWriter
 from offload.snapshot.model import Layer
 from offload.snapshot.progress import Meter
@@ -72,7 +73,8 @@ def pack_layer(store: LocalStore, pack: Pack, meter: Meter, stop: Stop) -> Packe
             layer.remove(path)
         if run.written or pack.removed or not pack.below:
             run.packed.content = content_key(pack.role, run.written, pack.removed)
-            run.packed.layer = layer.commit()
+            made = layer.commit()
+            run.packed.layer = judged(made, run.packed.entries, pack.published)
     return run.packed
 
 

@@ -39,6 +39,8 @@ class Pack:
     """Paths of lower layers that are gone."""
     is_inspected: bool = True
     """Whether secrets are looked for; not in what an installer put there."""
+    published: Mapping[bytes, str] = field(default_factory=dict)
+    """See :class:`Group`; none if it is private."""
 
     @property
     def files(self) -> int:
@@ -151,8 +153,15 @@ def plan_groups(
                 path = path.rpartition(b"/")[0]  # noqa: PLW2901  up to the root
         members = tuple(by_path[path] for path in sorted(paths & by_path.keys()))
         if members:
-            inspected = not group.is_recorded
-            packs.append(Pack(role, root, members, is_inspected=inspected))
+            packs.append(
+                Pack(
+                    role,
+                    root,
+                    members,
+                    is_inspected=not group.is_recorded,
+                    published=group.published,
+                )
+            )
     return Plan((), False, tuple(packs))
 
 

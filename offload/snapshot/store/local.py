@@ -106,12 +106,12 @@ class LocalStore:
         Raises:
             NoSpaceError: the disk is full.
         """
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if not self.has(digest):
+        blob = Blob.of(data)
+        if not self.has(blob.digest):
             with self.writer() as writer:
                 writer.write(data)
                 writer.commit()
-        return Blob(digest, len(data))
+        return blob
 
     def digests(self) -> Iterator[str]:
         """Yield the digest of every blob there is."""

@@ -1,5 +1,7 @@
 """Many distributions become few layers, and the same ones after a small change."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +9,7 @@ from offload.snapshot.cuts import Group
 from offload.snapshot.environments.bins import (
     BINS,
     LARGE,
+    MOST_LAYERS,
     MOST_OF_THEIR_OWN,
     bin_groups,
 )
@@ -49,3 +52,32 @@ def test_a_new_version_of_a_small_one_changes_its_own_layer_only():
 
 def test_the_largest_have_a_layer_each():
     assert (b"dist299-1.299/a", b"dist299-1.299/b") in bins(SIZES)
+
+
+@given(
+    st.dictionaries(
+        st.text("abc-.1", min_size=1),
+        st.tuples(st.integers(0, 3 * LARGE), st.booleans()),
+        max_size=99,
+    )
+)
+def test_public_and_private_are_never_in_one_layer(kinds):
+    groups = [group(name) for name in kinds]
+    published = [
+        replace(each, published=dict.fromkeys(each.paths, "A" * 43))
+        if kinds[each.name][1]
+        else each
+        for each in groups
+    ]
+    layers = bin_groups(published, lambda path: kinds[path.decode()[:-2]][0] // 2)
+    for layer in layers:
+        names = {path.decode()[:-2] for path in layer.paths}
+        assert {kinds[name][1] for name in names} == {layer.is_public}
+        assert not layer.is_public or layer.published.keys() == set(layer.paths)
+    assert len(layers) <= MOST_LAYERS
+    public = [layer.paths for layer in layers if layer.is_public]
+    alone = bin_groups(
+        [each for each in published if each.is_public],
+        lambda path: kinds[path.decode()[:-2]][0] // 2,
+    )
+    assert public == [layer.paths for layer in alone]
