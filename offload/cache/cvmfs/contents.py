@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+
+from offload.cache.cvmfs.names import ObjectName
 
 _DIGEST = 20
 
@@ -54,8 +58,7 @@ class Contents:
             ).fetchone()
         if found is None:
             return None
-        joined: bytes = found[0]
-        return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))
+        return _split(found[0])
 
     def add(
         self, sha256: bytes, objects: tuple[bytes, ...], *, is_chunk: bool = False
@@ -74,3 +77,37 @@ class Contents:
                 ),
             )
             self._fresh.clear()
+
+    def forget(self, objects: Iterable[ObjectName]) -> None:
+        """Forget the contents that these objects hold; on disk when it returns."""
+        gone = {name.digest for name in objects}
+        if not gone:
+            return
+        with self._lock, self._connection as connection:
+            known = connection.execute("SELECT sha256, is_chunk, objects FROM contents")
+            lost = [
+                (sha256, is_chunk)
+                for sha256, is_chunk, joined in known
+                if not gone.isdisjoint(_split(joined))
+            ]
+            connection.executemany(
+                "DELETE FROM contents WHERE sha256 = ? AND is_chunk = ?", lost
+            )
+
+    def unused(self) -> dict[str, datetime]:
+        """Return the objects that nothing named any more, and since when, by name."""
+        found = self._connection.execute("SELECT object, since FROM unused")
+        return {name: datetime.fromtimestamp(since, UTC) for name, since in found}
+
+    def set_unused(self, unused: Mapping[str, datetime]) -> None:
+        """Note them in place of those that were noted; on disk when it returns."""
+        with self._lock, self._connection as connection:
+            connection.execute("DELETE FROM unused")
+            connection.executemany(
+                "INSERT INTO unused VALUES (?, ?)",
+                ((name, since.timestamp()) for name, since in unused.items()),
+            )
+
+
+def _split(joined: bytes) -> tuple[bytes, ...]:
+    return tuple(joined[i : i + _DIGEST] for i in range(0, len(joined), _DIGEST))

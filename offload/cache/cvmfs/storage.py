@@ -128,6 +128,10 @@ class Storage:
                 suffix = Suffix(rest[38:])
                 yield ObjectName(bytes.fromhex(folder + rest[:38]), suffix)
 
+    def size(self, name: ObjectName) -> int:
+        """Return the bytes that an object takes."""
+        return os.stat(self.path(name)).st_size  # noqa: PTH116
+
     def remove(self, name: ObjectName) -> int:
         """Remove an object; return the bytes that it took, 0 if it was not there."""
         place = self.path(name)
