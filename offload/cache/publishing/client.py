@@ -159,7 +159,7 @@ class PublisherClient:
         path = f"/images/{quote(image, safe='/:@')}"
         return Status.of(self._json("GET", path, params={"wait_s": wait_s}))
 
-    def list(self) -> tuple[Status, ...]:
+    def images(self) -> tuple[Status, ...]:
         """Return every image that is published or waits to be."""
         return tuple(Status.of(each) for each in self._json("GET", "/images")["images"])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.errors import NoSpaceError
@@ -68,8 +69,14 @@ class Inbox:
 
     def size(self) -> int:
         """Return the bytes of all that is here."""
-        folders = (self._drafts, self._store.path / "blobs" / "sha256")
-        return sum(_size(path) for folder in folders for path in folder.iterdir())
+        return sum(_size(path) for path in self._files())
+
+    def drop_older(self, moment: float) -> None:
+        """Delete what came before a moment (seconds since the epoch), for nothing."""
+        for path in self._files():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < moment:
+                    path.unlink()
 
     def take(self, manifest: bytes, digest: str, architecture: str) -> Image:
         """Take an image whose blobs are here; its manifest is on the disk afterwards.
@@ -97,6 +104,10 @@ class Inbox:
             )
         self._store.add(manifest)
         return image
+
+    def _files(self) -> Iterator[Path]:
+        for folder in (self._drafts, self._store.path / "blobs" / "sha256"):
+            yield from folder.iterdir()
 
 
 def _size(path: Path) -> int:

@@ -28,9 +28,11 @@ def repositories_of(
         entries: what is known: a repository that once told of a push counts.
     """
     found = dict.fromkeys(named)
-    for each in (*wishes, *(entry.reference for entry in entries)):
-        if each.registry == host:
-            found[each.repository] = None
+    places = [(wish.registry, wish.repository) for wish in wishes]
+    places += [(e.reference.registry, e.reference.repository) for e in entries]
+    found.update(
+        {repository: None for registry, repository in places if registry == host}
+    )
     return sorted(found)
 
 

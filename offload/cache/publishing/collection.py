@@ -1,0 +1,117 @@
+"""Removes what nothing refers to: names nobody asks for, their images, their layers.
+
+An image stays as long as a name leads to it or somebody keeps it, and for the grace
+period after. Only then it leaves the newest revision; its objects stay for as long as a
+revision that is kept has them, and for the repository's own grace period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from offload.cache.publishing.pins import Pins
+from offload.cache.publishing.queue import Entry, Queue
+from offload.cache.publishing.references import INBOX, Reference
+from offload.cache.publishing.shelf import (
+    Shelf,
+    remove_image,
+    remove_layer,
+    remove_name,
+)
+
+_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was, or would be, removed from the newest revision."""
+
+    names: tuple[Reference, ...] = ()
+    images: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+
+def forgotten_names(
+    names: Mapping[Reference, str],
+    entries: Iterable[Entry],
+    pinned: Collection[str],
+    now: float,
+    retention_s: float,
+) -> list[Reference]:
+    """Return names of images that were handed over and nobody asks for any more.
+
+    A name of a registry is the registry's to delete.
+    """
+    asked = {entry.reference: entry.asked_at for entry in entries}
+    return [
+        name
+        for name, image in names.items()
+        if name.registry == INBOX
+        and image not in pinned
+        and asked.get(name, 0.0) < now - retention_s
+    ]
+
+
+def unreferenced(
+    images: Iterable[str], names: Iterable[str], pinned: Collection[str]
+) -> list[str]:
+    """Return images that no name leads to and nobody keeps."""
+    kept = {*names, *pinned}
+    return [image for image in images if image not in kept]
+
+
+class Collector:
+    """Removes from one repository; one at a time works, others wait."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        queue: Queue,
+        pins: Pins,
+        *,
+        retention_s: float,
+        grace_s: float,
+    ) -> None:
+        self._shelf = shelf
+        self._queue = queue
+        self._pins = pins
+        self._retention_s = retention_s
+        self._grace_s = grace_s
+
+    def collect(self, now: float, *, dry_run: bool = False) -> Removed:
+        """Remove what is due; with ``dry_run`` only say what would be.
+
+        Killed in between it has done nothing; again it does the rest.
+        """
+        # Nobody publishes meanwhile: what is decided is true until it is done.
+        with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
+            removed = self._decide(now)
+            if dry_run or removed == Removed():
+                return removed
+            for name in removed.names:
+                remove_name(change, name)
+            for image in removed.images:
+                remove_image(change, image)
+            for layer in removed.layers:
+                remove_layer(change, layer)
+            change.commit()
+        self._queue.forget(removed.names)
+        return removed
+
+    def _decide(self, now: float) -> Removed:
+        names, pinned = self._shelf.names(), self._pins.images()
+        entries = self._queue.entries()
+        gone = forgotten_names(names, entries, pinned, now, self._retention_s)
+        for name in gone:
+            del names[name]
+        images = self._shelf.images()
+        unused = unreferenced(images, names.values(), pinned)
+        since = self._pins.unused_since(unused, now)
+        due = [image for image in unused if since[image] <= now - self._grace_s]
+        layers: set[str] = set()
+        if due:
+            layers = set(self._shelf.layers())
+            for image in set(images).difference(due):
+                layers -= {blob.digest for blob in self._shelf.image(image).layers}
+        return Removed(tuple(gone), tuple(due), tuple(sorted(layers)))

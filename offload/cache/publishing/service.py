@@ -1,0 +1,279 @@
+"""The publisher's HTTP interface: events in, images in, the repository out.
+
+Who is on one of the configured networks may read. Who writes shows a token or, for
+events, the shared secret. Errors are problem documents (RFC 9457).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from facility.errors import FacilityError
+from offload.cache.publishing.answers import (
+    Collect,
+    Name,
+    Tag,
+    Wanted,
+    body_of,
+    is_among,
+    networks_of,
+    number_in,
+    parse,
+    problem,
+)
+from offload.cache.publishing.client import Status
+from offload.cache.publishing.desk import Desk
+from offload.cache.publishing.errors import PublishingError, RefusedEventError
+from offload.cache.publishing.events import LARGEST_BODY, check_sender, read_events
+from offload.cache.publishing.images import LARGEST_MANIFEST
+from offload.cache.publishing.references import Reference, is_digest
+from offload.cache.publishing.serving import serve
+from offload.cache.publishing.shelf import remove_name
+from offload.cache.publishing.sources import inbox_reference
+from offload.cache.publishing.statuses import Statuses
+from offload.cache.publishing.tokens import person_of
+from offload.snapshot.model import Blob
+
+_BLOCK = 1 << 20
+_LONGEST_POLL_S = 60.0
+_LOOK_S = 0.05
+_WAIT_S = 60.0
+
+
+def application(desk: Desk) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="publisher", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(FacilityError)
+    async def refuse(_: Request, error: FacilityError) -> Response:
+        return problem(error)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    _add_reading(app, desk)
+    _add_events(app, desk)
+    _add_inbox(app, desk)
+    _add_keeping(app, desk)
+    _add_administration(app, desk)
+    return app
+
+
+def _add_reading(app: FastAPI, desk: Desk) -> None:
+    networks = networks_of(desk.settings.networks)
+    statuses = desk.statuses
+
+    def check(request: Request) -> None:
+        if not is_among(request, networks):
+            raise RefusedEventError("this address may not read here")
+
+    @app.api_route(
+        f"/cvmfs/{desk.settings.fqrn}/{{path:path}}", methods=["GET", "HEAD"]
+    )
+    async def repository(path: str, request: Request) -> Response:
+        if not is_among(request, networks):
+            return Response(status_code=403, headers={"Cache-Control": "no-store"})
+        return await serve(request, desk.shelf.repository.public, path)
+
+    @app.get("/images")
+    async def images(request: Request) -> Response:
+        check(request)
+        found = await asyncio.to_thread(statuses.all)
+        return JSONResponse({"images": [asdict(each) for each in found]})
+
+    @app.get("/images/{name:path}")
+    async def image(name: str, request: Request, wait_s: float = 0.0) -> Response:
+        check(request)
+        return _told(await _until_final(statuses, name, request, wait_s))
+
+    @app.get("/revisions")
+    async def revisions(request: Request) -> Response:
+        check(request)
+        tags = await asyncio.to_thread(desk.shelf.repository.tags)
+        return JSONResponse(
+            {
+                "revisions": [
+                    {
+                        "tag": tag.name,
+                        "revision": tag.revision,
+                        "published": tag.published.isoformat(),
+                        "description": tag.description,
+                    }
+                    for tag in tags
+                ]
+            }
+        )
+
+
+async def _until_final(
+    statuses: Statuses, name: str, request: Request, wait_s: float
+) -> Status:
+    """Return what is known of an image; wait while that may change, but not longer."""
+    until = time.monotonic() + max(0.0, min(wait_s, _LONGEST_POLL_S))
+    while True:
+        status = await asyncio.to_thread(statuses.of, name)
+        is_over = status.is_final or time.monotonic() >= until
+        if is_over or await request.is_disconnected():
+            return status
+        await asyncio.sleep(_LOOK_S)
+
+
+def _add_events(app: FastAPI, desk: Desk) -> None:
+    hosts = [registry.host for registry in desk.settings.registries]
+
+    async def take(host: str, request: Request) -> Response:
+        body = await body_of(request, LARGEST_BODY)
+        check_sender(body, request.headers, desk.event_secret)
+        if host not in hosts:
+            raise PublishingError(
+                f"{host[:100]!r} is no registry that `publisher` of facility.yaml names"
+            )
+        names = [Reference(host, *name) for name in read_events(body)]
+        # Answered only once it is on the disk: until then the registry tries again.
+        await asyncio.to_thread(desk.queue.ask, names, time.time())
+        desk.worker.wake()
+        return JSONResponse({"names": len(names)}, status_code=202)
+
+    @app.post("/events")
+    async def of_the_one(request: Request) -> Response:
+        if len(hosts) != 1:
+            raise PublishingError("expected /events/HOST: there are several registries")
+        return await take(hosts[0], request)
+
+    @app.post("/events/{host}")
+    async def of_one(host: str, request: Request) -> Response:
+        return await take(host, request)
+
+
+def _add_inbox(app: FastAPI, desk: Desk) -> None:
+    @app.post("/inbox/missing")
+    async def missing(request: Request) -> Response:
+        _person(request, desk)
+        wanted = parse(Wanted, await body_of(request, _BLOCK))
+        blobs = [Blob(each.digest, each.size) for each in wanted.blobs]
+        found = await asyncio.to_thread(desk.inbox.missing, blobs)
+        return JSONResponse(
+            {"missing": [{"digest": d, "offset": offset} for d, offset in found]}
+        )
+
+    @app.patch("/inbox/blobs/{digest}")
+    async def send(digest: str, request: Request) -> Response:
+        _person(request, desk)
+        offset = number_in(request, "Upload-Offset")
+        length = number_in(request, "Upload-Length")
+        if not is_digest(digest):
+            raise PublishingError("expected a digest sha256:HEX in the path")
+        if await asyncio.to_thread(desk.inbox.has, digest):
+            return Response(status_code=201, headers={"Upload-Offset": str(length)})
+        incoming = await asyncio.to_thread(desk.inbox.incoming, Blob(digest, length))
+        buffer = bytearray()
+        async for chunk in request.stream():
+            buffer += chunk
+            if len(buffer) >= _BLOCK:
+                offset = await asyncio.to_thread(incoming.append, offset, bytes(buffer))
+                buffer.clear()
+        # Also nothing: an empty blob, or an offset that is not the next one.
+        offset = await asyncio.to_thread(incoming.append, offset, bytes(buffer))
+        is_complete = await asyncio.to_thread(incoming.commit)
+        return Response(
+            status_code=201 if is_complete else 204,
+            headers={"Upload-Offset": str(offset)},
+        )
+
+    @app.put("/inbox/images/{digest}")
+    async def hand_over(digest: str, request: Request) -> Response:
+        _person(request, desk)
+        manifest = await body_of(request, LARGEST_MANIFEST)
+        architecture = desk.settings.architecture
+        await asyncio.to_thread(desk.inbox.take, manifest, digest, architecture)
+        reference = inbox_reference(digest)
+        await asyncio.to_thread(desk.queue.ask, [reference], time.time(), image=digest)
+        desk.worker.wake()
+        return _told(await asyncio.to_thread(desk.statuses.of, digest), 202)
+
+
+def _add_keeping(app: FastAPI, desk: Desk) -> None:
+    @app.post("/names")
+    async def look(request: Request) -> Response:
+        _person(request, desk)
+        reference = Reference.parse(parse(Name, await body_of(request, _BLOCK)).name)
+        await asyncio.to_thread(desk.queue.ask, [reference], time.time())
+        desk.worker.wake()
+        return JSONResponse({"names": 1}, status_code=202)
+
+    @app.put("/pins/{uid}/{image}")
+    async def pin(uid: str, image: str, request: Request) -> Response:
+        person = _person(request, desk)
+        if not is_digest(image):
+            raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
+        await asyncio.to_thread(desk.pins.add, person, uid, image)
+        return JSONResponse({})
+
+    @app.delete("/pins/{uid}")
+    @app.delete("/pins/{uid}/{image}")
+    async def unpin(uid: str, request: Request, image: str | None = None) -> Response:
+        person = _person(request, desk)
+        removed = await asyncio.to_thread(desk.pins.remove, person, uid, image)
+        return JSONResponse({"removed": removed})
+
+
+def _add_administration(app: FastAPI, desk: Desk) -> None:
+    repository = desk.shelf.repository
+
+    @app.delete("/names/{name:path}")
+    async def remove(name: str, request: Request) -> Response:
+        _administrator(request, desk)
+        await asyncio.to_thread(_remove, desk, Reference.parse(name))
+        return JSONResponse({})
+
+    @app.post("/rollback")
+    async def rollback(request: Request) -> Response:
+        _administrator(request, desk)
+        tag = parse(Tag, await body_of(request, _BLOCK)).tag
+        done = await asyncio.to_thread(repository.rollback, tag, wait_s=_WAIT_S)
+        return JSONResponse({"revision": done.revision})
+
+    @app.post("/collect")
+    async def collect(request: Request) -> Response:
+        _administrator(request, desk)
+        wanted = parse(Collect, await body_of(request, _BLOCK))
+        done = await asyncio.to_thread(
+            desk.collector.collect, time.time(), dry_run=wanted.dry_run
+        )
+        return JSONResponse(
+            {
+                "names": [str(name) for name in done.names],
+                "images": done.images,
+                "layers": done.layers,
+            }
+        )
+
+
+def _remove(desk: Desk, reference: Reference) -> None:
+    if desk.shelf.meaning(reference) is None:
+        raise PublishingError(f"{reference} is not in the repository")
+    with desk.shelf.repository.transaction(wait_s=_WAIT_S) as change:
+        remove_name(change, reference)
+        change.commit()
+
+
+def _told(status: Status, code: int = 200) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(asdict(status), status_code=code, headers=headers)
+
+
+def _person(request: Request, desk: Desk) -> str:
+    return person_of(request.headers.get("Authorization"), desk.token_key)
+
+
+def _administrator(request: Request, desk: Desk) -> str:
+    person = _person(request, desk)
+    if person not in desk.settings.admins:
+        raise RefusedEventError(f"{person} may not do this: only those who run it may")
+    return person

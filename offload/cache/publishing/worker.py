@@ -1,0 +1,96 @@
+"""The publisher's threads: one works through the queue, one polls and tidies up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from facility.errors import FacilityError
+from offload.cache.publishing.publisher import Publisher
+from offload.cache.publishing.queue import Queue
+
+_LONGEST_S = 30.0
+_TIDY_S = 3600.0
+
+log = logging.getLogger("facility.publisher")
+
+
+class Worker:
+    """Runs until :meth:`stop`.
+
+    Args:
+        publisher: does what a name asks for.
+        queue: of names.
+        poll: asks registries what no event told.
+        tidy: renews and removes what is due, once an hour.
+        poll_s: seconds between two polls.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        queue: Queue,
+        poll: Callable[[], object],
+        tidy: Callable[[], object],
+        poll_s: float,
+    ) -> None:
+        self._publisher = publisher
+        self._queue = queue
+        self._poll = poll
+        self._tidy = tidy
+        self._poll_s = poll_s
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._publish, name="publish"),
+            threading.Thread(target=self._look, name="poll"),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Tell that something is in the queue."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after what is being done; what waits, waits for the next start."""
+        self._stopping.set()
+        self._woken.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _publish(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            try:
+                if self._publisher.step():
+                    continue
+                due = self._queue.next_due()
+            except Exception:  # the queue's disk is full, or we have erred
+                log.exception("publishing goes on in a while")
+                due = time.time() + 1.0
+            left_s = _LONGEST_S if due is None else due - time.time()
+            self._woken.wait(min(max(left_s, 0.0), _LONGEST_S))
+
+    def _look(self) -> None:
+        tidy_at = time.monotonic()
+        while not self._stopping.is_set():
+            self._safely(self._poll)
+            self.wake()
+            if time.monotonic() >= tidy_at:
+                self._safely(self._tidy)
+                tidy_at = time.monotonic() + _TIDY_S
+            self._stopping.wait(self._poll_s)
+
+    def _safely(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except (FacilityError, OSError) as error:
+            log.warning("later: %s", error)
+        except Exception:  # publishing goes on
+            log.exception("later")

@@ -1,0 +1,322 @@
+"""What the publisher answers, to whom, and how what it serves may be kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from offload.cache.cvmfs.keys import Keys
+from offload.cache.cvmfs.repository import Repository
+from offload.cache.publishing.desk import Desk
+from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.service import application
+from offload.cache.publishing.settings import PublisherSettings, RegistrySettings
+from offload.cache.publishing.tokens import token_of
+
+FQRN = "images.example.org"
+HERE = ("127.0.0.1", 40000)
+
+
+@pytest.fixture(scope="session")
+def keys_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys") / "keys"
+    Keys.generate(FQRN, datetime.now(UTC)).save(folder, FQRN)
+    return folder
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path, keys_folder):
+    made = []
+
+    def make(**changes) -> Desk:
+        folder = tmp_path / "repository"
+        Repository.create(folder, FQRN, Keys.load(keys_folder, FQRN))
+        (tmp_path / "secret").write_text("hidden\n")
+        (tmp_path / "key").write_text("of tokens\n")
+        settings = PublisherSettings(
+            fqrn=FQRN,
+            port=1,
+            folder=folder,
+            keys=keys_folder,
+            state=tmp_path / "state",
+            event_secret=tmp_path / "secret",
+            token_key=tmp_path / "key",
+            admins=("root",),
+            registries=(RegistrySettings(url="http://127.0.0.1:1"),),
+            poll_s=1000,
+        ).model_copy(update=changes)
+        settings.save(tmp_path / "publisher.json")
+        desk = Desk.of(PublisherSettings.load(tmp_path / "publisher.json"))
+        made.append(desk)
+        return desk
+
+    yield make
+    for desk in made:
+        desk.close()
+
+
+@pytest.fixture
+def desk(make_desk):
+    return make_desk()
+
+
+@asynccontextmanager
+async def asking(desk, *, person: str | None = None, peer=HERE):
+    headers = {}
+    if person is not None:
+        headers["Authorization"] = f"Bearer {token_of(person, 'of tokens')}"
+    transport = httpx.ASGITransport(application(desk), client=peer)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://x", headers=headers
+    ) as client:
+        yield client
+
+
+def event(tag="v1") -> bytes:
+    target = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "repository": "env",
+        "tag": tag,
+    }
+    return json.dumps({"events": [{"action": "push", "target": target}]}).encode()
+
+
+async def test_an_event_with_the_secret_is_written_down(desk):
+    headers = {"Authorization": "Bearer hidden"}
+    async with asking(desk) as client:
+        answer = await client.post("/events", content=event(), headers=headers)
+        named = await client.post(
+            "/events/127.0.0.1:1", content=event("v2"), headers=headers
+        )
+    assert (answer.status_code, named.status_code) == (202, 202)
+    known = {str(entry.reference) for entry in desk.queue.entries()}
+    assert known == {"127.0.0.1:1/env:v1", "127.0.0.1:1/env:v2"}
+
+
+async def test_an_event_that_is_signed_is_written_down(desk):
+    signature = hmac.new(b"hidden", event(), hashlib.sha256).hexdigest()
+    headers = {"X-Hub-Signature-256": f"sha256={signature}"}
+    async with asking(desk) as client:
+        answer = await client.post("/events", content=event(), headers=headers)
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("/events", event(), {}, 401),
+        ("/events", event(), {"Authorization": "Bearer wrong"}, 401),
+        ("/events", b"{}", {"Authorization": "Bearer hidden"}, 401),
+        ("/events/other", event(), {"Authorization": "Bearer hidden"}, 400),
+        ("/events", b" " * (5 << 20), {"Authorization": "Bearer hidden"}, 400),
+    ],
+)
+async def test_other_events_are_refused_in_one_line(path, body, headers, status, desk):
+    async with asking(desk) as client:
+        answer = await client.post(path, content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "\n" not in answer.json()["detail"]
+    assert "hidden" not in answer.text
+    assert desk.queue.entries() == ()
+
+
+async def test_an_image_is_handed_over_piece_by_piece(desk, make_tar, make_image):
+    image = make_image(make_tar(("a", b"x" * 5000)), annotations={PUBLIC: "1"})
+    wanted = [{"digest": d, "size": len(b)} for d, b in image.blobs.items()]
+    async with asking(desk, person="anna") as client:
+        early = await client.put(
+            f"/inbox/images/{image.digest}", content=image.manifest
+        )
+        assert early.status_code == 404
+        answer = await client.post("/inbox/missing", json={"blobs": wanted})
+        assert [each["offset"] for each in answer.json()["missing"]] == [0, 0]
+        for digest, data in image.blobs.items():
+            for start in range(0, len(data), 100):
+                sent = await client.patch(
+                    f"/inbox/blobs/{digest}",
+                    content=data[start : start + 100],
+                    headers={
+                        "Upload-Offset": str(start),
+                        "Upload-Length": str(len(data)),
+                    },
+                )
+            assert sent.status_code == 201
+        taken = await client.put(
+            f"/inbox/images/{image.digest}", content=image.manifest
+        )
+        assert (taken.status_code, taken.json()["state"]) == (202, "waiting")
+        desk.worker.start()
+        answer = await client.get(f"/images/{image.digest}", params={"wait_s": 30})
+        await _stop(desk)
+        assert answer.json()["state"] == "published"
+        again = await client.post("/inbox/missing", json={"blobs": wanted[1:]})
+        assert again.json() == {"missing": []}
+
+
+async def _stop(desk) -> None:
+    import asyncio
+
+    await asyncio.to_thread(desk.worker.stop)
+
+
+async def test_a_wrong_offset_says_where_to_go_on(desk):
+    digest = f"sha256:{hashlib.sha256(b'abcdef').hexdigest()}"
+    headers = {"Upload-Offset": "0", "Upload-Length": "6"}
+    async with asking(desk, person="anna") as client:
+        url = f"/inbox/blobs/{digest}"
+        assert (
+            await client.patch(url, content=b"abc", headers=headers)
+        ).status_code == 204
+        answer = await client.patch(url, content=b"abc", headers=headers)
+        assert (answer.status_code, answer.headers["Upload-Offset"]) == (409, "3")
+        headers["Upload-Offset"] = "3"
+        wrong = await client.patch(url, content=b"xyz", headers=headers)
+        assert wrong.status_code == 422
+        missing = {"blobs": [{"digest": digest, "size": 6}]}
+        answer = await client.post("/inbox/missing", json=missing)
+        assert answer.json()["missing"][0]["offset"] == 0
+
+
+async def test_what_does_not_fit_into_the_inbox_is_refused(make_desk):
+    desk = make_desk(inbox_bytes=10)
+    headers = {"Upload-Offset": "0", "Upload-Length": "11"}
+    async with asking(desk, person="anna") as client:
+        answer = await client.patch(
+            f"/inbox/blobs/sha256:{'a' * 64}", content=b"x", headers=headers
+        )
+    assert answer.status_code == 507
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/inbox/missing"),
+        ("PATCH", f"/inbox/blobs/sha256:{'a' * 64}"),
+        ("PUT", f"/inbox/images/sha256:{'a' * 64}"),
+        ("POST", "/names"),
+        ("PUT", f"/pins/1/sha256:{'a' * 64}"),
+        ("DELETE", "/pins/1"),
+        ("DELETE", "/names/h/env:v1"),
+        ("POST", "/rollback"),
+        ("POST", "/collect"),
+    ],
+)
+@pytest.mark.parametrize("token", [None, "root.0000", "anna", ".", "caf\xe9"])
+async def test_who_has_no_token_changes_nothing(method, path, token, desk):
+    headers = (
+        {} if token is None else {"Authorization": f"Bearer {token}".encode("latin-1")}
+    )
+    async with asking(desk) as client:
+        answer = await client.request(method, path, headers=headers, content=b"{}")
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/names/h/env:v1", None),
+        ("POST", "/rollback", {"tag": "revision-1"}),
+        ("POST", "/collect", {}),
+    ],
+)
+async def test_only_administrators_remove(method, path, body, desk):
+    async with asking(desk, person="anna") as client:
+        answer = await client.request(method, path, json=body)
+        assert answer.status_code == 401
+    async with asking(desk, person="root") as client:
+        answer = await client.request(method, path, json=body)
+        assert answer.status_code in {200, 400}
+
+
+async def test_who_is_on_no_configured_network_may_not_read(make_desk):
+    desk = make_desk(networks=("10.0.0.0/8", "fd00::/8"))
+    for peer, status in (
+        (("10.1.2.3", 1), 200),
+        (("fd00::1", 1), 200),
+        (("::ffff:10.0.0.1", 1), 200),
+        (("192.0.2.1", 1), 403),
+        (HERE, 403),
+    ):
+        async with asking(desk, peer=peer) as client:
+            answer = await client.get(f"/cvmfs/{FQRN}/.cvmfspublished")
+            assert answer.status_code == status
+            images = await client.get("/images")
+            assert images.status_code == (200 if status == 200 else 401)
+
+
+async def test_objects_are_kept_for_ever_and_control_files_for_a_moment(desk):
+    head = desk.shelf.head()
+    async with asking(desk) as client:
+        url = f"/cvmfs/{FQRN}/{head.catalogue.path}"
+        whole = await client.get(url)
+        assert "immutable" in whole.headers["Cache-Control"]
+        part = await client.get(url, headers={"Range": "bytes=10-19"})
+        assert (part.status_code, part.content) == (206, whole.content[10:20])
+        beyond = await client.get(url, headers={"Range": "bytes=999999-"})
+        assert beyond.status_code == 416
+        assert (await client.head(url)).headers["Content-Length"] == str(
+            len(whole.content)
+        )
+        same = {"If-None-Match": whole.headers["ETag"]}
+        assert (await client.get(url, headers=same)).status_code == 304
+        for name in (".cvmfspublished", ".cvmfswhitelist"):
+            answer = await client.get(f"/cvmfs/{FQRN}/{name}")
+            assert "max-age=1," in answer.headers["Cache-Control"]
+            assert "Last-Modified" not in answer.headers
+            same = {"If-None-Match": answer.headers["ETag"]}
+            again = await client.get(f"/cvmfs/{FQRN}/{name}", headers=same)
+            assert (again.status_code, again.content) == (304, b"")
+        for name in (".cvmfs_last_snapshot", ".cvmfs_is_snapshotting"):
+            assert (await client.get(f"/cvmfs/{FQRN}/{name}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "data",
+        "data/00",
+        "data/../../private/contents.sqlite",
+        "../private/lock",
+        "%2e%2e/private/lock",
+        ".cvmfs/../../private/lock",
+        ".cvmfs..",
+        ".cvmfsx",
+        "data/00/" + "0" * 38,
+        "data/00/" + "0" * 38 + "Z",
+    ],
+)
+async def test_nothing_else_is_served_and_no_proxy_keeps_that(path, desk):
+    async with asking(desk) as client:
+        answer = await client.get(f"/cvmfs/{FQRN}/{path}")
+    assert answer.status_code == 404
+    if answer.headers.get("Content-Type") != "application/json":
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_pins_are_each_persons_own(desk):
+    image = f"sha256:{'a' * 64}"
+    async with asking(desk, person="anna") as anna, asking(desk, person="bob") as bob:
+        assert (await anna.put(f"/pins/job-1/{image}")).status_code == 200
+        assert (await bob.delete("/pins/job-1")).json() == {"removed": 0}
+        assert (await anna.get(f"/images/{image}")).json()["pins"] == ["anna/job-1"]
+        assert (await anna.delete("/pins/job-1")).json() == {"removed": 1}
+        bad = await anna.put(f"/pins/%2e%2e/{image}")
+        assert bad.status_code in {400, 404}
+
+
+async def test_waiting_for_what_nobody_has_ends(desk):
+    async with asking(desk) as client:
+        begin = time.monotonic()
+        answer = await client.get("/images/h/env:v1", params={"wait_s": 0.2})
+    assert answer.json()["state"] == "unknown"
+    assert time.monotonic() - begin < 10
