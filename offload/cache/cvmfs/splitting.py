@@ -11,15 +11,16 @@ MOUNT_POINT_ROWS = 20
 """As many rows a mount point weighs: what holds many is written again, and fetched
 again, with every revision."""
 _LEAST_SHARE = 200
-"""A part lighter than that share of the most is not worth a request of its own."""
+_LEAST_ROWS = 2 * MOUNT_POINT_ROWS
+"""A part lighter than both is not worth a request of its own."""
 
 
 def cuts(draft: Draft, most: int = MOST_ROWS) -> list[bytes]:
     """Return the folders that become nested catalogues, deepest first.
 
-    Where there is anything to cut, what remains and every part weighs at most about
-    half of ``most``: it can grow before it is cut again. A single folder with more
-    entries stays whole.
+    Folders are cut, the heaviest first, until what remains weighs half of ``most``: it
+    can grow before it is cut again. It weighs more where only single folders with many
+    entries, or many light ones, are left.
     """
     if len(draft.rows) + MOUNT_POINT_ROWS * len(draft.nested) <= most:
         return []
@@ -44,7 +45,7 @@ def _weigh(draft: Draft, root: bytes, most: int, found: list[bytes]) -> int:
     if weight <= most // 2:
         return weight
     for below, path in sorted(folders, reverse=True):
-        if weight <= most // 2 or below < most // _LEAST_SHARE:
+        if weight <= most // 2 or below < max(most // _LEAST_SHARE, _LEAST_ROWS):
             break
         found.append(path)
         weight += 1 + MOUNT_POINT_ROWS - below
