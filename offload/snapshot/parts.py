@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from offload.snapshot.cuts import Group
 from offload.snapshot.environments.bins import bin_groups
 from offload.snapshot.errors import DamagedError, MissingError
 from offload.snapshot.files.fingerprint import Fingerprint
-from offload.snapshot.files.survey import survey
+from offload.snapshot.files.survey import Found, survey
 from offload.snapshot.images.image import read_image
 from offload.snapshot.images.manifests import read_trees
 from offload.snapshot.layers.packer import Packed, pack_layer
@@ -24,7 +24,7 @@ from offload.snapshot.layers.packing import (
     plan_groups,
     removals,
 )
-from offload.snapshot.layers.published import contents_of, differing, judged
+from offload.snapshot.layers.published import contents_of, differing
 from offload.snapshot.model import Layer, Part
 from offload.snapshot.progress import Meter
 from offload.snapshot.sources import Source
@@ -113,7 +113,7 @@ class Parts:
         known = self.cache.contents(others)
         if source.groups:
             groups = bin_groups(
-                [_judged(each, files, known, modified) for each in source.groups],
+                _without_modified(source.groups, seen.found, known, modified),
                 lambda path: files[path].size if path in files else 0,
                 source.most_of_their_own,
             )
@@ -218,7 +218,8 @@ class Parts:
         layer = self.cache.layer(content)
         if layer is None or not self.store.has(layer.digest):
             return None
-        layer = judged(layer, entries, pack.published)
+        # What was known was compared when the part was looked at.
+        layer = replace(layer, is_public=bool(pack.published))
         return Packed(layer, content, entries, pack.size)
 
     def _last(self, source: Source) -> _Last | None:
@@ -246,24 +247,27 @@ class Parts:
         return _Last(chain, tuple(by_digest[each] for each in part.layers))
 
 
-def _judged(
-    group: Group,
-    files: Mapping[bytes, Fingerprint],
+def _without_modified(
+    groups: Iterable[Group],
+    found: Iterable[Found],
     known: Mapping[Fingerprint, str],
     modified: Collection[bytes],
-) -> Group:
-    """Return a group that is not public if a path of it is known not to be."""
-    if not group.is_public:
-        return group
+) -> list[Group]:
+    """Return the groups, those not public that are known to hold something else."""
     contents = {
-        path: known[files[path]]
-        for path in group.paths
-        if path in files and files[path] in known
+        one.path: known[one.fingerprint] if one.kind is Kind.FILE else ""
+        for one in found
+        if one.kind is Kind.LINK or one.fingerprint in known
     }
-    is_modified = not group.published.keys().isdisjoint(modified)
-    if is_modified or differing(contents, group.published):
-        return replace(group, published={})
-    return group
+    judged = []
+    for group in groups:
+        of_group = {p: contents[p] for p in group.published if p in contents}
+        is_modified = not group.published.keys().isdisjoint(modified)
+        if is_modified or differing(of_group, group.published):
+            judged.append(replace(group, published={}))
+        else:
+            judged.append(group)
+    return judged
 
 
 def folder_of(source: Source) -> bytes:
