@@ -25,7 +25,7 @@ from offload.cache.reading.bundles import path_of
 from offload.cache.reading.choosing import Amount, Choice, Situation, choose
 from offload.cache.reading.errors import AbsentError, ReadingError
 from offload.cache.reading.eviction import Collector, Freed
-from offload.cache.reading.fetching import Fetcher
+from offload.cache.reading.fetching import Fetcher, key_of
 from offload.cache.reading.following import Follower
 from offload.cache.reading.locking import Locks
 from offload.cache.reading.mounting import Mount
@@ -362,12 +362,26 @@ class RepositoryCache:
         name = _hex(digest)
         trees = self._kinds[kind]
         if not trees.has(name):
-            row = self.view().find(path)
-            if row is None:
+            view = self.view()
+            if view.find(path) is None:
                 return None
+            self._expect(view, path)
         place = trees.ensure(name, self._rows(path), self.settings.verify_s)
         self._stay_below_quota()
         return place
+
+    def _expect(self, view: View, path: bytes) -> None:
+        """Make room for a tree before any of it comes: it fits, or nothing is lost."""
+        if self.settings.quota_bytes is None:
+            return
+        missing = {
+            key_of(row): row.size
+            for _, row in view.walk(path)
+            if row.kind is Kind.FILE and self._store.content(key_of(row)) is None
+        }
+        wanted = sum(missing.values())
+        if self.size() + wanted > self.settings.quota_bytes:
+            self._make_room(wanted)
 
     def _rows(self, path: bytes) -> Callable[[], Rows]:
         return lambda: self.view().walk(path)

@@ -18,8 +18,6 @@ from offload.cache.reading.transfer import Transfer
 
 _LARGEST = 256 << 20
 """Bytes of content of an object whose size nothing tells."""
-_PATIENCE_S = 60.0
-"""For so long an object is asked for while nobody answers: a job waits for it."""
 _TRIES = 8
 """Times that a file is put together again when a part has been cleared away."""
 
@@ -45,6 +43,8 @@ class Fetcher:
         self._transfer = transfer
         self._locks = locks
         self._make_room = make_room
+        self.patience_s = 60.0
+        """For so long an object is asked for while nobody answers: a job waits."""
         self.added = 0
         """Bytes of content that this one has brought here."""
 
@@ -55,7 +55,7 @@ class Fetcher:
         *,
         mode: int = 0o444,
         mtime: int = 0,
-        patience_s: float = _PATIENCE_S,
+        patience_s: float | None = None,
     ) -> Path:
         """Return where an object's content lies, verified.
 
@@ -64,7 +64,7 @@ class Fetcher:
             size: of its content, in bytes, if that is known.
             mode: of the file, if the object is to be stored now.
             mtime: likewise, Unix time in seconds.
-            patience_s: how long to ask while nobody answers.
+            patience_s: how long to ask while nobody answers; as all do by default.
 
         Raises:
             UnreachableError: nobody answers.
@@ -136,9 +136,7 @@ class Fetcher:
             sizes = (chunk.size for chunk in row.chunks)
             parts = list(zip(row.objects(), sizes, strict=True))
         with ThreadPoolExecutor(connections, "fetch") as pool:
-            pieces = pool.map(
-                lambda part: self._get(part[0], part[1], _PATIENCE_S), parts
-            )
+            pieces = pool.map(lambda part: self._get(part[0], part[1], None), parts)
             return b"".join(pieces)
 
     def _assemble(self, row: Row, key: str) -> None:
@@ -173,12 +171,14 @@ class Fetcher:
         found = self._store.find(key_of(row), row.size)
         return None if found is None else Path(found)
 
-    def _get(self, name: ObjectName, size: int | None, patience_s: float) -> bytes:
+    def _get(
+        self, name: ObjectName, size: int | None, patience_s: float | None
+    ) -> bytes:
         return self._transfer.get(
             name.path,
             lambda body: content_of(name, body, size),
             most=(_LARGEST if size is None else size + (size >> 8) + 1024),
-            patience_s=patience_s,
+            patience_s=self.patience_s if patience_s is None else patience_s,
         )
 
 

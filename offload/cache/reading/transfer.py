@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,16 +22,9 @@ Checked = TypeVar("Checked")
 
 _Problem = UnreachableError | AbsentError | DamagedObjectError | UntrustedError
 
-_TURNS: dict[type[_Problem], int] = {
-    UnreachableError: 1,
-    AbsentError: 1,
-    DamagedObjectError: 2,
-    UntrustedError: 2,
-}
-"""How often all routes are tried once more; of several answers the last one counts."""
 _RESUMES = 4
 """Times that one answer may break off and be continued."""
-_PAUSE_S = 0.1
+_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 3.0
 _TIMEOUT = httpx.Timeout(20.0, connect=3.0)
 _LARGEST = 512 << 20
@@ -54,9 +48,20 @@ class Transfer:
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections
         )
+        # Loading everybody's certificates takes longer than the first answer.
+        is_encrypted = any(url.startswith("https:") for url in (*urls, *proxies))
+        context = (
+            ssl.create_default_context()
+            if is_encrypted
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
         self._clients = {
             way: httpx.Client(
-                proxy=way, limits=limits, timeout=_TIMEOUT, trust_env=False
+                proxy=way,
+                limits=limits,
+                timeout=_TIMEOUT,
+                trust_env=False,
+                verify=context,
             )
             for way in dict.fromkeys(ways)
         }
@@ -100,8 +105,9 @@ class Transfer:
             UnreachableError: nobody answers.
         """
         begun = time.monotonic()
+        problem: _Problem | None = None
         for turn in itertools.count():
-            if turn:
+            if turn > 1 or isinstance(problem, UnreachableError):
                 pause = min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0**turn)
                 time.sleep(pause * random.uniform(0.5, 1.0))
             # At first, routes that are known to be broken are spared.
@@ -117,7 +123,7 @@ class Transfer:
                     problems.append(error)
             problem = max(problems, key=_weight)
             is_patient = time.monotonic() - begun < patience_s
-            if turn >= _TURNS[type(problem)] and not (
+            if turn >= _turns(problem) and not (
                 is_patient and isinstance(problem, UnreachableError)
             ):
                 raise problem
@@ -183,7 +189,19 @@ class Transfer:
 
 
 def _weight(problem: _Problem) -> int:
-    return list(_TURNS).index(type(problem))
+    """Return which of several problems tells most: wrong, absent, or no answer."""
+    match problem:
+        case UnreachableError():
+            return 0
+        case AbsentError():
+            return 1
+        case _:
+            return 2
+
+
+def _turns(problem: _Problem) -> int:
+    """Return how often all routes are tried once more; the last answer counts."""
+    return 2 if isinstance(problem, DamagedObjectError) else 1
 
 
 def _told(error: httpx.TransportError) -> str:

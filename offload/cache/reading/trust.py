@@ -13,6 +13,7 @@ from offload.cache.cvmfs.errors import UntrustedError
 from offload.cache.cvmfs.manifest import Manifest, SignedManifest
 from offload.cache.cvmfs.whitelist import Whitelist
 from offload.cache.reading.errors import OlderRevisionError
+from offload.cache.receiving import room
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,12 @@ class KnownRevision:
     def _write(self, kind: str, data: bytes) -> None:
         path = self._path(kind)
         draft = path.with_name(f".{kind}.{os.getpid()}")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with room(self._folder):
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
         handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)

@@ -66,7 +66,7 @@ class Publisher:
     small, large = SMALL, LARGE
 
     def __init__(self, path, keys, clock=lambda: datetime.now(UTC)):
-        self.keys = keys
+        self.opened = lambda clock: Repository.open(path, FQRN, keys, clock=clock)
         self.repository = Repository.create(path, FQRN, keys, Settings(), clock)
         self.public = self.repository.public
 
@@ -169,8 +169,13 @@ class Origin:
 
 
 @pytest.fixture
-def publisher(tmp_path, keys):
-    return Publisher(tmp_path / "repository", keys)
+def make_publisher(tmp_path):
+    return lambda name, *args, **more: Publisher(tmp_path / name, *args, **more)
+
+
+@pytest.fixture
+def publisher(make_publisher, keys):
+    return make_publisher("repository", keys)
 
 
 @pytest.fixture

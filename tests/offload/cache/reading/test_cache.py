@@ -15,7 +15,7 @@ def described(top):
         status = path.lstat()
         name = str(path.relative_to(top))
         if path.is_symlink():
-            found[name] = ("link", os.readlink(path))
+            found[name] = ("link", str(path.readlink()))
         elif path.is_dir():
             found[name] = ("folder", stat.S_IMODE(status.st_mode))
         else:

@@ -1,0 +1,194 @@
+"""``offload-cache``: a site's cache of published environments, by hand and by cron.
+
+Exit codes: 0 done; 1 not possible (not in the repository, refused, damaged, no space);
+2 wrong input or settings; 3 nobody answers and it is not here. Each failure is one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from facility.errors import ExitCode, FacilityError
+from offload.cache.errors import CacheError
+from offload.cache.reading.cache import RepositoryCache
+from offload.cache.reading.errors import AbsentError
+from offload.cache.reading.mounting import serve
+from offload.cache.reading.settings import load_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; exits as the module says."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(options.config)
+        with RepositoryCache(options.folder, settings) as cache:
+            command: Callable[[RepositoryCache, argparse.Namespace], None] = options.run
+            command(cache, options)
+    except FacilityError as error:
+        sys.stderr.write(f"offload-cache: {error}\n")
+        sys.exit(error.exit_code)
+    except OSError as error:
+        sys.stderr.write(f"offload-cache: {error.filename}: {error.strerror}\n")
+        sys.exit(ExitCode.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.FAILED)
+    sys.exit(ExitCode.OK)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="offload-cache",
+        description="Keeps what jobs of this site read of published environments.",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        help="YAML: fqrn, urls, proxies, master_keys, quota_bytes, refresh_s, ...",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=_default_folder(), help="default: %(default)s"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str,
+        run: Callable[[RepositoryCache, argparse.Namespace], None],
+        about: str,
+    ) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=about, description=about)
+        made.set_defaults(run=run)
+        return made
+
+    status = command("status", _status, "say what is here, and of which revision")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    command("refresh", _refresh, "ask for the newest revision")
+    command("serve", _serve, "stay up to date and below the quota, until stopped")
+    get = command("get", _get, "make an image's tree; print where it is")
+    get.add_argument("image", help="sha256:HEX")
+    get.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    mount = command("mount", _mount, "show an image lazily, until it is unmounted")
+    mount.add_argument("image", help="sha256:HEX")
+    mount.add_argument("where", type=Path, help="an empty folder")
+    pin = command("pin", _pin, "keep images for a job")
+    pin.add_argument("uid", help="the job's name")
+    pin.add_argument("image", nargs="+", help="sha256:HEX, or a path of the repository")
+    unpin = command("unpin", _unpin, "forget what a job needed")
+    unpin.add_argument("uid", help="the job's name")
+    command("gc", _gc, "give up what no job needs, down to the quota")
+    command("verify", _verify, "read every byte of all trees; mend what is damaged")
+    return parser
+
+
+def _default_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "analysis-facility/repositories"
+
+
+def _status(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    revision = cache.view().revision
+    quota = cache.settings.quota_bytes
+    if options.json:
+        document = {
+            "fqrn": revision.fqrn,
+            "revision": revision.number,
+            "published": revision.published.isoformat(),
+            "note": revision.note,
+            "size": cache.size(),
+            "quota": quota,
+            "trees": cache.trees(),
+        }
+        _say(json.dumps(document, indent=1))
+        return
+    _say(_told(cache))
+    _say(
+        f"{cache.size() / 1e6:,.1f} MB kept"
+        + (f" of {quota / 1e6:,.0f} MB" if quota is not None else "")
+    )
+    for tree in cache.trees():
+        _say(tree)
+
+
+def _refresh(cache: RepositoryCache, _: argparse.Namespace) -> None:
+    cache.refresh()
+    _say(_told(cache))
+
+
+def _serve(cache: RepositoryCache, _: argparse.Namespace) -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    last = ""
+    while True:
+        try:
+            cache.refresh()
+            told = _told(cache)
+            cache.collect()
+        except CacheError as error:
+            told = str(error)
+        if told != last:
+            _say(told)
+            last = told
+        if stopped.wait(max(1.0, cache.settings.refresh_s)):
+            return
+
+
+def _get(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    if options.wait:
+        cache.wait(options.image, options.wait)
+    place = cache.image(options.image)
+    if place is None:
+        raise AbsentError(
+            f"{options.image}: not in {cache.settings.fqrn} (yet); --wait waits for it"
+        )
+    _say(str(place))
+
+
+def _mount(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    serve(cache, options.image, options.where, lambda: _say(f"{options.where}: ready"))
+
+
+def _pin(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    cache.pin(options.uid, *options.image)
+
+
+def _unpin(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    cache.unpin(options.uid)
+
+
+def _gc(cache: RepositoryCache, _: argparse.Namespace) -> None:
+    freed = cache.collect()
+    _say(
+        f"{freed.freed / 1e6:,.1f} MB freed ({len(freed.trees)} trees, "
+        f"{freed.contents} files), {freed.size / 1e6:,.1f} MB kept"
+    )
+
+
+def _verify(cache: RepositoryCache, _: argparse.Namespace) -> None:
+    mended = cache.verify()
+    _say(f"{len(cache.trees())} trees read, {mended} entries mended")
+
+
+def _told(cache: RepositoryCache) -> str:
+    revision = cache.view().revision
+    told = (
+        f"{revision.fqrn}: revision {revision.number} of "
+        f"{revision.published:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    return told if revision.note is None else f"{told} ({revision.note})"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The command: what it prints, its exit codes, and one line for each failure."""
+
+import json
+
+import pytest
+
+from offload.cache.reading import RepositorySettings, load_settings
+from offload.cache.reading.main import main
+
+
+@pytest.fixture
+def image(publisher):
+    publisher.publish(small=publisher.small)
+    return publisher.digest("small")
+
+
+@pytest.fixture
+def config(tmp_path, settings):
+    path = tmp_path / "cache.yaml"
+    path.write_text(
+        f"fqrn: {settings.fqrn}\nurls: [{settings.urls[0]}]\n"
+        "master_keys: [master.pub]\nquota_bytes: 50MB\nrefresh_s: 0\n"
+    )
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, config, capsys):
+    def run(*arguments, config=config):
+        with pytest.raises(SystemExit) as ended:
+            main(["--config", str(config), "--folder", str(tmp_path / "f"), *arguments])
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return run
+
+
+def test_an_image_is_got_and_listed(run, image):
+    code, out, err = run("get", image)
+    assert (code, err) == (0, "")
+    assert out.strip().endswith(f"images/{image[7:]}")
+    code, out, _ = run("status", "--json")
+    status = json.loads(out)
+    assert status["revision"] == 2
+    assert status["note"] is None
+    assert status["quota"] == 50_000_000
+    assert status["trees"] == [f"images/{image[7:]}"]
+    assert status["size"] > 4_000_000
+    assert run("status")[1].splitlines()[2:] == [f"images/{image[7:]}"]
+
+
+def test_pins_collection_and_verification(run, image):
+    run("get", image)
+    assert run("pin", "job", image)[0] == 0
+    assert run("gc")[1].startswith("0.0 MB freed (0 trees, 0 files)")
+    assert run("unpin", "job")[0] == 0
+    assert run("verify")[1] == "1 trees read, 0 entries mended\n"
+
+
+def test_refresh_says_which_revision_and_why_it_may_be_old(run, origin, image):
+    assert "revision 2 of 20" in run("refresh")[1]
+    origin.stop()
+    code, out, _ = run("refresh")
+    assert code == 0
+    assert "Connection refused" in out
+
+
+def failures(publisher, origin):
+    return {
+        "absent": (1, "not in environments.example.org (yet)"),
+        "no digest": (1, "expected sha256:HEX"),
+        "unreachable": (3, "Connection refused"),
+        "forged": (1, ".cvmfspublished"),
+        "job": (1, "pod UID"),
+    }
+
+
+@pytest.mark.parametrize("what", failures(None, None))
+def test_failures_are_one_line_and_an_exit_code(run, publisher, origin, image, what):
+    code, told = failures(publisher, origin)[what]
+    arguments = ["get", publisher.digest("nothing")]
+    match what:
+        case "no digest":
+            arguments = ["get", "../../etc"]
+        case "unreachable":
+            origin.stop()
+        case "forged":
+            path = publisher.public / ".cvmfspublished"
+            path.write_bytes(path.read_bytes()[:-1])
+            arguments = ["refresh"]
+        case "job":
+            arguments = ["pin", "../x", image]
+    got, out, err = run(*arguments)
+    assert (got, out) == (code, "")
+    assert told in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fqrn: [", "cache.yaml: "),
+        ("fqrn: a.b", "urls: Field required; master_keys: Field required"),
+        (
+            "fqrn: ../x\nurls: [http://h]\nmaster_keys: [k]",
+            "fqrn: Value error, expected",
+        ),
+        ("fqrn: a.b\nurls: [ftp://h]\nmaster_keys: [k]", "urls: Value error, expected"),
+        (
+            "fqrn: a.b\nurls: [http://h]\nmaster_keys: [k]\nquta: 1",
+            "quta: Extra inputs",
+        ),
+    ],
+)
+def test_wrong_settings_are_one_line(run, tmp_path, text, told):
+    path = tmp_path / "cache.yaml"
+    path.write_text(text)
+    code, _, err = run("status", config=path)
+    assert code == 2
+    assert told in err
+    assert len(err.splitlines()) == 1
+    assert run("status", config=tmp_path / "none.yaml")[0] == 2
+
+
+def test_a_master_key_that_is_not_there_is_said(run, tmp_path):
+    (tmp_path / "master.pub").unlink()
+    code, _, err = run("refresh")
+    assert code == 1
+    assert "master.pub: cannot be read" in err
+
+
+def test_keys_are_looked_for_beside_the_settings(config, tmp_path):
+    settings = load_settings(config)
+    assert settings.master_keys == (tmp_path / "master.pub",)
+    again = RepositorySettings.model_validate(settings.model_dump(mode="json"))
+    assert again == settings
