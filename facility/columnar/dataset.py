@@ -23,6 +23,7 @@ from facility.columnar.planning import (
     Chunk,
     PlannedFile,
     chunk_size,
+    evenly,
     plan,
 )
 from facility.columnar.probing import estimate
@@ -198,6 +199,9 @@ class Dataset:
             )
             for file in self._files
         ]
+        if self.chunk_events is None:
+            pairs = zip(sizes, self._files, strict=True)
+            sizes = [evenly(size, file.entries) for size, file in pairs]
         return plan(self._files, sizes)
 
     def plan(self, analysis: Analysis, workers: Sequence[int] = WORKERS) -> Estimate:

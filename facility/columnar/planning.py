@@ -80,6 +80,18 @@ def chunk_size(events: int | None, memory_bytes: int, bytes_per_event: float) ->
     return max(1, min(events, int(memory_bytes / 1.5 / bytes_per_event)))
 
 
+def evenly(size: int, entries: int) -> int:
+    """Return the size, or less, at which chunks are even in number and equal.
+
+    Two cores then have the same to do: of five chunks, one has three and the other
+    waits. A file of one chunk stays whole.
+    """
+    if entries <= size:
+        return size
+    pairs = -(-entries // (2 * size))
+    return -(-entries // (2 * pairs))
+
+
 def plan(
     files: Iterable[PlannedFile], sizes: int | Sequence[int] = CHUNK_EVENTS
 ) -> tuple[Chunk, ...]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.planning import PlannedFile, chunk_size, plan
+from facility.columnar.planning import PlannedFile, chunk_size, evenly, plan
 
 
 def planned(entries, boundaries=(), name="f"):
@@ -61,6 +61,15 @@ def test_stops(entries, boundaries, size, stops):
 def test_a_size_below_one_raises():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         plan([planned(5)], 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "entries", "even"),
+    [(800, 4000, 667), (500, 500, 500), (500, 501, 251), (500, 4000, 500), (9, 0, 9)],
+)
+def test_two_cores_have_the_same_to_do(size, entries, even):
+    assert evenly(size, entries) == even
+    assert even <= size
 
 
 def test_each_file_has_a_size_of_its_own():
