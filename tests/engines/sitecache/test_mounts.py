@@ -1,0 +1,150 @@
+"""Images mounted lazily by a real kernel: what is read is fetched, and noted."""
+
+import os
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from offload.cache.cvmfs.items import Item
+from offload.cache.reading import MountError
+from offload.cache.reading.bundles import pack, path_of
+from offload.cache.reading.mounting import can_mount, unmount
+from offload.snapshot.tree import Kind
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.fixture
+def where(tmp_path):
+    assert can_mount(), "FUSE is missing: run .ci/system-packages"
+    where = tmp_path / "mounted"
+    where.mkdir()
+    yield where
+    unmount(where)
+
+
+def test_a_mount_shows_what_was_published(make_cache, image, items, where):
+    with make_cache("site").mount(image, where):
+        for item in items:
+            path = where / os.fsdecode(item.path)
+            status = path.lstat()
+            match item.kind:
+                case Kind.FILE:
+                    assert stat.S_IMODE(status.st_mode) == item.mode
+                    assert status.st_size == item.size
+                    assert path.read_bytes() == item.content
+                case Kind.LINK:
+                    assert path.readlink() == path.parent.joinpath(
+                        "lib0.so"
+                    ).relative_to(path.parent)
+                case Kind.FOLDER:
+                    assert stat.S_ISDIR(status.st_mode)
+                    assert int(status.st_mtime) == item.mtime
+        assert len(os.listdir(where / "env")) == 20 + 2 + 1
+        with pytest.raises(OSError, match="Read-only file system"):
+            (where / "new").touch()
+        with pytest.raises(FileNotFoundError):
+            (where / "env/nothing").stat()
+    assert not os.path.ismount(where)
+
+
+def test_only_what_is_read_comes_and_is_noted(
+    make_cache, origin, image, where, expected
+):
+    cache = make_cache("site")
+    name = "env/p03/m003.py"
+    with cache.mount(image, where):
+        assert (where / name).read_bytes() == expected[name]
+        with (where / "env/lib1.so").open("rb") as file:
+            file.seek(9_000_000)
+            got = file.read(1000)
+    assert got == expected["env/lib1.so"][9_000_000:9_001_000]
+    files = [p for p in origin.objects() if p[-1] not in "CX"]
+    trace = cache.trace(image)
+    assert {f"/{use.name.path}" for use in trace.uses} == set(files)
+    # The kernel may read ahead, into the chunk beside.
+    assert 2 <= len(files) <= 3
+    assert trace.uses[0].mode == 0o644
+
+
+def test_a_bundle_of_a_trace_makes_the_next_cold_start_one_file(
+    make_cache, origin, image, where, published, expected
+):
+    repository, _ = published
+    names = [f"env/p{n % 20:02}/m{n:03}.py" for n in range(0, 400, 3)]
+    first = make_cache("first")
+    with first.mount(image, where):
+        for name in names:
+            (where / name).read_bytes()
+    uses = first.trace(image).uses
+    assert len(uses) == len(names)
+    data = b"".join(
+        pack(uses, lambda name: (repository.public / name.path).read_bytes())
+    )
+    bundle = Item(path_of(image)[10:], Kind.FILE, 0o644, len(data), content=data)
+    with repository.transaction() as transaction:
+        transaction.put_tree(b"/.bundles", [bundle])
+        transaction.commit()
+    origin.requests.clear()
+    with make_cache("second").mount(image, where):
+        for name in names:
+            assert (where / name).read_bytes() == expected[name]
+    assert len([p for p in origin.objects() if p[-1] not in "CXP"]) <= 1
+
+
+def test_a_mount_of_a_killed_process_is_replaced(make_cache, image, where, expected):
+    cache = make_cache("site")
+    mount = cache.mount(image, where)
+    os.kill(mount._process.pid, signal.SIGKILL)
+    mount._process.wait()
+    with cache.mount(image, where):
+        name = "env/p00/m000.py"
+        assert (where / name).read_bytes() == expected[name]
+    mount._process.communicate()
+
+
+def test_a_file_that_cannot_be_had_is_an_error_of_that_file(
+    make_cache, origin, image, where
+):
+    cache = make_cache("site", proxies=("DIRECT",))
+    with cache.mount(image, where):
+        assert (where / "env/p00/m000.py").read_bytes()
+        origin.spoil = lambda path, body: body[:-1]
+        with pytest.raises(OSError, match="Input/output error"):
+            (where / "env/p01/m001.py").read_bytes()
+        origin.spoil = lambda path, body: body
+        assert (where / "env/p01/m001.py").read_bytes()
+
+
+def test_what_cannot_be_mounted_is_one_line(make_cache, image, where):
+    with pytest.raises(MountError, match=r"no image of environments\.example\.org"):
+        make_cache("site").mount(f"sha256:{64 * '0'}", where)
+    with pytest.raises(MountError, match=r"cannot be mounted|fusermount"):
+        make_cache("site").mount(image, where / "nothing")
+
+
+def test_a_job_in_a_container_runs_from_a_mount(make_cache, image, items, where):
+    with make_cache("site").mount(image, where):
+        done = subprocess.run(
+            [
+                "bwrap",
+                "--ro-bind",
+                "/",
+                "/",
+                "--tmpfs",
+                "/opt",
+                "--ro-bind",
+                where / "env",
+                "/opt/env",
+                "sh",
+                "-c",
+                "cat /opt/env/p*/*.py | wc -c",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    size = sum(i.size for i in items if i.path.endswith(b".py"))
+    assert int(done.stdout) == size
