@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -168,7 +169,8 @@ def _logic(
     for term in terms[1:]:
         with context.captured() as lines, context.indented():
             value = as_truth(context, node, term())
-        if not lines:
+        if all(_is_cheap(line) for line in lines):
+            context.lines += (line.removeprefix("    ") for line in lines)
             code = f"({code} {word} {value})"
             continue
         # What it takes to evaluate the term (a check, a loop) must not be done early.
@@ -180,6 +182,19 @@ def _logic(
             context.emit(f"{name} = {value}")
         code = name
     return Scalar(code, "bool")
+
+
+_CHEAP = {"delta_r_squared", "pt_squared", "float64", "int64", "abs"}
+_VALUE = re.compile(r"\s*\w+ = (.*)")
+
+
+def _is_cheap(line: str) -> bool:
+    """Return whether a line computes in less time than a wrong guess at a branch costs.
+
+    Nothing else comes of it: it names a value, which exists whatever the answer is.
+    """
+    found = _VALUE.fullmatch(line)
+    return found is not None and {*re.findall(r"(\w+)\(", found[1])} <= _CHEAP
 
 
 def _ternary(context: Context, node: ast.IfExp) -> Value:
