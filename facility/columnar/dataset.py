@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +11,18 @@ from facility.columnar.caching import CacheUse, require_known
 from facility.columnar.catalogue import Catalogue, Entry
 from facility.columnar.columns import ColumnType
 from facility.columnar.computing import Analysis, OnError, Task, require_on_error
-from facility.columnar.errors import DatasetError
 from facility.columnar.estimating import WORKERS, Estimate
 from facility.columnar.events import Events
 from facility.columnar.executors import Where
 from facility.columnar.files import PathLike, expand
-from facility.columnar.formats import ColumnFile, reopen
-from facility.columnar.planning import (
-    CHUNK_BYTES,
-    Chunk,
-    PlannedFile,
-    chunk_size,
-    evenly,
-    plan,
-)
+from facility.columnar.formats import ColumnFile
+from facility.columnar.inputs import Inputs
+from facility.columnar.planning import CHUNK_BYTES, Chunk, require_size
 from facility.columnar.probing import estimate
 from facility.columnar.processors import Processor, is_processor
-from facility.columnar.remote import Location
 from facility.columnar.result import Result
 from facility.columnar.running import run_chunks
 from facility.columnar.schemas import SCHEMAS, Objects, Schema, schema_named
-from facility.columnar.surveying import (
-    Survey,
-    in_threads,
-    metadata,
-    metadata_or_reason,
-    require_same,
-    survey,
-    survey_of,
-)
 from facility.errors import UsageError
 
 
@@ -68,7 +50,7 @@ class Dataset:
             that cannot be read; results say which, and why.
 
     Raises:
-        UsageError: ``cache`` or ``on_error`` is none of these.
+        UsageError: ``cache`` or ``on_error`` is none of these, or a size is none.
         DatasetError: a file is missing, truncated, or has no such tree; the schema is
             none.
     """
@@ -88,12 +70,13 @@ class Dataset:
     ) -> None:
         self.schema = schema_named(schema, SCHEMAS)
         self.metadata = dict(metadata or {})
-        self.chunk_events = chunk_events
-        self.chunk_bytes = chunk_bytes
+        self.chunk_events = (
+            None if chunk_events is None else require_size("chunk_events", chunk_events)
+        )
+        self.chunk_bytes = require_size("chunk_bytes", chunk_bytes)
         self.cache = require_known(cache)
         self.on_error = require_on_error(on_error)
-        self._files = _metadata(expand(files, folder), tree, self.on_error)
-        self._surveys: dict[tuple[str, ...], list[Survey]] = {}
+        self._inputs = Inputs(expand(files, folder), tree, self.on_error)
 
     @staticmethod
     def catalogue(path: PathLike) -> Catalogue[Dataset]:
@@ -121,14 +104,14 @@ class Dataset:
 
     def __repr__(self) -> str:
         return (
-            f"Dataset({self.entries:,} events in {len(self._files)} files, "
-            f"tree {self._files[0].tree!r})"
+            f"Dataset({self.entries:,} events in {len(self._inputs.files)} files, "
+            f"tree {self._inputs.files[0].tree!r})"
         )
 
-    @cached_property
+    @property
     def entries(self) -> int:
         """Events in all files."""
-        return sum(f.entries for f in self._files)
+        return self._inputs.entries
 
     @property
     def columns(self) -> Sequence[str]:
@@ -154,12 +137,7 @@ class Dataset:
 
     @property
     def _first(self) -> ColumnFile:
-        first = self._readable[0]
-        return reopen(first.identity, first.tree)
-
-    @property
-    def _readable(self) -> list[PlannedFile]:
-        return [file for file in self._files if not file.unreadable]
+        return self._inputs.first
 
     def branches_of(self, analysis: Analysis) -> tuple[str, ...]:
         """Return the branches that the analysis touches, found without reading any.
@@ -190,19 +168,7 @@ class Dataset:
             MissingBranchError: a file lacks a branch that the first one has.
             DatasetError: a branch is of another type in another file.
         """
-        per_event = {s.path: s.bytes_per_event for s in self._surveyed(branches)}
-        sizes = [
-            chunk_size(
-                self.chunk_events,
-                self.chunk_bytes,
-                per_event.get(file.identity.path, 0),
-            )
-            for file in self._files
-        ]
-        if self.chunk_events is None:
-            pairs = zip(sizes, self._files, strict=True)
-            sizes = [evenly(size, file.entries) for size, file in pairs]
-        return plan(self._files, sizes)
+        return self._inputs.chunks(branches, self.chunk_events, self.chunk_bytes)
 
     def plan(self, analysis: Analysis, workers: Sequence[int] = WORKERS) -> Estimate:
         """Return what a run is expected to take, from about a second of probing here.
@@ -220,15 +186,16 @@ class Dataset:
             analysis = Processor(analysis)
         branches = self.branches_of(analysis)
         chunks = [chunk for chunk in self.chunks(branches) if chunk.events]
+        surveys = self._inputs.surveyed(branches)
         if not chunks:
             return Estimate(0, 0, branches, 0, 0, ())
         return estimate(
             # A probe that reads what the cache has would say nothing of the rest.
             Task(analysis, schema=self.schema, cache="never"),
             chunks,
-            next(f for f in self._files if f.identity == chunks[0].file),
+            self._inputs.planned(chunks[0].file),
             branches,
-            max((s.bytes_per_event for s in self._surveyed(branches)), default=0),
+            max((s.bytes_per_event for s in surveys), default=0),
             workers,
         )
 
@@ -277,9 +244,9 @@ class Dataset:
             for name in branches:
                 _ = known[name]
         # An analysis of no events has a result too.
-        first = self._files[0]
+        first = self._inputs.files[0]
         chunks = self.chunks(branches) or (Chunk(0, first.identity, first.tree, 0, 0),)
-        reasons = {f.identity: f.unreadable for f in self._files if f.unreadable}
+        reasons = self._inputs.unreadable
         return run_chunks(
             Task(
                 analysis,
@@ -295,35 +262,8 @@ class Dataset:
                 branches=tuple(branches),
             ),
             chunks,
-            files=[file.identity for file in self._files],
+            files=[file.identity for file in self._inputs.files],
             branches=branches,
             on=on,
             progress=progress,
         )
-
-    def _surveyed(self, branches: Sequence[str]) -> list[Survey]:
-        """Return what files say of branches; nothing where these are not known."""
-        names = tuple(branches)
-        if names and names not in self._surveys:
-            others = self._readable[1:]
-            found = [
-                survey(self._first, names),
-                *in_threads(lambda file: survey_of(file, names), others),
-            ]
-            require_same(found)
-            self._surveys[names] = found
-        return self._surveys.get(names, [])
-
-
-def _metadata(
-    paths: Sequence[Location], tree: str | None, on_error: OnError
-) -> tuple[PlannedFile, ...]:
-    if on_error == "raise":
-        first, *others = paths
-        # The first one is asked again and again, what others say is enough.
-        opened = metadata(first, tree, is_kept=True)
-        return (opened, *in_threads(lambda path: metadata(path, tree), others))
-    found = in_threads(lambda path: metadata_or_reason(path, tree), paths)
-    if all(file.unreadable for file in found):
-        raise DatasetError(f"no file can be opened: {found[0].unreadable}")
-    return tuple(found)

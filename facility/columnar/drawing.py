@@ -32,7 +32,7 @@ def draw(value: Any, **style: Any) -> list[Any]:
     frames = _frames(list(_lines(value)))
     if not frames:
         raise AnalysisError(
-            f"a {type(value).__name__} cannot be drawn: expected a hist.Hist or a dict "
+            f"{type(value).__name__} cannot be drawn: expected a hist.Hist or a dict "
             "of them"
         )
     if len(frames) == 1:

@@ -29,13 +29,22 @@ def expand(
         folder: relative paths start here; none: the working directory.
 
     Raises:
-        DatasetError: a file does not exist, or a glob or folder has none.
+        DatasetError: a file does not exist, a glob or folder has none, or they are no
+            paths.
     """
-    given = [files] if isinstance(files, str | os.PathLike) else list(files)
+    given: list[object]
+    if isinstance(files, str | os.PathLike) or not hasattr(files, "__iter__"):
+        given = [files]
+    else:
+        given = list(files)
     if not given:
         raise DatasetError("the dataset has no files: give a path, a glob or a list")
     found: dict[Location, None] = {}
     for one in given:
+        if not isinstance(one, str | os.PathLike):
+            raise DatasetError(
+                f"{one!r} is no file: expected a path, a glob or a list of them"
+            )
         name = os.fspath(one)
         matches = (
             listed(name, ENDINGS)

@@ -6,8 +6,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 from facility.columnar.formats.base import FileIdentity
+from facility.errors import UsageError
 
 CHUNK_EVENTS = 500_000
 """Default size: at 100,000 events the rate is half."""
@@ -54,6 +56,22 @@ class Chunk:
 
 CHUNK_BYTES = 256 * 1024 * 1024
 """Default bound on the memory of what one chunk reads."""
+
+
+def require_size(name: str, given: Any) -> int:
+    """Return a size that a person gave as an integer: ``1e6`` is one, too.
+
+    Raises:
+        UsageError: it is no whole number, or less than one.
+    """
+    try:
+        size = int(given)
+        is_whole = size == given and size >= 1 and not isinstance(given, bool)
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise UsageError(f"{name}={given!r}: expected a whole number, at least 1")
+    return size
 
 
 def chunk_size(events: int | None, memory_bytes: int, bytes_per_event: float) -> int:

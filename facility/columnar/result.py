@@ -14,8 +14,14 @@ import uhi.io.json
 
 from facility.columnar import summary
 from facility.columnar.computing import Task
-from facility.columnar.errors import AnalysisError, DatasetError, one_line
+from facility.columnar.errors import (
+    AnalysisError,
+    DatasetError,
+    nearest,
+    one_line,
+)
 from facility.columnar.provenance import Provenance
+from facility.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -46,7 +52,16 @@ class Result:
         return self.value
 
     def __getitem__(self, name: str) -> Result:
-        """Return one of several: ``result["mass"].plot()`` when the sum is a dict."""
+        """Return one of several: ``result["mass"].plot()`` when the sum is a dict.
+
+        Raises:
+            AnalysisError: there is none of that name.
+        """
+        names = list(self.value) if isinstance(self.value, Mapping) else []
+        if name not in names:
+            there = ", ".join(map(str, nearest(name, map(str, names)) or names))
+            hint = f"it has {there}" if names else "its sum is in .value"
+            raise AnalysisError(f"the result has no {name!r}: {hint}")
         return replace(self, value=self.value[name])
 
     @property
@@ -69,6 +84,7 @@ class Result:
 
         Raises:
             AnalysisError: the value is neither.
+            UsageError: the file cannot be written.
         """
         from facility.columnar.record import Record  # environments: only when kept
 
@@ -83,7 +99,7 @@ class Result:
             histograms = dict(self.value)
         else:
             raise AnalysisError(
-                f"a {type(self.value).__name__} cannot be saved as UHI JSON: expected "
+                f"{type(self.value).__name__} cannot be saved as UHI JSON: expected "
                 "a hist.Hist or a dict of them"
             )
         made = {"provenance": self.provenance.to_json()}
@@ -91,9 +107,13 @@ class Result:
         first = next(iter(documents.values()))
         first["metadata"]["rerun"] = Record.of(self.task).to_json()
         whole = first if isinstance(self.value, hist.Hist) else documents
+        text = json.dumps(whole, default=uhi.io.json.default)
         draft = path.with_name(f".{path.name}.new")
-        draft.write_text(json.dumps(whole, default=uhi.io.json.default))
-        draft.replace(path)
+        try:
+            draft.write_text(text)
+            draft.replace(path)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
         return path
 
     def _repr_html_(self) -> str:

@@ -58,6 +58,8 @@ def test_a_path_of_this_machine_as_a_url(tmp_path):
     [
         ("muon.root", r"muon.root does not exist: did you mean muons.root\?"),
         ("nowhere/x.root", "does not exist"),
+        (None, r"None is no file: expected a path, a glob or a list"),
+        (["muons.root", 3], r"3 is no file"),
         ("*.parquet", "no file matches"),
         ("empty", "is a directory without .root or .parquet files"),
         ("http:///file.root", "names no host"),

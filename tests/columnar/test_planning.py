@@ -1,11 +1,21 @@
 """Chunks: every entry once, in order, at cluster boundaries where there are any."""
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facility.columnar.formats.base import FileIdentity
-from facility.columnar.planning import PlannedFile, chunk_size, evenly, plan
+from facility.columnar.planning import (
+    PlannedFile,
+    chunk_size,
+    evenly,
+    plan,
+    require_size,
+)
+from facility.errors import UsageError
 
 
 def planned(entries, boundaries=(), name="f"):
@@ -99,3 +109,14 @@ def test_chunks_fit_into_memory(events, memory, per_event, size):
 def test_no_events_or_no_memory_raises(events, memory):
     with pytest.raises(ValueError, match="at least 1, got 0"):
         chunk_size(events, memory, 1)
+
+
+@pytest.mark.parametrize("given", [500_000, 5e5, np.int32(500_000)])
+def test_sizes_may_be_written_as_physicists_do(given):
+    assert require_size("chunk_events", given) == 500_000
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.5, "many", "7", True, None, math.inf])
+def test_what_is_no_size_is_one_clear_line(given):
+    with pytest.raises(UsageError, match="chunk_events=.*: expected a whole number"):
+        require_size("chunk_events", given)

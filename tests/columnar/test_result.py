@@ -15,6 +15,7 @@ from facility.columnar import AnalysisError, Dataset, DatasetError, load
 from facility.columnar.notes import note
 from facility.columnar.provenance import Provenance, environment
 from facility.environment import describe
+from facility.errors import UsageError
 
 
 @pytest.fixture
@@ -58,6 +59,16 @@ def test_several_histograms_in_one_file(ttree, tmp_path, dimuon_analysis):
     assert load(result.save(tmp_path / "two.json")) == result.value
     assert result["b"].hist == result.value["b"]
     assert result["b"].provenance is result.provenance
+    with pytest.raises(AnalysisError, match="the result has no 'mass': it has a, b"):
+        _ = result["mass"]
+    with pytest.raises(AnalysisError, match=r"no 'a': its sum is in \.value"):
+        _ = result["b"]["a"]
+
+
+def test_a_folder_that_is_not_there_is_one_clear_line(ttree, tmp_path, dimuon_analysis):
+    result = Dataset(ttree).run(dimuon_analysis, progress=False)
+    with pytest.raises(UsageError, match=r"cannot write .*nowhere/x.json: No such"):
+        result.save(tmp_path / "nowhere/x.json")
 
 
 def test_a_number_is_no_histogram(ttree, tmp_path):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from facility.columnar.errors import DatasetError, nearest
+from facility.columnar.schemas.values import checked
 
 _Pairs = tuple[tuple[str, Any], ...]
 
@@ -40,37 +40,9 @@ class Schema:
         """Return the schema that plain values (of YAML, say) describe.
 
         Raises:
-            DatasetError: an unknown key, or a pattern that is none.
+            DatasetError: an unknown key, or a value that is none of its kind.
         """
-        known = [f.name for f in fields(cls)]
-        for key in given:
-            if key not in known:
-                near = ", ".join(nearest(key, known) or known)
-                raise DatasetError(f"schema: unknown key {key!r}: expected {near}")
-        values: dict[str, Any] = {"name": "custom", **given}
-        for key in ("aliases", "masses"):
-            values[key] = tuple(dict(values.get(key, ())).items())
-        for key in ("counts", "anchors"):
-            values[key] = tuple(
-                tuple(v) if isinstance(v, list) else v for v in values.get(key, ())
-            )
-        schema = cls(**values)
-        for expression in (schema.pattern, schema.marker):
-            try:
-                compiled = re.compile(expression)
-            except re.error as error:
-                raise DatasetError(
-                    f"schema {schema.name}: {expression!r} is no regular expression: "
-                    f"{error}"
-                ) from error
-            if expression == schema.pattern and not (
-                {"object", "field"} <= set(compiled.groupindex)
-            ):
-                raise DatasetError(
-                    f"schema {schema.name}: pattern {expression!r} needs groups "
-                    "(?P<object>...) and (?P<field>...)"
-                )
-        return schema
+        return cls(**{"name": "custom", **checked(given)})
 
 
 def schema_named(

@@ -150,9 +150,15 @@ def test_a_schema_by_name():
     [
         ("nanoad", "no schema 'nanoad': did you mean nanoaod"),
         ({"patern": "x"}, "unknown key 'patern': expected pattern"),
-        ({"pattern": "("}, r"'\(' is no regular expression"),
-        ({"pattern": "(?P<object>x)"}, r"needs groups"),
-        ({"marker": "["}, r"no regular expression"),
+        ({"pattern": "("}, r"pattern: expected a regular expression, got '\('"),
+        ({"pattern": "(?P<object>x)"}, r"it needs the groups"),
+        ({"marker": "["}, r"marker: expected a regular expression"),
+        ({"pattern": 3}, r"pattern: expected a regular expression, got 3"),
+        ({"counts": "n{object}"}, r"counts: expected a list of names, got 'n{object}'"),
+        ({"anchors": ["PX"]}, r"anchors: expected a list of lists of names"),
+        ({"aliases": ["Muon"]}, r"aliases: expected names for names of objects"),
+        ({"masses": {"Muon": "heavy"}}, r"masses: expected numbers for names"),
+        (3, r"schema: expected a name, or keys and values, got 3"),
     ],
 )
 def test_errors(given, message):

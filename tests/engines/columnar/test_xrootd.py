@@ -37,7 +37,7 @@ def test_columns_are_those_of_the_file(xrootd, made, name, on):
 def test_globs_and_folders(xrootd):
     names = [f"{xrootd.url}/{n}" for n in ("ntuple.root", "tree.root")]
     dataset = Dataset(f"{xrootd.url}/*e.root")
-    assert [f.identity.path for f in dataset._files] == names
+    assert [f.identity.path for f in dataset._inputs.files] == names
     with pytest.raises(DatasetError, match="no file matches"):
         Dataset(f"{xrootd.url}/*.parq")
 
