@@ -40,9 +40,9 @@ def choose_forgotten(tags: Iterable[Tag], keep: int) -> tuple[Tag, ...]:
         keep: revisions that are kept, the published one among them; at least 1.
     """
     automatic = sorted(
-        (tag for tag in tags if tag.is_automatic), key=lambda tag: -tag.revision
+        (tag for tag in tags if tag.is_automatic), key=lambda tag: tag.revision
     )
-    return tuple(automatic[max(keep, 1) :])
+    return tuple(automatic[: -max(keep, 1)])
 
 
 def mark(storage: Storage, roots: Iterable[ObjectName]) -> set[ObjectName]:
