@@ -8,6 +8,7 @@ from pathlib import Path
 from facility.errors import UsageError
 from facility.local.files import ensure_private_directory, replace_file
 from facility.local.ports import holder, probe
+from facility.local.publishing import publisher_place
 from facility.local.secrets import ensure_host_key
 from facility.runtime import Runtime
 from facility.spec import Facility, Site
@@ -44,6 +45,7 @@ def settings_of(runtime: Runtime) -> Settings:
         retention_s=offload.retention,
         most_returned_bytes=offload.returned,
         people=tuple(sorted(runtime.people)),
+        **publisher_place(runtime),
     )
 
 

@@ -33,6 +33,8 @@ MAKERS: dict[str, Callable[[], str]] = {
     "gateway-db-key": _key,
     "gateway-proxy-token": _hex,
     "admin-token": _hex,
+    "publisher-events": _hex,
+    "publisher-tokens": _hex,
 }
 """Every secret's file name and how it is made."""
 

@@ -26,6 +26,7 @@ from facility.local.paths import Place, Storage
 from facility.local.people import check_people
 from facility.local.ports import choose_ports, load_ports, save_ports
 from facility.local.preflight import check_machine
+from facility.local.publishing import check_publisher, prepare_publisher
 from facility.local.secrets import ensure_secrets
 from facility.local.serve import lock_supervision, serve
 from facility.local.table import environment_of
@@ -127,11 +128,13 @@ def _prepare(place: Place, spec: Facility) -> Runtime:
     storage = place.storage(spec.name, spec.storage.state)
     check_people(spec, _owner(), is_root=os.geteuid() == 0)
     check_offload(spec, _owner())
+    check_publisher(spec)
     check_machine(storage.state_dir)
     storage.ensure()
     ensure_secrets(storage.secrets_dir)
     runtime = _new_runtime(place, storage, spec)
     prepare_offload(runtime)
+    prepare_publisher(runtime)
     runtime.save().chmod(0o600)
     place.remember(storage)
     return runtime

@@ -13,6 +13,7 @@ from pathlib import Path
 from facility import __version__
 from facility.local.direct import direct
 from facility.local.offloading import endpoint_file, endpoint_of, launcher_socket
+from facility.local.publishing import publisher_file, publisher_url
 from facility.open_places import OFFLOAD
 from facility.runtime import MARK, VARIABLE, Runtime
 from gateway.proxy import command as gateway_proxy_command
@@ -108,6 +109,7 @@ def process_table(runtime: Runtime) -> tuple[ProcessSpec, ...]:
             after="hub",
         ),
         *_link(runtime),
+        *_publisher(runtime),
     )
 
 
@@ -124,3 +126,21 @@ def _link(runtime: Runtime) -> Iterator[ProcessSpec]:
         (sys.executable, "-m", "offload.link", str(endpoint_file(runtime))),
         ready_urls=(f"tcp://{address}:{endpoint.port}",),
     )
+
+
+def _publisher(runtime: Runtime) -> Iterator[ProcessSpec]:
+    """Yield the process that makes pushed images visible, if there is to be one."""
+    url = publisher_url(runtime)
+    if url is not None:
+        yield ProcessSpec(
+            "publisher",
+            (
+                sys.executable,
+                "-m",
+                "offload.cache.publishing",
+                str(publisher_file(runtime)),
+            ),
+            ready_urls=(f"{url}/health",),
+            grace_s=30.0,  # what is being published is finished, or given up
+            after="hub",
+        )

@@ -17,6 +17,7 @@ from facility.spec.models import (
     Storage,
     Users,
 )
+from facility.spec.publishing import ImageRegistry, Publisher
 from facility.spec.schema import schema
 from facility.spec.sites import DialIn, Offload, Site, SiteKey, SiteKind
 from facility.spec.writing import dumps
@@ -31,10 +32,12 @@ __all__ = [
     "Gateway",
     "Group",
     "Hub",
+    "ImageRegistry",
     "OAuth",
     "Offload",
     "Problem",
     "Profile",
+    "Publisher",
     "Resources",
     "Site",
     "SiteKey",

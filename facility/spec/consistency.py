@@ -77,6 +77,11 @@ def contradictions_of_facility(facility: Facility) -> Iterator[Contradiction]:
         ("sites", [s.name for s in facility.sites]),
     ):
         yield from _duplicates(section, names)
+    if facility.images and facility.publisher is None:
+        yield Contradiction(
+            ("images",),
+            "nothing publishes them; expected section 'publisher' too, got none",
+        )
     slices = {s.name for s in facility.slices}
     for index, profile in enumerate(facility.profiles):
         where: Location = ("profiles", index)

@@ -13,6 +13,13 @@ from facility.spec.diagnostics import Problem, nearest, shown
 from facility.spec.document import Document
 from facility.spec.model import ADDRESS_PATTERN, NAME_PATTERN, USER_NAME_PATTERN
 from facility.spec.models import Facility
+from facility.spec.publishing import (
+    FQRN_PATTERN,
+    IMAGE_PATTERN,
+    NETWORK_PATTERN,
+    REGISTRY_PATTERN,
+    REPOSITORY_PATTERN,
+)
 from facility.spec.sites import (
     FOLDER_PATTERN,
     HOME_PATH_PATTERN,
@@ -31,6 +38,11 @@ _PATTERNS = {
     RESOURCE_PATTERN: "a slice such as 1g.5gb",
     STORE_PATTERN: "a registry such as https://registry.example.org/group/snapshots",
     HOME_PATH_PATTERN: "an absolute path, or one that begins with ~/",
+    FQRN_PATTERN: "a name such as images.example.org",
+    IMAGE_PATTERN: "an image such as registry.example.org/group/root:6.*",
+    NETWORK_PATTERN: "a network such as 192.0.2.0/24",
+    REGISTRY_PATTERN: "a registry such as https://registry.example.org",
+    REPOSITORY_PATTERN: "a repository such as group/environments",
     FOLDER_PATTERN: "a folder below the home directory such as jobs",
 }
 _DATE = "a date such as 2026-12-31"

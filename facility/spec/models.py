@@ -22,6 +22,7 @@ from facility.spec.model import (
     UserName,
 )
 from facility.spec.paths import FilePath
+from facility.spec.publishing import ImagePattern, Publisher
 from facility.spec.sites import Offload, Site
 from facility.spec.units import ByteSize, Seconds
 
@@ -225,6 +226,10 @@ class Facility(Model):
     """Where else jobs can run; this machine is the site ``here`` in any case."""
     offload: Offload = Offload()
     """What leaves this machine, and what comes back."""
+    publisher: Publisher | None = None
+    """What makes pushed images visible to every site; nothing is published if empty."""
+    images: tuple[ImagePattern, ...] = ()
+    """Images of others that are published, ``HOST/NAME:TAG`` with ``*`` and ``?``."""
     storage: Storage = Storage()
     """Where things are kept."""
 

@@ -230,7 +230,7 @@ CASES = {
         [
             (
                 f"f:1:1: {'k' * 200}...: unknown key; expected one of version, name, "
-                "users, groups, slices, profiles, hub, gateway, sites, offload, storage, "
+                "users, groups, slices, profiles, hub, gateway, sites, offload, publisher, images, storage, "
                 f"got '{'k' * 56}..."
             )
         ],
