@@ -20,6 +20,8 @@ class Blob(Message):
 
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     size: int = Field(ge=0)
+    is_public: bool = False
+    """Whether a repository of published environments may hold what is in it."""
 
 
 class BlobsWanted(Message):
@@ -34,6 +36,9 @@ class MissingBlob(Message):
     digest: str
     offset: int = 0
     """Bytes of it that have arrived."""
+    is_coming: bool = False
+    """Whether the site is getting it from a repository, and it need not be sent if one
+    can wait."""
 
 
 class MissingBlobs(Message):
@@ -103,3 +108,5 @@ class SystemInfo(Message):
     """Room in the site's work area."""
     limits: Limits = Field(default_factory=Limits)
     scheduler: SchedulerInfo | None = None
+    repository: str = ""
+    """Name (FQRN) of the repository that it reads published environments from."""

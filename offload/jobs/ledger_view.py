@@ -13,6 +13,7 @@ from offload.jobs.changes import SiteReport
 from offload.jobs.database import Database
 from offload.jobs.errors import NoSuchJobError
 from offload.jobs.model import Element, Job, JobId
+from offload.jobs.publications import Publications
 from offload.jobs.rows import element_of, job_of
 from offload.jobs.stages import Stage
 from offload.jobs.tables import elements, jobs, sites
@@ -29,6 +30,7 @@ class LedgerView:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._database = Database(path)
         self._clock = clock
+        self.publications = Publications(self._database, clock)
 
     def close(self) -> None:
         """Close every connection."""

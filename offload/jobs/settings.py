@@ -33,6 +33,15 @@ class Settings(BaseModel):
     sites: tuple[Site, ...] = (Site(name="here"),)
     store: str | None = None
     """OCI registry with the repository; ``None`` keeps snapshots at home only."""
+    publisher: str | None = None
+    """URL of the publisher; ``None`` publishes nothing that is handed over to it."""
+    publisher_token: Path | None = None
+    """File (mode 0600) with what the person shows there; a leading ``~`` is his home."""
+    public_store: str | None = None
+    """OCI registry, with the repository, that public parts of environments are pushed to
+    for a publisher to take them from; ``None`` hands them to the publisher itself."""
+    repository: str | None = None
+    """Name (FQRN) of the repository that is published in."""
     launcher_socket: Path
     """Where agents are asked for."""
     dialed_dir: Path | None = None
@@ -48,6 +57,11 @@ class Settings(BaseModel):
     """What one execution of a job may bring home: its outputs, and its log."""
     idle_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
     """An agent with nothing to do leaves after so many seconds."""
+
+    @property
+    def publishes(self) -> bool:
+        """Whether public parts of environments are published."""
+        return self.publisher is not None or self.public_store is not None
 
     @property
     def home(self) -> Path:

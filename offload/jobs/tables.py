@@ -64,6 +64,21 @@ elements = sa.Table(
 )
 """One row is one execution. ``sent_at`` is written before the site is asked."""
 
+publications = sa.Table(
+    "publications",
+    metadata,
+    sa.Column("image", sa.String, primary_key=True),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("wanted_at", sa.Float, nullable=False),
+    sa.Column("handed_over_at", sa.Float),
+    sa.Column("refused_at", sa.Float),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+)
+"""One row is one public image, by its digest, that the facility shall publish.
+
+``source`` is the snapshot's image whose public part it is. Written before anything is
+sent."""
+
 sites = sa.Table(
     "sites",
     metadata,

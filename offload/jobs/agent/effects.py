@@ -10,9 +10,10 @@ from pathlib import Path
 
 from offload.interlink import CreateStruct, PluginClient, RetrievedPodData
 from offload.jobs import pods
+from offload.jobs.agent.publishing import Publishing
 from offload.jobs.agent.returning import Returning
 from offload.jobs.agent.sites import Site, person
-from offload.jobs.agent.transfers import Transfers
+from offload.jobs.agent.transfers import Published, Transfers
 from offload.jobs.credentials import read_credential
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import Element, Job
@@ -20,7 +21,8 @@ from offload.jobs.placement import Chosen, Nowhere, choose
 from offload.jobs.settings import Settings
 from offload.jobs.stages import Stage
 from offload.link import PausedError
-from offload.snapshot import LocalStore, Snapshot, blobs
+from offload.snapshot import LocalStore, Snapshot
+from offload.snapshot.images.image import read_image
 
 BATCH = 250
 """Elements in one request."""
@@ -39,11 +41,16 @@ class Effects:
         self._sites = sites
         self._store = LocalStore(settings.snapshots)
         self._transfers = Transfers(self._store)
+        self.publishing = Publishing(settings, ledger, self._store)
         self._returning = Returning(settings, ledger)
         self._pushing = asyncio.Lock()
 
     async def store(self, job: Job) -> None:
-        """Put the snapshot into the facility's store, if that is another place."""
+        """Put the snapshot into the facility's store, if that is another place.
+
+        What is public of it is published behind the job's back.
+        """
+        await self._want_published(job)
         if self._settings.store is not None:
             # Only where there is a registry: its client takes long to import.
             from offload.snapshot.registry import transfer
@@ -88,9 +95,15 @@ class Effects:
         """Send what the site lacks of the snapshot."""
         await site.client()
         if site.is_ours:
-            wanted = await asyncio.to_thread(blobs, job.image, self._store)
-
-            await self._transfers.ensure(site, wanted, self._progress(job))
+            image = await asyncio.to_thread(read_image, self._store, job.image)
+            published = Published(
+                frozenset(each.digest for each in image.layers if each.is_public),
+                is_expected=self._settings.repository is not None
+                and site.repository == self._settings.repository
+                and self.publishing.is_expected(image),
+            )
+            wanted = tuple(dict.fromkeys(image.blobs))
+            await self._transfers.ensure(site, wanted, self._progress(job), published)
         await self._advance(job, Stage.PLACED, Stage.TRANSFERRED)
 
     async def create(self, job: Job, site: Site, elements: Sequence[Element]) -> None:
@@ -154,6 +167,13 @@ class Effects:
     async def close(self) -> None:
         """Stop what is on its way."""
         await self._transfers.close()
+
+    async def _want_published(self, job: Job) -> None:
+        if not self._settings.publishes:
+            return
+        image = await asyncio.to_thread(read_image, self._store, job.image)
+        await asyncio.to_thread(self.publishing.want, image)
+        self.publishing.wake()
 
     async def _snapshot(self, job: Job) -> Snapshot:
         text = await asyncio.to_thread(self._ledger.snapshot, job.id)

@@ -82,6 +82,7 @@ class Agent:
                 asyncio.create_task(self._carrier.run()),
                 asyncio.create_task(self._look()),
                 asyncio.create_task(self._clean()),
+                asyncio.create_task(self._effects.publishing.run()),
                 *(asyncio.create_task(w.run()) for w in self._watches.values()),
                 *(asyncio.create_task(s.check()) for s in self._sites.values()),
             ]

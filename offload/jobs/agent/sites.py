@@ -67,6 +67,11 @@ class Site:
         self._retry: asyncio.Task[None] | None = None
 
     @property
+    def repository(self) -> str:
+        """Name of the repository that it reads environments from; empty if none."""
+        return "" if self.info is None else self.info.repository
+
+    @property
     def is_remote(self) -> bool:
         return not isinstance(self._link, LocalPlugin)
 

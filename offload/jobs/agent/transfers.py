@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from offload.interlink import (
     Blob,
@@ -12,6 +14,8 @@ from offload.interlink import (
     PluginUnreachableError,
     WrongOffsetError,
 )
+from offload.interlink.extensions import MissingBlob
+from offload.jobs.agent.patience import patience_s
 from offload.jobs.agent.sites import Site
 from offload.snapshot import Blob as StoredBlob
 from offload.snapshot import LocalStore
@@ -21,8 +25,22 @@ AT_ONCE = 4
 """Blobs that are sent to one site at a time."""
 LOOK_S = 0.5
 """Between two reports of how far it is."""
+COMING_S = 0.5
+"""Between two questions whether something has come by itself."""
+TELLING = 4 << 20
+"""Bytes from which on a transfer says how fast the way is."""
 
 OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a site may get from a repository of published environments."""
+
+    layers: frozenset[str]
+    """Digests of blobs."""
+    is_expected: bool = False
+    """Whether what is not there yet may be soon."""
 
 
 class Transfers:
@@ -33,13 +51,21 @@ class Transfers:
         self._in_flight: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._sent: dict[tuple[str, str], int] = {}
         self._room: dict[str, asyncio.Semaphore] = {}
+        self._pace: dict[str, float] = {}
+        """Bytes per second, by site."""
 
     async def ensure(
-        self, site: Site, blobs: Sequence[StoredBlob], on_progress: OnProgress
+        self,
+        site: Site,
+        blobs: Sequence[StoredBlob],
+        on_progress: OnProgress,
+        published: Published | None = None,
     ) -> None:
         """Return once the site has all of them.
 
-        Resumes where an earlier transfer was cut off, be it of another process.
+        Resumes where an earlier transfer was cut off, be it of another process. What the
+        site may get from a repository is sent if it has not come by itself in the time
+        that sending takes.
 
         Raises:
             InterlinkError, PausedError: it was cut off again.
@@ -49,18 +75,67 @@ class Transfers:
         if not wanted:
             return
         client = await site.client()
-        # The largest first: they are unpacked there while the others are on their way.
-        wanted.sort(key=lambda blob: -blob.size)
-        asked = [Blob(digest=b.digest, size=b.size) for b in wanted]
-        missing = {m.digest: m.offset for m in await client.missing_blobs(asked)}
-        site.known.update(b.digest for b in wanted if b.digest not in missing)
-        tasks = [
-            self._send_once(site, client, blob, missing[blob.digest])
+        layers = published.layers if published else frozenset()
+        asked = [
+            Blob(digest=b.digest, size=b.size, is_public=b.digest in layers)
+            for b in wanted
+        ]
+        missing = await self._ask(site, client, asked)
+        may_come = [
+            blob
             for blob in asked
+            if blob.digest in missing
+            and blob.is_public
+            and (
+                missing[blob.digest].is_coming or (published and published.is_expected)
+            )
+        ]
+        later = may_come if self._patience_s(site, may_come) else []
+        others = [blob for blob in asked if blob not in later]
+        tasks = self._send_all(site, client, others, missing)
+        if later:
+            missing = await self._wait(site, client, later)
+            tasks += self._send_all(site, client, later, missing)
+        await self._all(site, asked, tasks, on_progress)
+
+    async def _ask(
+        self, site: Site, client: PluginClient, blobs: Sequence[Blob]
+    ) -> dict[str, MissingBlob]:
+        missing = {m.digest: m for m in await client.missing_blobs(blobs)}
+        site.known.update(b.digest for b in blobs if b.digest not in missing)
+        return missing
+
+    async def _wait(
+        self, site: Site, client: PluginClient, blobs: Sequence[Blob]
+    ) -> dict[str, MissingBlob]:
+        """Wait for what may come by itself; return what has not."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience_s(site, blobs)
+        missing: dict[str, MissingBlob] = {}
+        left = list(blobs)
+        while left and (left_s := until - loop.time()) > 0:
+            await asyncio.sleep(min(COMING_S, left_s))
+            missing = await self._ask(site, client, left)
+            left = [blob for blob in left if blob.digest in missing]
+        return missing
+
+    def _patience_s(self, site: Site, blobs: Sequence[Blob]) -> float:
+        return patience_s(sum(blob.size for blob in blobs), self._pace.get(site.name))
+
+    def _send_all(
+        self,
+        site: Site,
+        client: PluginClient,
+        blobs: Iterable[Blob],
+        missing: Mapping[str, MissingBlob],
+    ) -> list[asyncio.Task[None]]:
+        # The largest first: they are unpacked there while the others are on their way.
+        return [
+            self._send_once(site, client, blob, missing[blob.digest].offset)
+            for blob in sorted(blobs, key=lambda blob: -blob.size)
             # Another job's transfer may have brought it while we asked.
             if blob.digest in missing and blob.digest not in site.known
         ]
-        await self._all(site, asked, tasks, on_progress)
 
     async def _all(
         self,
@@ -71,6 +146,8 @@ class Transfers:
     ) -> None:
         total = sum(blob.size for blob in blobs)
         pending = set(tasks)
+        here = self._progress(site, blobs)
+        began = time.monotonic()
         while pending:
             on_progress(self._progress(site, blobs), total)
             # One job's end must not cut off what others wait for: nothing is cancelled.
@@ -79,6 +156,9 @@ class Transfers:
             )
             for task in finished:
                 task.result()
+        sent = self._progress(site, blobs) - here
+        if tasks and sent >= TELLING:
+            self._pace[site.name] = sent / max(time.monotonic() - began, 1e-3)
 
     def _progress(self, site: Site, blobs: Sequence[Blob]) -> int:
         return sum(

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from offload.snapshot.errors import DamagedError
 from offload.snapshot.images.image import blobs, read_image
+from offload.snapshot.images.public import PublicImage, write_public_image
 from offload.snapshot.model import Blob, Snapshot
 from offload.snapshot.registry.address import RegistryAddress
 from offload.snapshot.registry.blobs import download, has_blob, upload
@@ -102,22 +103,60 @@ def push(
         MissingError: the store does not have the image.
     """
     with registry.client() as client, store.in_use():
-        manifest, *others = blobs(image, store)
         tag = f"snapshot-{image.partition(':')[2]}"
-        if _has_manifest(client, image, tag):
-            return Transfer(())
-        meter = _Meter(progress, sum(blob.size for blob in others))
-        sessions = Sessions(store, client.address)
+        return _push(client, store, blobs(image, store), tag, progress)
 
-        def send(blob: Blob) -> Blob | None:
-            if has_blob(client, blob):
-                meter.add(blob.size)
-                return None
-            upload(client, blob, store, sessions, meter.add)
-            return blob
 
-        sent = _in_parallel(send, others)
-        _put_manifest(client, store.read(manifest.digest), image, tag)
+def push_public(
+    store: LocalStore,
+    image: str,
+    registry: Registry,
+    *,
+    progress: Progress | None = None,
+) -> PublicImage | None:
+    """Put what is public of a snapshot's image into a registry, as an image of its own.
+
+    Args:
+        store: where the image is.
+        image: digest of the snapshot's manifest; nothing else of it moves.
+        registry: where its public part goes.
+        progress: as of :func:`push`.
+
+    Returns:
+        What is there now; None if nothing of the snapshot is public.
+
+    Raises:
+        RegistryAwayError, RegistryRefusedError, MissingError: as :func:`push`.
+    """
+    with registry.client() as client, store.in_use():
+        public = write_public_image(store, image)
+        if public is not None:
+            _push(client, store, public.blobs, public.tag, progress)
+    return public
+
+
+def _push(
+    client: RegistryClient,
+    store: LocalStore,
+    image: Sequence[Blob],
+    tag: str,
+    progress: Progress | None,
+) -> Transfer:
+    manifest, *others = image
+    if _has_manifest(client, manifest.digest, tag):
+        return Transfer(())
+    meter = _Meter(progress, sum(blob.size for blob in others))
+    sessions = Sessions(store, client.address)
+
+    def send(blob: Blob) -> Blob | None:
+        if has_blob(client, blob):
+            meter.add(blob.size)
+            return None
+        upload(client, blob, store, sessions, meter.add)
+        return blob
+
+    sent = _in_parallel(send, others)
+    _put_manifest(client, store.read(manifest.digest), manifest.digest, tag)
     return Transfer(tuple(blob for blob in sent if blob is not None))
 
 

@@ -1,0 +1,162 @@
+"""Hands the public parts of environments over to be published, behind the jobs' backs.
+
+Recorded in the ledger before anything is sent; what arrived once is not sent again. No
+job waits for it, and none fails because of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from facility.errors import FacilityError
+from offload.jobs.agent.backoff import Backoff
+from offload.jobs.credentials import read_credential
+from offload.jobs.ledger import Ledger
+from offload.jobs.publications import Publication
+from offload.jobs.settings import Settings
+from offload.snapshot import DamagedError, LocalStore, MissingError
+from offload.snapshot.images.image import Image
+from offload.snapshot.images.public import public_image, write_public_image
+
+LOOK_S = 60.0
+"""What failed is looked at again after so long at the latest."""
+
+log = logging.getLogger("facility.agent")
+
+
+class Publishing:
+    """Hands over one image after the other.
+
+    Args:
+        settings: where to.
+        ledger: what is wanted, and what was done.
+        store: the person's own.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, store: LocalStore) -> None:
+        self._settings = settings
+        self._publications = ledger.publications
+        self._store = store
+        self._backoff = Backoff(time.monotonic)
+        self._woken = asyncio.Event()
+        self._hopeless: set[str] = set()
+        """Images that will not be published soon."""
+        self._wanted: set[str] = set()
+
+    def want(self, image: Image) -> None:
+        """Have the public part of a snapshot's image published; returns at once durable.
+
+        Blocks for as long as the ledger takes the first time, and not at all later.
+        """
+        if not self._settings.publishes:
+            return
+        public = public_image(image)
+        if public is not None and public.digest not in self._wanted:
+            self._publications.want(public.digest, image.snapshot.image)
+            self._wanted.add(public.digest)
+
+    def wake(self) -> None:
+        """Have what is wanted handed over; from the event loop."""
+        self._woken.set()
+
+    def is_expected(self, image: Image) -> bool:
+        """Whether the public part of a snapshot's image may be visible soon."""
+        public = public_image(image)
+        return (
+            self._settings.publishes
+            and public is not None
+            and public.digest not in self._hopeless
+        )
+
+    async def run(self) -> None:
+        """Hand over until cancelled."""
+        if not self._settings.publishes:
+            return
+        while True:
+            self._woken.clear()
+            wait_s = LOOK_S
+            try:
+                for each in await asyncio.to_thread(self._publications.open):
+                    left_s = self._backoff.left_s(each.image)
+                    wait_s = min(wait_s, left_s or await self._try(each))
+            except Exception:  # a full disk, for one
+                log.exception("environments cannot be handed over")
+            try:
+                await asyncio.wait_for(self._woken.wait(), max(0.1, wait_s))
+            except TimeoutError:
+                continue
+
+    async def _try(self, wanted: Publication) -> float:
+        """Hand one over; return the seconds until something is to be done again."""
+        image = wanted.image
+        try:
+            refusal = await asyncio.to_thread(self._hand_over, wanted)
+        except (MissingError, DamagedError) as error:
+            # Collected: no job needs it any more. The next one that does wants it again.
+            log.info("image %s is not published: %s", image[:19], error)
+            self._wanted.discard(image)
+            await asyncio.to_thread(self._publications.forget, image)
+            return LOOK_S
+        except (FacilityError, OSError) as error:
+            self._hopeless.add(image)
+            delay_s = self._backoff.failed(image, 1.0)
+            if str(error) != wanted.detail:
+                log.info("image %s is not published yet: %s", image[:19], error)
+                await asyncio.to_thread(self._publications.waits, image, str(error))
+            return delay_s
+        self._backoff.worked(image)
+        if refusal is None:
+            self._hopeless.discard(image)
+            await asyncio.to_thread(self._publications.handed_over, image)
+            return LOOK_S
+        self._hopeless.add(image)
+        log.info("image %s is not published: %s", image[:19], refusal)
+        await asyncio.to_thread(self._publications.refused, image, refusal)
+        return LOOK_S
+
+    def _hand_over(self, wanted: Publication) -> str | None:
+        """Hand one over, and say why it is refused for good if it is."""
+        if self._settings.public_store is not None:
+            return self._push(self._settings.public_store, wanted)
+        return self._publish(wanted)
+
+    def _push(self, url: str, wanted: Publication) -> str | None:
+        # Only where there is a registry: its client takes long to import.
+        from offload.snapshot.registry.client import Patience
+        from offload.snapshot.registry.transfer import Registry, push_public
+
+        registry = Registry(url, patience=Patience(attempts=1))
+        pushed = push_public(self._store, wanted.source, registry)
+        return _refusal(None if pushed is None else pushed.digest, wanted)
+
+    def _publish(self, wanted: Publication) -> str | None:
+        from offload.cache.publishing.client import PublisherClient
+        from offload.cache.publishing.errors import RefusedImageError
+
+        url, path = self._settings.publisher, self._settings.publisher_token
+        assert url is not None
+        token = None if path is None else _token(path.expanduser())
+        with self._store.in_use(), PublisherClient(url, token) as client:
+            public = write_public_image(self._store, wanted.source)
+            refusal = _refusal(None if public is None else public.digest, wanted)
+            if public is None or refusal is not None:
+                return refusal
+            try:
+                status = client.publish(public.digest, public.blobs, self._store)
+            except RefusedImageError as error:
+                return str(error)
+        return status.detail if status.state == "refused" else None
+
+
+def _refusal(found: str | None, wanted: Publication) -> str | None:
+    if found == wanted.image:
+        return None
+    # Another version of this program decides otherwise what is public.
+    return f"the public part of {wanted.source[:19]} is another by now"
+
+
+def _token(path: Path) -> str:
+    return read_credential(path.name, path.parent).decode(errors="replace").strip()
