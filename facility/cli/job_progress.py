@@ -84,6 +84,13 @@ class FreezeProgress(_Shown):
         self._draw(words, progress.size, progress.size_total)
 
 
+class PublishingProgress(_Shown):
+    """Takes how many bytes of an image a publisher has fetched."""
+
+    def show(self, done: int, total: int) -> None:
+        self._draw("publishing...", done, total)
+
+
 class JobProgress(_Shown):
     """Takes the states of a job: one line when a stage is reached, a bar between."""
 

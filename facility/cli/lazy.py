@@ -22,6 +22,10 @@ COMMANDS = {
     "fetch": ("facility.cli.returning:fetch_app", "A job's outputs and logs, now."),
     "diff": ("facility.cli.returning:diff_app", "What changed since a job was frozen."),
     "snapshot": ("facility.cli.snapshot:app", "What was frozen: show, verify, clean."),
+    "images": (
+        "facility.cli.images:app",
+        "Environments that every site can see: list, wait, keep, roll back.",
+    ),
     "site": ("facility.cli.site:app", "Where jobs can run, and how that is doing."),
     "config": (
         "facility.cli.config:app",

@@ -7,6 +7,7 @@ import platform
 import pwd
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,16 @@ def publisher_place(runtime: Runtime) -> dict[str, Any]:
 
 def publisher_settings(runtime: Runtime, publisher: Publisher) -> PublisherSettings:
     """Return what the publisher's process is told. Holds no secret."""
-    state = runtime.state_dir / "publisher"
+    places = repository_places(runtime.state_dir, publisher)
     machine = platform.machine()
     secret = runtime.secrets_dir / "publisher-events"
     return PublisherSettings(
         fqrn=publisher.fqrn,
         bind=publisher.bind,
         port=publisher.port,
-        folder=publisher.folder or state / "repository",
-        keys=publisher.keys or state / "keys",
-        state=state / "work",
+        folder=places.folder,
+        keys=places.keys,
+        state=runtime.state_dir / "publisher/work",
         event_secret=publisher.event_secret or secret,
         token_key=runtime.secrets_dir / "publisher-tokens",
         admins=tuple(sorted({runtime.owner, *runtime.spec.users.admins})),
@@ -108,7 +109,8 @@ def prepare_publisher(runtime: Runtime) -> None:
     if publisher is None:
         return
     settings = publisher_settings(runtime, publisher)
-    ensure_repository(settings)
+    places = repository_places(runtime.state_dir, publisher)
+    ensure_repository(places, publisher.fqrn)
     key = runtime.secret("publisher-tokens")
     folder = _tokens(runtime)
     ensure_private_directory(folder)
@@ -123,7 +125,23 @@ def prepare_publisher(runtime: Runtime) -> None:
     settings.save(publisher_file(runtime))
 
 
-def ensure_repository(settings: PublisherSettings) -> bool:
+@dataclass(frozen=True, slots=True)
+class RepositoryPlaces:
+    """Where a repository and its keys are."""
+
+    folder: Path
+    keys: Path
+
+
+def repository_places(state_dir: Path, publisher: Publisher) -> RepositoryPlaces:
+    """Return where a facility with that state has its repository."""
+    below = state_dir / "publisher"
+    return RepositoryPlaces(
+        publisher.folder or below / "repository", publisher.keys or below / "keys"
+    )
+
+
+def ensure_repository(places: RepositoryPlaces, fqrn: str) -> bool:
     """Make keys and repository where there are none; return whether any was made.
 
     Raises:
@@ -134,21 +152,19 @@ def ensure_repository(settings: PublisherSettings) -> bool:
     from offload.cache.cvmfs.manifest import FILE_NAME
     from offload.cache.cvmfs.repository import Repository
 
-    is_new = not (settings.folder / "public" / FILE_NAME).exists()
-    if not (settings.keys / f"{settings.fqrn}.key").exists():
-        ensure_private_directory(settings.keys)
-        Keys.generate(settings.fqrn, datetime.now(UTC)).save(
-            settings.keys, settings.fqrn
-        )
-    keys = Keys.load(settings.keys, settings.fqrn)
-    for path in settings.keys.glob("*.*key"):
+    is_new = not (places.folder / "public" / FILE_NAME).exists()
+    if not (places.keys / f"{fqrn}.key").exists():
+        ensure_private_directory(places.keys)
+        Keys.generate(fqrn, datetime.now(UTC)).save(places.keys, fqrn)
+    keys = Keys.load(places.keys, fqrn)
+    for path in places.keys.glob("*.*key"):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise UsageError(f"{path}: others can read it; run: chmod 600 {path}")
     if is_new:
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        Repository.create(settings.folder, settings.fqrn, keys)
+        places.folder.mkdir(parents=True, exist_ok=True)
+        Repository.create(places.folder, fqrn, keys)
     else:
-        Repository.open(settings.folder, settings.fqrn, keys)
+        Repository.open(places.folder, fqrn, keys)
     return is_new
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
+from offload.cache.cvmfs.collection import Collected
 from offload.cache.publishing.pins import Pins
 from offload.cache.publishing.queue import Entry, Queue
 from offload.cache.publishing.references import INBOX, Reference
@@ -72,18 +74,35 @@ class Collector:
         *,
         retention_s: float,
         grace_s: float,
+        revisions: int,
     ) -> None:
         self._shelf = shelf
         self._queue = queue
         self._pins = pins
         self._retention_s = retention_s
         self._grace_s = grace_s
+        self._revisions = revisions
 
-    def collect(self, now: float, *, dry_run: bool = False) -> Removed:
+    def collect(
+        self, now: float, *, dry_run: bool = False
+    ) -> tuple[Removed, Collected]:
         """Remove what is due; with ``dry_run`` only say what would be.
 
-        Killed in between it has done nothing; again it does the rest.
+        Killed in between, again it does the rest.
+
+        Raises:
+            RepositoryBusyError: somebody else writes to the repository.
         """
+        removed = self._remove(now, dry_run=dry_run)
+        collected = self._shelf.repository.collect(
+            self._revisions,
+            timedelta(seconds=self._grace_s),
+            dry_run=dry_run,
+            wait_s=_WAIT_S,
+        )
+        return removed, collected
+
+    def _remove(self, now: float, *, dry_run: bool) -> Removed:
         # Nobody publishes meanwhile: what is decided is true until it is done.
         with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
             removed = self._decide(now)

@@ -121,6 +121,7 @@ class Desk:
             pins,
             retention_s=settings.retention_s,
             grace_s=settings.grace_s,
+            revisions=settings.revisions,
         )
         inbox = Inbox(store, state / "incoming", settings.inbox_bytes, shelf.has_layer)
 

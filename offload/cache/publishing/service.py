@@ -243,14 +243,18 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
     async def collect(request: Request) -> Response:
         _administrator(request, desk)
         wanted = parse(Collect, await body_of(request, _BLOCK))
-        done = await asyncio.to_thread(
+        removed, collected = await asyncio.to_thread(
             desk.collector.collect, time.time(), dry_run=wanted.dry_run
         )
         return JSONResponse(
             {
-                "names": [str(name) for name in done.names],
-                "images": done.images,
-                "layers": done.layers,
+                "names": [str(name) for name in removed.names],
+                "images": removed.images,
+                "layers": removed.layers,
+                "revisions": collected.forgotten,
+                "objects": collected.removed,
+                "freed": collected.freed,
+                "waiting": collected.waiting,
             }
         )
 

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import hmac
+import os
+import pwd
 import re
+from pathlib import Path
 
 from offload.cache.publishing.errors import RefusedEventError
 
@@ -21,6 +24,19 @@ def token_of(name: str, key: str) -> str:
         key: the publisher's secret.
     """
     return f"{name}.{_mac(name, key)}"
+
+
+def read_token(path: Path) -> str | None:
+    """Return the token in a file; in a folder, that in the file of our own name.
+
+    None if there is none that we may read.
+    """
+    try:
+        if path.is_dir():
+            path = path / pwd.getpwuid(os.geteuid()).pw_name
+        return path.read_text().strip() or None
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def person_of(header: str | None, key: str) -> str:
