@@ -48,7 +48,7 @@ def write_sample(
     whatever the compression, the basket and the format.
 
     Args:
-        path: what is written; replaced if it is there.
+        path: what is written, in a folder that is there; replaced if it is there.
         events: how many.
         seed: of the random streams.
         compression: ``zstd:5``, ``lz4``, ``zlib:1``, ``lzma``, ``none``; Parquet has
@@ -64,10 +64,11 @@ def write_sample(
             f"{events} events in baskets of {basket_events}: expected at least 1"
         )
     codec, level = parse_compression(compression)
+    if not path.parent.is_dir():  # uproot would make it
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
     draft = path.with_name(f".{path.name}.new")
     clusters = _clusters(events, seed, basket_events)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         match form:
             case Format.TTREE:
                 _write_ttree(draft, clusters, codec, level)

@@ -7,6 +7,7 @@ their data are.
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,20 @@ COMPONENTS = frozenset(name for names in COORDINATES for name in names)
 CARTESIAN = ("px", "py", "pz", "energy")
 
 
-class Kinematics:
+class Kinematics(metaclass=ABCMeta):
     """Properties of vectors of any coordinates: a field if it is there, else from it.
 
     ``mass``: a square below zero (rounding) is zero. ``eta`` is infinite along the
     beam and 0 at rest.
     """
 
+    @abstractmethod
     def _has(self, name: str) -> bool:
-        raise NotImplementedError
+        """Return whether there is such a field."""
 
+    @abstractmethod
     def _field(self, name: str) -> Any:
         """Return a field as float64."""
-        raise NotImplementedError
 
     @property
     def px(self) -> Any:

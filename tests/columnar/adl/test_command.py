@@ -75,6 +75,7 @@ def test_kernels_are_the_default_and_queries_are_chosen(
         (["a", "b", "--generate", "9"], "expected one file"),
         (["a", "--generate", "9", "--compression", "rot13"], "expected zstd"),
         (["a", "--generate", "9", "--format", "csv"], "expected one of ttree"),
+        (["no/where/a.root", "--generate", "9"], "there is no folder no/where"),
     ],
 )
 def test_a_mistake_is_one_line(sample, tmp_path, monkeypatch, capsys, words, said):
