@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.errors import CacheError, NoSpaceError
+from offload.cache.linking import link_tree
 from offload.cache.locking import alone_for
 from offload.cache.measuring import enter_and_measure
 from offload.cache.receiving import room
@@ -51,6 +52,20 @@ class UnpackedLayers:
                 self._unpack(blob, digest, place)
         return place
 
+    def adopt(self, digest: str, folder: Path) -> Path:
+        """Take over a layer that lies unpacked elsewhere; return where it is here.
+
+        Its files are linked, or copied where they cannot be.
+
+        Raises:
+            NoSpaceError: the disk is full; nothing of the layer is left.
+        """
+        place = self.path(digest)
+        with room(self._folder), alone_for(place):
+            if not place.exists():
+                self._put(place, lambda draft: link_tree(folder, draft))
+        return place
+
     def size(self, digest: str) -> int:
         """Return a layer's bytes on disk; 0 if it is not there."""
         try:
@@ -71,10 +86,13 @@ class UnpackedLayers:
             yield from self._folder.glob(".*.draft")
 
     def _unpack(self, blob: Path, digest: str, place: Path) -> None:
+        self._put(place, lambda draft: unpack(blob, draft, digest=digest))
+
+    def _put(self, place: Path, make: Callable[[Path], object]) -> None:
         draft = self._folder / f".{place.name}.{secrets.token_hex(4)}.draft"
         try:
             with room(self._folder):
-                unpack(blob, draft, digest=digest)
+                make(draft)
                 size = enter_and_measure(draft)
                 place.with_suffix(".size").write_text(str(size))
             try:
@@ -85,7 +103,7 @@ class UnpackedLayers:
         except NoSpaceForSnapshotError as error:
             raise NoSpaceError(str(error)) from None
         except SnapshotError as error:
-            raise CacheError(f"layer {digest[:19]}: {error}") from None
+            raise CacheError(f"layer {place.name[:12]}: {error}") from None
         finally:
             with suppress(FileNotFoundError):
                 remove_tree(draft)

@@ -11,10 +11,9 @@ snapshot; it is there when all of them are), ``pins/UID``, ``trash``.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,16 +21,15 @@ from pathlib import Path
 
 from offload.cache.background import Background
 from offload.cache.collection import Collector, Freed
+from offload.cache.composing import compose, image_path, is_ready
+from offload.cache.elsewhere import FetchedLayers, MountedLayers, Repository
 from offload.cache.errors import CacheError, MissingBlobsError, NoSpaceError
 from offload.cache.layers import UnpackedLayers
 from offload.cache.pins import Pins
 from offload.cache.receiving import Incoming, room
-from offload.cache.trees import ensure_tree
 from offload.snapshot import Blob, LocalStore, Snapshot, SnapshotError
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
-from offload.snapshot.bytecode import belonging_to, is_bytecode
-from offload.snapshot.images.image import Image, read_image
-from offload.snapshot.images.manifests import read_trees
+from offload.snapshot.images.image import Image, is_public, read_image
 
 _THREADS = 4
 """Layers unpacked at the same time: decompression and hashing release the lock."""
@@ -47,6 +45,8 @@ class Missing:
     digest: str
     offset: int
     """From where on; what is before was received already."""
+    is_coming: bool = False
+    """Whether it is on its way from a repository: it need not be sent."""
 
 
 class SiteCache:
@@ -57,13 +57,22 @@ class SiteCache:
         quota_bytes: what all of it may take; ``None`` leaves it to the disk.
         is_eager: unpack what arrives at once, in threads of its own. For a plugin; a
             job's wrapper unpacks what is lacking when it needs it.
+        mount: where the site mounts the repository of published environments, on every
+            node; jobs read the layers that it has from there.
+        repository: the same, read over the network. For a plugin.
 
     Raises:
         NoSpaceError: there is no room for the first files.
     """
 
     def __init__(
-        self, work: Path, *, quota_bytes: int | None = None, is_eager: bool = False
+        self,
+        work: Path,
+        *,
+        quota_bytes: int | None = None,
+        is_eager: bool = False,
+        mount: Path | None = None,
+        repository: Repository | None = None,
     ) -> None:
         self._work = work
         self._ahead = Background() if is_eager else None
@@ -71,24 +80,51 @@ class SiteCache:
         with _as_ours():
             self.store = LocalStore(work / "store")
         self.layers = UnpackedLayers(work / "layers")
+        self._mounted = None if mount is None else MountedLayers(mount)
+        self._fetched = (
+            None if repository is None else FetchedLayers(repository, self.layers.adopt)
+        )
         self.pins = Pins(work / "pins")
-        self._images = work / "images"
         self._collector = Collector(work, self.store, self.layers, self.pins)
 
     # What comes in.
 
-    def missing(self, blobs: Iterable[Blob]) -> list[Missing]:
-        """Return which of these are not here, and how much of each is."""
+    def missing(
+        self, blobs: Iterable[Blob], public: Collection[str] = frozenset()
+    ) -> list[Missing]:
+        """Return which of these are not here, and how much of each is.
+
+        Args:
+            blobs: which.
+            public: digests of layers that a repository of published environments may
+                have; those that it does begin to come.
+        """
+        lacking = [b for b in blobs if not self.has(b.digest, b.digest in public)]
+        wanted = {blob.digest for blob in lacking} & set(public)
+        coming = (
+            self._fetched.fetch(wanted) if self._fetched and wanted else frozenset()
+        )
         return [
-            Missing(blob.digest, self.incoming(blob.digest, blob.size).offset)
-            for blob in blobs
-            if not self.has(blob.digest)
+            Missing(
+                blob.digest,
+                self.incoming(blob.digest, blob.size).offset,
+                blob.digest in coming,
+            )
+            for blob in lacking
+            if blob.digest not in coming or not self.has(blob.digest)
         ]
 
-    def has(self, digest: str) -> bool:
-        """Whether a blob was received; what is unpacked needs no blob any more."""
+    def has(self, digest: str, is_public: bool = False) -> bool:
+        """Whether a blob is here; what is unpacked needs no blob any more.
+
+        Args:
+            digest: which.
+            is_public: whether it is a layer that a mounted repository may have.
+        """
         with _as_ours():
-            return self.layers.has(digest) or self.store.has(digest)
+            if self.layers.has(digest) or self.store.has(digest):
+                return True
+            return is_public and self._mount_of(digest) is not None
 
     def incoming(self, digest: str, length: int) -> Incoming:
         """Return a blob to append to.
@@ -125,7 +161,9 @@ class SiteCache:
                 return (image,)
             document = json.loads(self.store.read(image))
         wanted = [document["config"], *document["layers"]]
-        return tuple(b["digest"] for b in wanted if not self.has(b["digest"]))
+        return tuple(
+            b["digest"] for b in wanted if not self.has(b["digest"], is_public(b))
+        )
 
     def make_room(self, size: int) -> None:
         """Make room for so many bytes more, from what no pod uses, oldest first.
@@ -145,8 +183,8 @@ class SiteCache:
     # What is used.
 
     def is_ready(self, image: str) -> bool:
-        """Whether every tree of a snapshot is there."""
-        return self._image_path(image).exists()
+        """Whether every tree of a snapshot is there, and what its links lead to."""
+        return is_ready(self._image_path(image))
 
     def pin(self, uid: str, images: Iterable[str]) -> None:
         """Keep snapshots for a pod, whether they are here yet or not.
@@ -194,47 +232,28 @@ class SiteCache:
         with _as_ours():
             found = read_image(self.store, image)
             if not is_ready:
-                self._unpack(found.snapshot)
-                self._link(found)
+                compose(self._work, self.layers, found, self.store, self._unpack(found))
         return found.snapshot
 
-    def _unpack(self, snapshot: Snapshot) -> None:
-        needed = dict.fromkeys(d for part in snapshot.parts for d in part.layers)
+    def _unpack(self, image: Image) -> dict[str, Path]:
+        """Unpack what was received; return where the layers are that were not."""
+        mounted = {
+            layer.digest: folder
+            for layer in image.layers
+            if layer.is_public
+            and not self.layers.has(layer.digest)
+            and not self.store.has(layer.digest)
+            and (folder := self._mount_of(layer.digest)) is not None
+        }
+        parts = image.snapshot.parts
+        needed = dict.fromkeys(d for part in parts for d in part.layers)
         with ThreadPoolExecutor(_THREADS, "unpack") as pool:
             # A list, so that the first error is raised after all have ended.
-            list(pool.map(self.ensure_layer, needed))
+            list(pool.map(self.ensure_layer, needed.keys() - mounted.keys()))
+        return mounted
 
-    def _link(self, image: Image) -> None:
-        snapshot, manifests = image.snapshot, read_trees(self.store, image)
-        trees = self._work / "trees"
-        document: dict[str, list[dict[str, object]]] = {"parts": []}
-        for part in snapshot.parts:
-            if is_bytecode(part.role):
-                continue
-            laid = [part, *filter(None, [snapshot.part(belonging_to(part.role))])]
-            tree = tree_name(one.tree for one in laid)
-            entries = {
-                e.path: e for one in reversed(laid) for e in manifests[one.role].entries
-            }
-            ensure_tree(
-                trees / tree,
-                sorted(entries.values()),
-                [self.layers.path(d) / one.role for one in laid for d in one.layers],
-            )
-            document["parts"].append(
-                {
-                    "role": part.role,
-                    "mount": part.mount,
-                    "tree": tree,
-                    "layers": [digest for one in laid for digest in one.layers],
-                }
-            )
-        path = self._image_path(snapshot.image)
-        with room(self._work):
-            path.parent.mkdir(exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
-            draft.write_text(json.dumps(document))
-            draft.replace(path)
+    def _mount_of(self, digest: str) -> Path | None:
+        return None if self._mounted is None else self._mounted.folder(digest)
 
     def collect(self) -> Freed:
         """Bring the cache below its quota; never touch what a pod uses."""
@@ -244,7 +263,7 @@ class SiteCache:
         return freed
 
     def _image_path(self, image: str) -> Path:
-        return self._images / f"{image.removeprefix('sha256:')}.json"
+        return image_path(self._work, image)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -252,14 +271,6 @@ class SiteCache:
         with room(self._work), path.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def tree_name(digests: Iterable[str]) -> str:
-    """Return the name of the folder of trees that are laid over each other."""
-    first, *others = digests
-    if not others:
-        return first.removeprefix("sha256:")
-    return hashlib.sha256("\n".join([first, *others]).encode()).hexdigest()
 
 
 def _is_layer(blob: Path) -> bool:

@@ -7,21 +7,24 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.errors import DamagedTreeError
+from offload.cache.linking import link_file
 from offload.cache.locking import alone_for
 from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
 from offload.snapshot import Entry, Kind
 
-_NO_LINK = {errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS}
 
-
-def ensure_tree(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) -> None:
+def ensure_tree(
+    place: Path,
+    entries: Iterable[Entry],
+    folders: Sequence[Path],
+    mounted: Collection[Path] = (),
+) -> None:
     """Make a part's tree exactly as its manifest lists it, if nobody has.
 
     The manifest decides, not the layers: what a later layer deletes is not listed.
@@ -32,6 +35,8 @@ def ensure_tree(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) 
         entries: the part's manifest, sorted by path.
         folders: the part's in each unpacked layer, the lowest first: of two that have
             a path, the later counts.
+        mounted: more such folders, below the others, of file systems that stay where
+            they are: their files are symbolic links, and nothing of them is read.
 
     Raises:
         DamagedTreeError: a listed file is in no layer, or of another size, or what is
@@ -42,14 +47,19 @@ def ensure_tree(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) 
         return
     with room(place.parent), alone_for(place):
         if not place.exists():
-            _make(place, entries, folders)
+            _make(place, entries, folders, mounted)
 
 
-def _make(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) -> None:
+def _make(
+    place: Path,
+    entries: Iterable[Entry],
+    folders: Sequence[Path],
+    mounted: Collection[Path],
+) -> None:
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.draft")
     try:
         draft.mkdir()
-        _build(os.fsencode(draft), entries, folders)
+        _build(os.fsencode(draft), entries, folders, mounted)
         try:
             draft.rename(place)
         except OSError as error:
@@ -60,12 +70,13 @@ def _make(place: Path, entries: Iterable[Entry], folders: Sequence[Path]) -> Non
             remove_tree(draft)
 
 
-def _build(target: bytes, entries: Iterable[Entry], folders: Sequence[Path]) -> None:
-    sources: dict[bytes, bytes] = {}
-    for folder in folders:
-        top = os.fsencode(folder)
-        if os.path.isdir(top):
-            _index(top, b"", sources)
+def _build(
+    target: bytes,
+    entries: Iterable[Entry],
+    folders: Sequence[Path],
+    mounted: Collection[Path],
+) -> None:
+    sources, outside = _files(folders), _files(mounted)
     modes: list[tuple[bytes, int]] = []
     made = {b""}
     for entry in entries:
@@ -84,10 +95,19 @@ def _build(target: bytes, entries: Iterable[Entry], folders: Sequence[Path]) -> 
             case Kind.LINK:
                 os.symlink(entry.target, path)
             case Kind.FILE:
-                _place(sources.get(entry.path), entry, path)
+                _place(sources.get(entry.path), outside.get(entry.path), entry, path)
     # Last, and the inner ones first: a folder may be one that nobody can write to.
     for path, mode in reversed(modes):
         os.chmod(path, mode)
+
+
+def _files(folders: Iterable[Path]) -> dict[bytes, bytes]:
+    sources: dict[bytes, bytes] = {}
+    for folder in folders:
+        top = os.fsencode(folder)
+        if os.path.isdir(top):
+            _index(top, b"", sources)
+    return sources
 
 
 def _index(folder: bytes, prefix: bytes, sources: dict[bytes, bytes]) -> None:
@@ -100,7 +120,10 @@ def _index(folder: bytes, prefix: bytes, sources: dict[bytes, bytes]) -> None:
                 sources[name] = entry.path
 
 
-def _place(source: bytes | None, entry: Entry, path: bytes) -> None:
+def _place(source: bytes | None, link: bytes | None, entry: Entry, path: bytes) -> None:
+    if source is None and link is not None:
+        os.symlink(link, path)
+        return
     if source is None:
         raise DamagedTreeError(
             f"{os.fsdecode(entry.path)!r}: the manifest lists it, no layer has it"
@@ -111,16 +134,4 @@ def _place(source: bytes | None, entry: Entry, path: bytes) -> None:
             f"{os.fsdecode(entry.path)!r}: expected {entry.size:,} bytes, "
             f"got {found.st_size:,}"
         )
-    if found.st_mode & 0o777 == entry.mode:
-        try:
-            os.link(source, path, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-        else:
-            return
-    # A folder full of links, a file system without any, or bits that another
-    # snapshot gives the same file: then a copy of its own.
-    shutil.copyfile(source, path)
-    os.chmod(path, entry.mode)
-    os.utime(path, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    link_file(source, path, entry.mode, found)

@@ -24,7 +24,7 @@ from offload.snapshot.layers.packing import (
     plan_groups,
     removals,
 )
-from offload.snapshot.layers.published import contents_of, differing
+from offload.snapshot.layers.published import contents_of, differing, is_open
 from offload.snapshot.model import Layer, Part
 from offload.snapshot.progress import Meter
 from offload.snapshot.sources import Source
@@ -254,16 +254,26 @@ def _without_modified(
     modified: Collection[bytes],
 ) -> list[Group]:
     """Return the groups, those not public that are known to hold something else."""
-    contents = {
-        one.path: known[one.fingerprint] if one.kind is Kind.FILE else ""
-        for one in found
-        if one.kind is Kind.LINK or one.fingerprint in known
-    }
+    contents: dict[bytes, str] = {}
+    closed: list[bytes] = []
+    for path, kind, fingerprint, _ in found:
+        if not is_open(kind, fingerprint.mode):
+            contents[path] = ""
+            if kind is Kind.FOLDER:
+                closed.append(path + b"/" if path else b"")
+        elif kind is Kind.LINK:
+            contents[path] = ""
+        elif fingerprint in known:
+            contents[path] = known[fingerprint]
     judged = []
     for group in groups:
-        of_group = {p: contents[p] for p in group.published if p in contents}
-        is_modified = not group.published.keys().isdisjoint(modified)
-        if is_modified or differing(of_group, group.published):
+        paths = group.published
+        of_group = {path: contents[path] for path in paths if path in contents}
+        if (
+            not paths.keys().isdisjoint(modified)
+            or (closed and any(path.startswith(tuple(closed)) for path in paths))
+            or differing(of_group, paths)
+        ):
             judged.append(replace(group, published={}))
         else:
             judged.append(group)

@@ -97,7 +97,7 @@ def read_image(store: LocalStore, digest: str) -> Image:
         config = json.loads(store.read(config_blob.digest))
         diff_ids = config["rootfs"]["diff_ids"]
         layers = tuple(
-            Layer(blob.digest, blob.size, str(diff_id), is_public=_is_public(each))
+            Layer(blob.digest, blob.size, str(diff_id), is_public=is_public(each))
             for each, blob, diff_id in zip(
                 manifest["layers"], layer_blobs, diff_ids, strict=True
             )
@@ -153,7 +153,8 @@ def to_json(document: object) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def _is_public(described: dict[str, Any]) -> bool:
+def is_public(described: dict[str, Any]) -> bool:
+    """Whether a manifest says of a layer that anybody may have it."""
     return (described.get("annotations") or {}).get(PUBLIC) == "1"
 
 

@@ -10,6 +10,7 @@ from offload.snapshot.model import Layer
 from offload.snapshot.tree import Entry, Kind
 
 _NO_FILE = "0" * 64
+_READ, _ENTER = 0o444, 0o555
 
 
 def differing(
@@ -36,9 +37,22 @@ def differing(
     }
 
 
+def is_open(kind: Kind, mode: int) -> bool:
+    """Whether everybody here may read a path, or enter it: else it is private."""
+    wanted = _ENTER if kind is Kind.FOLDER else _READ
+    return mode & wanted == wanted
+
+
 def contents_of(entries: Iterable[Entry]) -> dict[bytes, str]:
-    """Return what entries hold, for :func:`differing`; folders hold nothing."""
-    return {each.path: each.sha256 for each in entries if each.kind is not Kind.FOLDER}
+    """Return what entries hold, for :func:`differing`.
+
+    Folders hold nothing, and what not everybody may read, nothing that was published.
+    """
+    return {
+        each.path: each.sha256 if is_open(each.kind, each.mode) else ""
+        for each in entries
+        if each.kind is not Kind.FOLDER or not is_open(each.kind, each.mode)
+    }
 
 
 def judged(

@@ -212,11 +212,23 @@ def local_version(env: Planting, number: int) -> bool:
     return False
 
 
+def closed_file(env: Planting, number: int) -> bool:
+    added_to_the_package(env, number)
+    (env.site / f"dist{number}/data/table.txt").chmod(0o600)
+    return False
+
+
+def closed_folder(env: Planting, number: int) -> bool:
+    added_to_the_package(env, number)
+    (env.site / f"dist{number}/data").chmod(0o700)
+    return False
+
+
 PLANTS: list[Plant] = [
     modified, modified_in_place, added_to_the_package, link_in_the_package, path_file,
     direct_url, damaged_direct_url, editable, script, settings_of_the_environment,
     bytecode, recorded_bytecode, added_to_the_metadata, never_published, built_here,
-    of_another_installer, local_version,
+    of_another_installer, local_version, closed_file, closed_folder,
 ]  # fmt: skip
 
 

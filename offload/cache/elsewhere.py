@@ -1,0 +1,121 @@
+"""Layers that need not be sent: a repository of published environments has them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from facility.errors import FacilityError
+from offload.cache.background import Background
+
+PATIENCE_S = 3.0
+"""For so long somebody waits to hear what the repository has."""
+AGAIN_S = 30.0
+"""A repository that could not be asked is left alone for so long."""
+NEW_S = 1.0
+"""A look that is younger is not repeated."""
+
+
+class MountedLayers:
+    """A repository that the site mounts: ``/cvmfs/FQRN``. Nothing of it is copied.
+
+    Args:
+        mount: where, on every node.
+    """
+
+    def __init__(self, mount: Path) -> None:
+        self._mount = mount
+
+    def folder(self, digest: str) -> Path | None:
+        """Return where a layer lies there, as it unpacks; None if it is not there."""
+        name = digest.removeprefix("sha256:")
+        place = self._mount / ".layers" / name[:2] / name / "layerfs"
+        return place if place.is_dir() else None
+
+
+class Repository(Protocol):
+    """A cache of a repository, as :mod:`offload.cache.reading` makes it."""
+
+    def refresh(self, max_age_s: float = 0.0) -> object:
+        """Look for a newer revision."""
+
+    def find(self, path: str) -> object | None:
+        """Return what lies at a path."""
+
+    def layer(self, digest: str) -> Path | None:
+        """Return where a layer lies here, fetched if need be."""
+
+
+class FetchedLayers:
+    """A repository that is read over the network, in threads of its own.
+
+    Nobody waits long for it: what it does not answer in time is sent as ever.
+
+    Args:
+        repository: that is read.
+        take: called with each layer's digest and folder once it is here.
+        clock: seconds; any that only grows.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        take: Callable[[str, Path], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._repository = repository
+        self._take = take
+        self._clock = clock
+        self._background = Background()
+        self._lock = threading.Lock()
+        self._looking: threading.Thread | None = None
+        self._coming: set[str] = set()
+        self._not_before = 0.0
+
+    def fetch(self, digests: Collection[str]) -> frozenset[str]:
+        """Begin to fetch what the repository has of these; return what that is.
+
+        A layer that was begun may still fail: it is not among them the next time.
+        """
+        with self._lock:
+            if self._looking is None or not self._looking.is_alive():
+                if self._clock() < self._not_before:
+                    return frozenset()
+                self._looking = threading.Thread(
+                    target=self._look, args=(frozenset(digests),), daemon=True
+                )
+                self._looking.start()
+            looking = self._looking
+        looking.join(PATIENCE_S)
+        with self._lock:
+            return frozenset(digests) & self._coming
+
+    def _look(self, digests: frozenset[str]) -> None:
+        try:
+            self._repository.refresh(NEW_S)
+            found = {each for each in digests if self._has(each)}
+        except (FacilityError, OSError):
+            with self._lock:
+                self._not_before = self._clock() + AGAIN_S
+            return
+        with self._lock:
+            self._coming |= found
+        for digest in found:
+            self._background.do(digest, partial(self._bring, digest))
+
+    def _has(self, digest: str) -> bool:
+        name = digest.removeprefix("sha256:")
+        return self._repository.find(f"/.layers/{name[:2]}/{name}/layerfs") is not None
+
+    def _bring(self, digest: str) -> None:
+        try:
+            folder = self._repository.layer(digest)
+            if folder is not None:
+                self._take(digest, folder)
+        finally:
+            with self._lock:
+                self._coming.discard(digest)
