@@ -30,7 +30,10 @@ def type_of_form(form: Any, counts: str | None = None) -> ColumnType | None:
     if not isinstance(inner, ak.forms.NumpyForm) or inner.inner_shape:
         return None
     dtype = np.dtype(inner.primitive)
-    if dtype.kind not in PLAIN_KINDS or inner.parameter("__array__") is not None:
+    # Two bytes are no number that compiled code knows.
+    if dtype == np.float16 or dtype.kind not in PLAIN_KINDS:
+        return None
+    if inner.parameter("__array__") is not None:
         return None
     return ColumnType(dtype, is_jagged, counts if is_jagged else None)
 

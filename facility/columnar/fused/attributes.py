@@ -9,6 +9,7 @@ from facility.columnar.errors import MissingBranchError
 from facility.columnar.fused.context import EXPRESSIONS, Context
 from facility.columnar.fused.iteration import length, number, number_span
 from facility.columnar.fused.objects import EVENT, element, single, span, suggestions
+from facility.columnar.fused.requiring import not_plain
 from facility.columnar.fused.scalars import as_integer
 from facility.columnar.fused.values import (
     Collection,
@@ -76,9 +77,7 @@ def event_attribute(context: Context, node: ast.AST, name: str) -> Value:
             f"{body.where(node)}: `{body.text(node)}`: {error}"
         ) from None
     if found is None:
-        raise context.refusal(
-            node, f"branch {name} is neither numbers nor lists of numbers for kernels"
-        )
+        raise context.refusal(node, str(not_plain(name)))
     if found.is_jagged:
         context.use_numbers(name, found)
         return Numbers(name)

@@ -11,7 +11,11 @@ import numpy as np
 from facility.columnar.columns import Column, Offsets
 from facility.columnar.events import Events
 from facility.columnar.fused.plain import FORMULAS
-from facility.columnar.fused.requiring import require_equal_lists, require_signed
+from facility.columnar.fused.requiring import (
+    not_plain,
+    require_equal_lists,
+    require_signed,
+)
 from facility.columnar.fused.vectors import (
     COMPONENTS,
     CONVERSIONS,
@@ -33,6 +37,8 @@ class Reader:
 
     def column(self, branch: str) -> Column:
         if branch not in self._columns:
+            if self.events.type_of(branch) is None:
+                raise not_plain(branch)
             self._columns |= self.events.plain([branch])
             require_signed(branch, self._columns[branch].content)
         return self._columns[branch]

@@ -40,6 +40,13 @@ def require_equal_lists(
         raise unequal(one, other)
 
 
+def not_plain(branch: str) -> KernelError:
+    """Return the error that says that kernels cannot compute with a branch."""
+    return KernelError(
+        f"branch {branch} is neither numbers nor lists of numbers for kernels"
+    )
+
+
 def unequal(one: str, other: str) -> KernelError:
     """Return the error that says that lists of two branches differ in length."""
     return KernelError(

@@ -29,8 +29,8 @@ def fill(histogram: hist.Hist[Any], *values: Any, weight: Any = None) -> hist.Hi
         histogram: with one axis per value, in that order, and, if there are
             variations, a ``StrCategory`` axis named ``variation`` anywhere.
         values: numbers, flat or jagged, that broadcast to each other (a value per event
-            beside one per object); None is left out. On category axes also one
-            category for all. A mapping ``{"nominal": ..., "jesUp": ...}`` holds the
+            beside one per object); None is left out. On category axes also texts, or
+            one category for all. A mapping ``{"nominal": ..., "jesUp": ...}`` holds the
             variations of one of them.
         weight: likewise; a mapping holds the variations of the weight.
 
@@ -115,7 +115,8 @@ def _content(array: Any) -> Any:
     if not isinstance(array, ak.Array):
         return array if hasattr(array, "__array_function__") else np.asarray(array)
     content = ak.to_packed(ak.drop_none(ak.flatten(array, axis=None)))
-    return ak.to_layout(content).data
+    layout = ak.to_layout(content)
+    return layout.data if layout.is_numpy else ak.to_numpy(content)  # text
 
 
 def _to_host(values: Any) -> Any:

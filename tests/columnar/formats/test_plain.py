@@ -91,13 +91,14 @@ def test_what_is_not_plain_has_no_type(tmp_path):
         "text": ak.Array(["a", "bc"]),
         "nested": ak.Array([[[1.0]], []]),
         "fixed": ak.to_regular(ak.Array([[1, 2], [3, 4]])),
+        "half": ak.Array(np.array([1, 2], np.float16)),
         "flag": ak.Array([True, False]),
         "maybe": ak.Array([1, None]),
     }
     ak.to_parquet(ak.zip(columns, depth_limit=1), path)
     file = open_columns(path)
     types = {name: file.type_of(name) for name in columns}
-    assert [types[n] for n in ("text", "nested", "fixed")] == [None] * 3
+    assert [types[n] for n in ("text", "nested", "fixed", "half")] == [None] * 4
     assert types["flag"] == ColumnType(np.dtype(bool), is_jagged=False)
     with pytest.raises(ChunkError, match=r"'maybe', entries 0\.\.2: 1 of 2 values"):
         file.plain(["maybe"], 0, 2)

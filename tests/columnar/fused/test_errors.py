@@ -6,12 +6,13 @@ import linecache
 import math
 import textwrap
 
+import awkward as ak
 import hist
 import numpy as np
 import pytest
 from made_events import events_of, made
 
-from facility.columnar import MissingBranchError
+from facility.columnar import Dataset, MissingBranchError
 from facility.columnar.columns import Column
 from facility.columnar.fused import KernelError, kernel
 from facility.errors import UsageError
@@ -185,3 +186,13 @@ def test_whole_numbers_that_would_become_negative_are_refused(text):
     for way in (analysis, analysis.python):
         with pytest.raises(KernelError, match=r"id holds 9223372036854775808.*array"):
             way(events)
+
+
+def test_what_is_no_number_is_refused_by_plain_python_too(tmp_path):
+    path = tmp_path / "texts.parquet"
+    ak.to_parquet(ak.zip({"text": ak.Array(["a", "bc"])}, depth_limit=1), path)
+    dataset = Dataset(path)
+    analysis = kernel(h=PLAIN)(body("for letter in event.text: h.fill(letter)"))
+    for way in (analysis, analysis.python):
+        with pytest.raises(KernelError, match="text is neither numbers nor lists of"):
+            dataset.run(way, on="serial", progress=False)

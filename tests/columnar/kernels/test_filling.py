@@ -49,6 +49,19 @@ def test_a_value_per_event_beside_one_per_object():
     ]
 
 
+def test_texts_are_categories():
+    histogram = hist.Hist(
+        hist.axis.StrCategory([], growth=True, name="channel"),
+        hist.axis.Regular(2, 0, 2, name="pt"),
+        storage=hist.storage.Int64(),
+    )
+    channel = ak.Array(["ee", "mumu", "ee"])
+    fill(histogram, channel, ak.Array([0.5, 0.5, 1.5]))
+    fill(histogram, channel, ak.Array([[0.5, 1.5], [], [1.5]]))
+    assert list(histogram.axes[0]) == ["ee", "mumu"]
+    assert histogram.values().tolist() == [[2, 3], [1, 0]]
+
+
 def test_none_is_left_out_of_values_and_weights_together():
     values = ak.Array([1.0, None, 3.0, 5.0])
     found = fill(regular(), values, weight=ak.Array([1.0, 2.0, None, 4.0]))
