@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facility.columnar.baskets.blocks import KEY, decompress
+from facility.columnar.baskets.encodings import page_size, take_values
 from facility.columnar.baskets.faults import Fault
 from facility.columnar.baskets.keys import CONTENT, KEY_LENGTH, WHOLE, read_key
 from facility.columnar.baskets.libraries import Function
@@ -13,6 +14,7 @@ from facility.columnar.baskets.pointers import (
     compiled,
     integers_at,
 )
+from facility.columnar.baskets.positions import Layout
 from facility.columnar.baskets.requests import Row, Slot
 from facility.columnar.baskets.swapping import swap
 from facility.columnar.baskets.vectors import unpack
@@ -22,6 +24,7 @@ _MORE_SCRATCH = int(Fault.MORE_SCRATCH)
 _MORE_CONTENT = int(Fault.MORE_CONTENT)
 _READ = int(Fault.READ)
 _ITEMS = int(Fault.ITEMS)
+_BLOCK = int(Fault.BLOCK)
 _PREAD = int(Function.PREAD)
 
 _FUNCTIONS = int(Slot.FUNCTIONS)
@@ -40,6 +43,8 @@ _FILLED = int(Slot.FILLED)
 _OFFSETS = int(Slot.OFFSETS)
 _EXPECTED = int(Slot.EXPECTED)
 _GOT = int(Slot.GOT)
+_LAYOUT = int(Slot.LAYOUT)
+_PLAIN = int(Layout.PLAIN)
 
 _WIDTH = len(Row)
 _SEEK = int(Row.SEEK)
@@ -61,7 +66,8 @@ def decode(address: Word) -> Word:
     request = integers_at(address)
     while request[_BASKET] < request[_BASKETS]:
         row = integers_at(request[_TABLE] + 8 * _WIDTH * request[_BASKET])
-        outcome = _basket(request, row)
+        is_page = request[_LAYOUT] >= _PLAIN
+        outcome = _page(request, row) if is_page else _basket(request, row)
         if outcome != _NONE:
             return outcome
         request[_BASKET] += 1
@@ -117,6 +123,43 @@ def _basket(request: Pointer, row: Pointer) -> Word:
         return unpack(source, key[CONTENT], row, request)
     swap(source + row[_SKIP] * item, content, take, request[_ITEM_SIZE])
     request[_FILLED] = at + take
+    return _NONE
+
+
+@compiled
+def _page(request: Pointer, row: Pointer) -> Word:
+    """Do a page of an RNTuple: it has no key, and is compressed if it is smaller."""
+    source = _fetched(request, row)
+    if source == 0:
+        return _READ
+    layout, item = request[_LAYOUT], max(request[_ITEM_SIZE], 1)
+    skip, take = row[_SKIP], row[_TAKE]
+    whole = page_size(row[_ENTRIES], item, layout)
+    content = request[_CONTENT] + row[_AT] * item
+    if row[_BYTES] > whole:
+        request[_EXPECTED], request[_GOT] = whole, row[_BYTES]
+        return _BLOCK
+    if row[_BYTES] < whole:
+        room = (request[_CONTENT_ITEMS] - row[_AT]) * item
+        is_direct = layout == _PLAIN and skip == 0 and room >= whole
+        target = content if is_direct else request[_SCRATCH]
+        if not is_direct and whole > request[_SCRATCH_SIZE]:
+            request[_EXPECTED] = whole
+            return _MORE_SCRATCH
+        outcome = decompress(
+            integers_at(request[_FUNCTIONS]),
+            request[_STATE],
+            source,
+            row[_BYTES],
+            target,
+            whole,
+            (skip + take) * item if layout == _PLAIN else whole,
+            request,
+        )
+        if outcome != _NONE:
+            return outcome
+        source = target
+    take_values(source, row[_ENTRIES], skip, take, content, item, layout)
     return _NONE
 
 

@@ -125,6 +125,7 @@ class Filler:
         request[Slot.TABLE] = table.ctypes.data
         request[Slot.BASKETS] = len(table)
         request[Slot.ITEM_SIZE] = 0 if dtype.kind == "b" else dtype.itemsize
+        request[Slot.LAYOUT] = part.baskets.layout
         request[Slot.RAW] = raw.ctypes.data
         request[Slot.OFFSETS] = 0 if offsets is None else offsets.ctypes.data
         decode = decoder()
@@ -165,8 +166,7 @@ def _filled(request: Positions, offsets: Offsets | None) -> int:
 
 def basket_error(source: Source, part: Part, basket: int, text: str) -> ReadError:
     """Return the error that names file, branch, basket and its entries."""
-    first, last = part.baskets.entries[basket : basket + 2]
     return ReadError(
-        f"{source.name}: branch {part.name!r}, basket {basket} (entries "
-        f"{first}..{last}): {text}; copy the file again"
+        f"{source.name}: branch {part.name!r}, {part.place(basket)}: {text}; copy the "
+        "file again"
     )

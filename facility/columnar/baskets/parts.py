@@ -12,10 +12,22 @@ from facility.columnar.columns import Offsets
 
 
 class Part:
-    """Entries ``start`` to ``stop`` of one branch; decisions only."""
+    """Entries ``start`` to ``stop`` of one branch; decisions only.
 
-    def __init__(self, name: str, baskets: Baskets, start: int, stop: int) -> None:
+    Of pages with the numbers of lists, entries are numbers, and ``events`` says which
+    events have them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        baskets: Baskets,
+        start: int,
+        stop: int,
+        events: tuple[int, int] | None = None,
+    ) -> None:
         self.name = name
+        self._events = events
         self.baskets = baskets
         self.start = start
         self.stop = stop
@@ -42,6 +54,15 @@ class Part:
     def begin(self) -> int:
         """The first entry of the first basket."""
         return int(self._begin[0]) if len(self._begin) else self.start
+
+    def place(self, basket: int) -> str:
+        """Name a basket, by its number in the branch, as in an error message."""
+        first, last = self.baskets.entries[basket : basket + 2]
+        kind = "page" if self.baskets.layout >= Layout.PLAIN else "basket"
+        if self._events is None:
+            return f"{kind} {basket} (entries {first}..{last})"
+        low, high = self._events
+        return f"{kind} {basket} (numbers {first}..{last}, for entries {low}..{high})"
 
     @property
     def ranges(self) -> list[tuple[int, int]]:

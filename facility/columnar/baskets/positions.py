@@ -26,6 +26,13 @@ class Layout(IntEnum):
     """So many numbers as the count branch says."""
     VECTOR = 3
     """A ``std::vector``: a header and the numbers."""
+    PLAIN = 4
+    SPLIT = 5
+    ZIGZAG = 6
+    DELTA = 7
+    BITS = 8
+    """Pages of an RNTuple, one value after another, by their encoding: see
+    :mod:`facility.columnar.baskets.encodings`."""
 
 
 _HEADER_BYTES = {0: Layout.COUNTED, 10: Layout.VECTOR}
@@ -57,11 +64,59 @@ class Baskets:
         ):
             raise ValueError("its baskets are not one after another")
 
+    @property
+    def last(self) -> int:
+        """The entry after the last one in these baskets."""
+        return int(self.entries[-1])
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all baskets, as they are in the file."""
+        return int(self.sizes.sum())
+
     def overlapping(self, start: int, stop: int) -> slice:
         """Return which baskets have entries of ``start`` to ``stop``."""
         first = int(np.searchsorted(self.entries, start, side="right")) - 1
         last = int(np.searchsorted(self.entries, stop, side="left"))
         return slice(first, max(first, last))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """The pages of an RNTuple's field of lists of numbers."""
+
+    content: Baskets
+    """The numbers of all lists; *entries* of these pages are numbers."""
+    ends: Baskets
+    """Of each event, how many numbers are in its cluster until the end of its list."""
+    events: Positions
+    numbers: Positions
+    """Events, and numbers, before each cluster, and at last all."""
+
+    def __post_init__(self) -> None:
+        if not (
+            len(self.events) == len(self.numbers) > 0
+            and self.events[0] == self.numbers[0] == 0
+            and np.all(self.events[1:] >= self.events[:-1])
+            and np.all(self.numbers[1:] >= self.numbers[:-1])
+            and self.ends.entries[-1] == self.events[-1]
+            and self.content.entries[-1] == self.numbers[-1]
+        ):
+            raise ValueError("its clusters are not one after another")
+
+    @property
+    def type(self) -> ColumnType:
+        return self.content.type
+
+    @property
+    def last(self) -> int:
+        """All events."""
+        return int(self.events[-1])
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all pages, as they are in the file."""
+        return self.content.stored_bytes + self.ends.stored_bytes
 
 
 def type_of_branch(branch: Any) -> ColumnType | None:

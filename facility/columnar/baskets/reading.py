@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facility.columnar.baskets.filling import Filler, Grow, Scratch, basket_error
+from facility.columnar.baskets.pages import PageReader
 from facility.columnar.baskets.parts import Part
-from facility.columnar.baskets.positions import Baskets, Layout
+from facility.columnar.baskets.positions import Baskets, Layout, Lists
 from facility.columnar.baskets.sources import Source
 from facility.columnar.buffers import Buffers, Pool
 from facility.columnar.columns import Column, Offsets
@@ -31,7 +32,7 @@ class BasketReader:
 
     def columns(
         self,
-        branches: Mapping[str, Baskets],
+        branches: Mapping[str, Baskets | Lists],
         names: Sequence[str],
         start: int,
         stop: int,
@@ -56,16 +57,22 @@ class BasketReader:
                 length.
             MissingLibraryError: a codec is not on this machine.
         """
-        parts = {n: Part(n, branches[n], start, stop) for n in names}
-        alone = {n for n in contents if _is_alone(parts[n])}
+        baskets = {n: b for n, b in branches.items() if isinstance(b, Baskets)}
+        parts = {n: Part(n, baskets[n], start, stop) for n in names if n in baskets}
+        alone = {n for n in contents if n in parts and _is_alone(parts[n])}
         try:
-            found = self._columns(branches, parts, alone, memory)
+            found = self._columns(baskets, parts, alone, memory)
             self._require_same(contents, found, parts)
         except ReadError:
             if not alone:
                 raise
             # What counts them knows whether they are damaged.
-            found = self._columns(branches, parts, set(), memory)
+            found = self._columns(baskets, parts, set(), memory)
+        lists = {n: b for n in names if isinstance(b := branches[n], Lists)}
+        if lists:
+            with _SCRATCH.lent() as scratch:
+                pages = PageReader(self.source, self._fetch, scratch, memory)
+                found |= pages.columns(lists, start, stop, contents)
         for name in contents:
             found[name] = Column(found[name].content)
         return {name: found[name] for name in names}
@@ -116,7 +123,7 @@ class BasketReader:
     ) -> None:
         """Require equal lengths of contents that one branch counts."""
         lengths: dict[str, tuple[str, int]] = {}
-        for name in contents:
+        for name in (n for n in contents if n in parts):
             part, size = parts[name], len(found[name].content)
             counts = part.baskets.type.counts or name
             first, expected = lengths.setdefault(counts, (name, size))

@@ -38,6 +38,8 @@ class Slot(IntEnum):
     EXPECTED = 15
     GOT = 16
     """With a fault: what was expected, and what is there."""
+    LAYOUT = 17
+    """:class:`facility.columnar.baskets.positions.Layout`."""
 
 
 class Row(IntEnum):

@@ -17,6 +17,7 @@ _HEADER = struct.Struct("<8s8sQQ32x")
 aligned."""
 
 _MAGIC = b"columns1"
+_DTYPES = {np.dtype(c).str.encode(): np.dtype(c) for c in "?bBhHiIlLqQefd"}
 
 
 class DamagedError(Exception):
@@ -41,8 +42,8 @@ def decoded(data: memoryview) -> npt.NDArray[np.generic]:
     if magic != _MAGIC:
         raise DamagedError("another header")
     try:
-        dtype = np.dtype(kind.rstrip(b"\0").decode())
-    except (TypeError, UnicodeDecodeError) as error:
+        dtype = _DTYPES[kind.rstrip(b"\0")]
+    except KeyError as error:
         raise DamagedError("no such dtype") from error
     payload = data[_HEADER.size :]
     if len(payload) != count * dtype.itemsize:

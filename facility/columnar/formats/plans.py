@@ -17,14 +17,18 @@ from functools import cached_property
 
 import numpy as np
 
-from facility.columnar.baskets.positions import Baskets, Layout
+from facility.columnar.baskets.positions import Baskets, Layout, Lists, Positions
 from facility.columnar.columns import ColumnType
 
-FORMAT = 1
+FORMAT = 2
 """Changes whenever the bytes mean something else."""
 
 _LENGTHS = struct.Struct("<III")
 _PLAIN_KEYS = ("tree", "rntuple", "entries", "columns", "kinds")
+
+_Kind = tuple[str, bool, str | None, int, tuple[str, int] | None]
+"""Dtype, whether there are lists, what counts them, layout; dtype and layout of where
+lists end, in an RNTuple."""
 
 ReadBody = Callable[[int, int], bytes | None]
 """Gets first byte and size, returns those bytes, or none if they are gone."""
@@ -36,16 +40,16 @@ class _Row(IntEnum):
     SIZE = 1
     """Uncompressed bytes; -1 if nobody says."""
     START = 2
-    BASKETS = 3
+    WORDS = 3
     CHECK = 4
-    """Where its positions are in the body, of how many baskets, and their CRC-32."""
+    """Where its positions are in the body, how many integers, and their CRC-32."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedColumn:
     """What metadata say of a column."""
 
-    baskets: Baskets | None
+    baskets: Baskets | Lists | None
     """None if it is not plain; without any baskets if uproot has to read it."""
     size_bytes: int | None
     """Uncompressed bytes."""
@@ -73,7 +77,7 @@ class FilePlan:
             self.is_rntuple: bool = said["rntuple"]
             self.entries: int = said["entries"]
             self.columns = tuple(str(name) for name in said["columns"])
-            self._kinds: list[tuple[str, bool, str | None, int]] = said["kinds"]
+            self._kinds: list[_Kind] = said["kinds"]
         except (struct.error, KeyError, UnicodeDecodeError) as error:
             raise ValueError(f"not an index of a plan: {error}") from error
         self._body = body
@@ -95,7 +99,7 @@ class FilePlan:
         kind = int(self._table[self._positions[name], _Row.KIND])
         if kind < 0:
             return None
-        dtype, is_jagged, counts, _ = self._kinds[kind]
+        dtype, is_jagged, counts, *_ = self._kinds[kind]
         return ColumnType(np.dtype(dtype), is_jagged, counts)
 
     def size_of(self, name: str) -> int | None:
@@ -103,7 +107,7 @@ class FilePlan:
         size = int(self._table[self._positions[name], _Row.SIZE])
         return size if size >= 0 else None
 
-    def baskets(self, name: str) -> Baskets | None:
+    def baskets(self, name: str) -> Baskets | Lists | None:
         """Return where the column's baskets are; none if it is not plain.
 
         Raises:
@@ -112,18 +116,45 @@ class FilePlan:
         plain = self.type_of(name)
         if plain is None:
             return None
-        kind, _, start, number, check = self._table[self._positions[name]].tolist()
-        positions = self._body(start, 8 * (3 * number + 1))
+        kind, _, start, words, check = self._table[self._positions[name]].tolist()
+        positions = self._body(start, 8 * words)
         if positions is None or zlib.crc32(positions) != check:
             raise LookupError(f"the positions of {name!r} are gone")
-        parts = np.frombuffer(positions, "<i8")
-        return Baskets(
-            plain,
-            Layout(self._kinds[kind][3]),
-            parts[:number],
-            parts[number : 2 * number],
-            parts[2 * number :],
-        )
+        *_, layout, ends = self._kinds[kind]
+        content, rest = _baskets(plain, layout, np.frombuffer(positions, "<i8"))
+        if ends is None:
+            return content
+        dtype, layout = ends
+        numbers = ColumnType(np.dtype(dtype), is_jagged=False)
+        found, rest = _baskets(numbers, layout, rest)
+        return Lists(content, found, *np.split(rest, 2))
+
+
+def _baskets(
+    plain: ColumnType, layout: int, words: Positions
+) -> tuple[Baskets, Positions]:
+    """Return the baskets that are first among the words, and the rest of these."""
+    number, rest = int(words[0]), words[1:]
+    seeks, sizes, entries, rest = np.split(rest, (number, 2 * number, 3 * number + 1))
+    return Baskets(plain, Layout(layout), seeks, sizes, entries), rest
+
+
+def _words(column: Baskets | Lists) -> list[Positions]:
+    """Return what :func:`_baskets` reads, and of lists what is after it."""
+    if isinstance(column, Lists):
+        rest = [column.events, column.numbers]
+        return [*_words(column.content), *_words(column.ends), *rest]
+    number = np.array([len(column.seeks)])
+    return [number, column.seeks, column.sizes, column.entries]
+
+
+def _kind(column: Baskets | Lists) -> _Kind:
+    plain = column.type
+    about = plain.dtype.str, plain.is_jagged, plain.counts
+    if isinstance(column, Lists):
+        ends = column.ends.type.dtype.str, int(column.ends.layout)
+        return *about, int(column.content.layout), ends
+    return *about, int(column.layout), None
 
 
 def write_plan(
@@ -135,7 +166,7 @@ def write_plan(
     is_rntuple: bool,
 ) -> tuple[bytes, bytes]:
     """Return index and body of a plan."""
-    kinds: dict[tuple[str, bool, str | None, int], int] = {}
+    kinds: dict[_Kind, int] = {}
     table = np.full((len(columns), len(_Row)), -1, "<i8")
     body = bytearray()
     for row, column in zip(table, columns.values(), strict=True):
@@ -144,12 +175,9 @@ def write_plan(
         baskets = column.baskets
         if baskets is None:
             continue
-        plain = baskets.type
-        kind = (plain.dtype.str, plain.is_jagged, plain.counts, int(baskets.layout))
-        row[_Row.KIND] = kinds.setdefault(kind, len(kinds))
-        positions = np.concatenate([baskets.seeks, baskets.sizes, baskets.entries])
-        part = positions.astype("<i8").tobytes()
-        row[_Row.START], row[_Row.BASKETS] = len(body), len(baskets.seeks)
+        row[_Row.KIND] = kinds.setdefault(_kind(baskets), len(kinds))
+        part = np.concatenate(_words(baskets)).astype("<i8").tobytes()
+        row[_Row.START], row[_Row.WORDS] = len(body), len(part) // 8
         row[_Row.CHECK] = zlib.crc32(part)
         body += part
     said = (tree, is_rntuple, entries, list(columns), list(kinds))

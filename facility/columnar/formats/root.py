@@ -17,7 +17,7 @@ from facility.columnar.baskets.machine import is_available, is_compiled
 from facility.columnar.baskets.positions import (
     Baskets,
     Layout,
-    baskets_of,
+    Lists,
 )
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource, RemoteBytes, Source
@@ -32,7 +32,7 @@ from facility.columnar.formats.arrays import (
 )
 from facility.columnar.formats.plan_cache import find_plan, keep_plan
 from facility.columnar.formats.root_header import identify_root
-from facility.columnar.formats.root_metadata import plan_of
+from facility.columnar.formats.root_metadata import plan_of, planned_column
 from facility.columnar.remote import Location
 from facility.columnar.remote.uproot_source import RemoteSource
 from facility.errors import FacilityError
@@ -77,8 +77,8 @@ class RootColumns:
         self._plan = plan
         self._source = _source_of(path)
         self._reader = BasketReader(self._source)
-        self._baskets_of: dict[str, Baskets | None] = {}
-        self._needed_for: dict[str, tuple[dict[str, Baskets], int]] = {}
+        self._baskets_of: dict[str, Baskets | Lists | None] = {}
+        self._needed_for: dict[str, tuple[dict[str, Baskets | Lists], int]] = {}
 
     @cached_property
     def directory(self) -> uproot.ReadOnlyDirectory:
@@ -183,7 +183,7 @@ class RootColumns:
         if baskets is None or not is_available():
             return False
         if not is_compiled():
-            _missed.bytes += int(baskets.sizes.sum()) * events // self.entries
+            _missed.bytes += baskets.stored_bytes * events // self.entries
         return is_compiled() or _missed.bytes > WORTH_COMPILING_BYTES
 
     def _compiled(
@@ -195,7 +195,7 @@ class RootColumns:
         contents: Sequence[str] = (),
     ) -> dict[str, Column]:
         """Return those columns that compiled code can read."""
-        branches: dict[str, Baskets] = {}
+        branches: dict[str, Baskets | Lists] = {}
         able: list[str] = []
         for name in names:
             needed, last = self._needed(name)
@@ -208,20 +208,22 @@ class RootColumns:
         except MissingLibraryError:
             return {}
 
-    def _needed(self, name: str) -> tuple[dict[str, Baskets], int]:
+    def _needed(self, name: str) -> tuple[dict[str, Baskets | Lists], int]:
         """Return what compiled code reads a column from, and up to which entry.
 
         That is the branch, and its count branch; up to -1 if it cannot.
         """
         if name not in self._needed_for:
             found = self._found(name) if is_available() else {}
-            last = min((int(b.entries[-1]) for b in found.values()), default=-1)
+            last = min((b.last for b in found.values()), default=-1)
             self._needed_for[name] = found, last
         return self._needed_for[name]
 
-    def _found(self, name: str) -> dict[str, Baskets]:
+    def _found(self, name: str) -> dict[str, Baskets | Lists]:
         baskets = self._baskets(name)
-        needed = {name: baskets}
+        if isinstance(baskets, Lists):
+            return {name: baskets}
+        needed: dict[str, Baskets | Lists | None] = {name: baskets}
         if baskets is not None and baskets.layout is Layout.COUNTED:
             counts = baskets.type.counts or ""
             needed[counts] = self._baskets(counts) if counts in self._plan else None
@@ -229,16 +231,17 @@ class RootColumns:
                 return {}
         found = {n: b for n, b in needed.items() if b is not None}
         will_do = len(found) == len(needed) and all(
-            b.layout is not Layout.OTHER for b in found.values()
+            isinstance(b, Baskets) and b.layout is not Layout.OTHER
+            for b in found.values()
         )
         return found if will_do else {}
 
-    def _baskets(self, name: str) -> Baskets | None:
+    def _baskets(self, name: str) -> Baskets | Lists | None:
         if name not in self._baskets_of:
             try:
                 self._baskets_of[name] = self._plan.baskets(name)
             except LookupError:  # the cache has lost it; the file has it
-                self._baskets_of[name] = baskets_of(self._object[name])
+                self._baskets_of[name] = planned_column(self._object, name).baskets
         return self._baskets_of[name]
 
     def _nothing(self, column: str) -> ak.Array:
@@ -259,9 +262,9 @@ def _source_of(path: Location) -> Source:
     return RemoteBytes(path) if isinstance(path, str) else LocalSource(path)
 
 
-def _counts(baskets: Baskets | None) -> bool:
+def _counts(baskets: Baskets | Lists | None) -> bool:
     return (
-        baskets is not None
+        isinstance(baskets, Baskets)
         and baskets.layout is Layout.FLAT
         and baskets.type.dtype.kind in "iu"
     )

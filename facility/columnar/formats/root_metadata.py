@@ -10,12 +10,14 @@ import uproot
 from facility.columnar.baskets.positions import (
     Baskets,
     Layout,
+    Lists,
     baskets_of,
     type_of_branch,
 )
 from facility.columnar.columns import ColumnType
 from facility.columnar.formats.arrays import type_of_form
 from facility.columnar.formats.plans import PlannedColumn, write_plan
+from facility.columnar.formats.rntuple_pages import Pages
 
 
 def is_rntuple(tree: Any) -> bool:
@@ -34,7 +36,8 @@ def plan_of(name: str, tree: Any) -> tuple[bytes, bytes]:
     """
     entries = int(tree.num_entries)
     if is_rntuple(tree):
-        found = {str(field): _planned_field(tree[field]) for field in tree.keys()}  # noqa: SIM118
+        pages = Pages(tree)
+        found = {str(name): _planned_field(pages, tree[name]) for name in tree.keys()}  # noqa: SIM118
         starts = [int(c.num_first_entry) for c in tree.cluster_summaries]
     else:
         found = {}
@@ -60,11 +63,37 @@ def _planned_branch(branch: Any) -> PlannedColumn:
     return PlannedColumn(baskets, int(branch.uncompressed_bytes))
 
 
-def _planned_field(field: Any) -> PlannedColumn:
+def planned_column(tree: Any, name: str) -> PlannedColumn:
+    """Return what uproot's tree says of one column.
+
+    Raises:
+        Exception: as :func:`plan_of`.
+    """
+    if is_rntuple(tree):
+        return _planned_field(Pages(tree), tree[name])
+    return _planned_branch(tree[name])
+
+
+def _planned_field(pages: Pages, field: Any) -> PlannedColumn:
     form, _ = field.to_akform()
     is_top = field.name in form.fields  # a field of a record has that around it
     plain = type_of_form(form.content(field.name)) if is_top else None
-    return PlannedColumn(_read_by_uproot(plain), None)
+    if plain is None:
+        return PlannedColumn(None, None)
+    try:
+        found = pages.of(field.field_id, plain)
+    except ValueError:  # as above
+        found = None
+    if found is None:
+        return PlannedColumn(_read_by_uproot(plain), None)
+    if isinstance(found, Lists):
+        return PlannedColumn(found, _size(found.content) + _size(found.ends))
+    return PlannedColumn(found, _size(found))
+
+
+def _size(pages: Baskets) -> int:
+    """Return the bytes of all values."""
+    return pages.last * pages.type.dtype.itemsize
 
 
 def _read_by_uproot(plain: ColumnType | None) -> Baskets | None:

@@ -12,7 +12,7 @@ import pytest
 import uproot
 import xxhash
 
-from facility.columnar.baskets.positions import Baskets, Layout
+from facility.columnar.baskets.positions import Baskets, Layout, Lists
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource
 from facility.columnar.columns import ColumnType
@@ -112,6 +112,57 @@ class MadeFile:
             parts.append((last - first, packed))
         plain = ColumnType(np.dtype(dtype), is_jagged=True)
         self.add(name, plain, Layout.VECTOR, parts)
+
+    def pages(self, name, values, cuts, codec, layout, block=1 << 23):
+        values = np.asarray(values)
+        baskets = self._paged(values, cuts, codec, layout, block)
+        self.branches[name] = baskets
+
+    def paged_lists(self, name, content, counts, clusters, codec, layouts, cuts):
+        """Clusters begin at events; pages of contents are cut, of ends are clusters."""
+        content, ends = np.asarray(content), np.cumsum([0, *counts])
+        events = np.array([0, *clusters, len(counts)], np.int64)
+        numbers = ends[events].astype(np.int64)
+        inside = np.concatenate(
+            [ends[a + 1 : b + 1] - ends[a] for a, b in itertools.pairwise(events)]
+        ).astype("i8")
+        self.branches[name] = Lists(
+            self._paged(content, cuts, codec, layouts[0], is_jagged=True),
+            self._paged(inside, clusters, codec, layouts[1]),
+            events,
+            numbers,
+        )
+
+    def _paged(self, values, cuts, codec, layout, block=1 << 23, *, is_jagged=False):
+        seeks, sizes, entries = [], [], [0]
+        for part in np.split(values, cuts):
+            data = page(part, layout)
+            body = packed(codec, data, block) if codec else data
+            body = body if len(body) < len(data) else data
+            if not body:
+                continue
+            seeks.append(len(self.data))
+            sizes.append(len(body))
+            entries.append(entries[-1] + len(part))
+            self.data += body
+        positions = (np.array(p, np.int64) for p in (seeks, sizes, entries))
+        plain = ColumnType(values.dtype, is_jagged=is_jagged)
+        return Baskets(plain, layout, *positions)
+
+
+def page(values: np.ndarray, layout: Layout) -> bytes:
+    """What an RNTuple has of these values, before compression."""
+    if layout is Layout.BITS:
+        return np.packbits(values, bitorder="little").tobytes()
+    if layout is Layout.DELTA:
+        values = np.diff(values, prepend=values.dtype.type(0))
+    if layout is Layout.ZIGZAG:
+        bits = 8 * values.itemsize - 1
+        values = (values << 1) ^ (values >> bits)
+    data = values.astype(values.dtype.newbyteorder("<")).view(np.uint8)
+    if layout is Layout.PLAIN:
+        return data.tobytes()
+    return data.reshape(-1, values.itemsize).T.tobytes()
 
 
 def big_endian(values: np.ndarray) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from facility.columnar.baskets import reading
 from facility.columnar.baskets.filling import Scratch
+from facility.columnar.baskets.positions import Lists
 from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource
 from facility.columnar.errors import ChunkError
@@ -55,6 +56,8 @@ class Lent:
 
 def damaged(data, baskets, rng):
     """Flip bytes of one branch's baskets, mostly where they are most read."""
+    if isinstance(baskets, Lists):
+        baskets = rng.choice((baskets.content, baskets.ends))
     data = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 5))):
         i = rng.randrange(len(baskets.seeks))
@@ -84,7 +87,7 @@ def main() -> None:
                 found = reader.columns(branches, [name], 0, 400, memory, alone)[name]
                 outcome = "right" if found.content.tolist() == truth[name] else "wrong"
             except ChunkError as error:
-                is_named = f"branch '{name}', basket" in str(error)
+                is_named = f"branch '{name}" in str(error)
                 outcome = "error" if is_named else "error without a name"
             memory.check()
             scratch.check()

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from facility.columnar.baskets.positions import Layout
+
 SEEDS = 200
+LAYOUTS = (Layout.SPLIT, Layout.DELTA)
 DETECTING = ("lz4", "zlib", "lzma")
 """Their blocks have a checksum; ROOT's ZSTD has none, and none has no bytes to spare."""
 
@@ -26,8 +29,12 @@ def test_flipped_and_missing_bytes(made, tmp_path):
         made.flat(f"flat_{codec}", content[:400], [100, 350], used)
         made.lists(f"lists_{codec}", "n", content, counts, [100, 350], used, 500)
         made.vectors(f"vectors_{codec}", lists, [100, 350], used, "f4")
+        made.paged_lists(
+            f"paged_{codec}", content, counts, [100, 350], used, LAYOUTS, [200]
+        )
         truth |= {f"flat_{codec}": content[:400].tolist()}
-        truth |= {f"{k}_{codec}": content.tolist() for k in ("lists", "vectors")}
+        kinds = ("lists", "vectors", "paged")
+        truth |= {f"{kind}_{codec}": content.tolist() for kind in kinds}
     (tmp_path / "made.root").write_bytes(made.data)
     (tmp_path / "made.pickle").write_bytes(pickle.dumps((made.branches, truth)))
     script = Path(__file__).parent / "fuzz.py"
