@@ -21,12 +21,14 @@ from facility.spec.publishing import (
     REPOSITORY_PATTERN,
 )
 from facility.spec.sites import (
+    ABSOLUTE_PATTERN,
     FOLDER_PATTERN,
     HOME_PATH_PATTERN,
     HOST_PATTERN,
     PUBLIC_KEY_PATTERN,
     RESOURCE_PATTERN,
     STORE_PATTERN,
+    URL_PATTERN,
 )
 
 _PATTERNS = {
@@ -38,6 +40,8 @@ _PATTERNS = {
     RESOURCE_PATTERN: "a slice such as 1g.5gb",
     STORE_PATTERN: "a registry such as https://registry.example.org/group/snapshots",
     HOME_PATH_PATTERN: "an absolute path, or one that begins with ~/",
+    ABSOLUTE_PATTERN: "an absolute path",
+    URL_PATTERN: "a URL such as http://cvmfs.example.org/cvmfs/images.example.org",
     FQRN_PATTERN: "a name such as images.example.org",
     IMAGE_PATTERN: "an image such as registry.example.org/group/root:6.*",
     NETWORK_PATTERN: "a network such as 192.0.2.0/24",

@@ -16,6 +16,7 @@ from facility.spec.model import (
     Name,
     UserName,
 )
+from facility.spec.publishing import FQRN_PATTERN
 from facility.spec.units import ByteSize, Seconds
 
 HOST_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,252}$"
@@ -30,6 +31,8 @@ SliceName = Annotated[str, Field(pattern=RESOURCE_PATTERN)]
 """What people ask for with ``--slice``: a MIG profile such as ``1g.5gb``."""
 
 HOME_PATH_PATTERN = r"^~?/."
+ABSOLUTE_PATTERN = r"^/."
+URL_PATTERN = r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$"
 STORE_PATTERN = r"^https?://[A-Za-z0-9.:\[\]-]+(/[a-z0-9._/-]*)?$"
 FOLDER_PATTERN = (
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})*$"
@@ -52,6 +55,23 @@ class SiteKey(Model):
     """Login name here; who runs the facility if empty."""
     expires: date | None = None
     """Last day (UTC) on which it is accepted; jobs wait from then on."""
+
+
+class SiteRepository(Model):
+    """The repository of published environments, as a site has it."""
+
+    fqrn: Annotated[str, Field(pattern=FQRN_PATTERN)]
+    """Its name."""
+    mount: Annotated[str, Field(pattern=ABSOLUTE_PATTERN)] | None = None
+    """Where the site mounts it, on its login and compute nodes: ``/cvmfs/FQRN``."""
+    urls: tuple[Annotated[str, Field(pattern=URL_PATTERN)], ...] = ()
+    """Where it is read from if it is not mounted: ``http://HOST/cvmfs/FQRN``."""
+    proxies: tuple[Annotated[str, Field(pattern=URL_PATTERN)], ...] = ()
+    """The site's squids, in order."""
+    keys: tuple[Annotated[str, Field(pattern=ABSOLUTE_PATTERN)], ...] = ()
+    """Files (PEM) there with the public keys that may sign its whitelist."""
+    quota: ByteSize | None = None
+    """What of it may be kept there; empty leaves it to the disk."""
 
 
 class Site(Model):
@@ -88,6 +108,8 @@ class Site(Model):
     """Slurm partition; the scheduler's default if empty."""
     flags: tuple[str, ...] = ()
     """Further flags of ``sbatch`` for each job, such as ``--account=physics``."""
+    repository: SiteRepository | None = None
+    """Where environments that were published come from; all are sent if empty."""
     slices: dict[SliceName, str] = {}  # noqa: RUF012 - pydantic copies it
     """Slices that jobs may ask for, each with its Slurm gres: ``gpu:a100_1g.5gb``."""
 

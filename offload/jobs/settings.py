@@ -36,7 +36,8 @@ class Settings(BaseModel):
     publisher: str | None = None
     """URL of the publisher; ``None`` publishes nothing that is handed over to it."""
     publisher_token: Path | None = None
-    """File (mode 0600) with what the person shows there; a leading ``~`` is his home."""
+    """File (mode 0600) with what the person shows there; with several users the folder
+    of such files, by login name."""
     public_store: str | None = None
     """OCI registry, with the repository, that public parts of environments are pushed to
     for a publisher to take them from; ``None`` hands them to the publisher itself."""

@@ -32,6 +32,10 @@ def plugin_settings(site: Site, work: str) -> dict[str, Any]:
         "socket": f"{work}/plugin.sock",
         "slices": dict(site.slices),
     }
+    if site.repository is not None:
+        settings["repository"] = site.repository.model_dump(
+            mode="json", exclude_defaults=True
+        )
     slurm = {"partition": site.partition, "flags": list(site.flags)}
     return settings | {"slurm": {k: v for k, v in slurm.items() if v}}
 

@@ -37,7 +37,7 @@ def assemble(config: PluginConfig, instance: str) -> Site:
         case ExecutorKind.PROCESS:
             executor = ProcessExecutor(config, instance, work)
     table = Table(work)
-    cache = SiteCache(config.work, is_eager=True)
+    cache = _cache(config)
     retention = Retention(table, cache, config.retention)
     return Site(
         config=config,
@@ -49,15 +49,35 @@ def assemble(config: PluginConfig, instance: str) -> Site:
     )
 
 
+def _cache(config: PluginConfig) -> SiteCache:
+    mount = None if config.repository is None else config.repository.mount
+    reading = None if config.repository is None else config.repository.reading()
+    if reading is None:
+        return SiteCache(config.work, is_eager=True, mount=mount)
+    # Only where there is a repository to read: its client takes long to import.
+    from offload.cache.reading.cache import RepositoryCache
+
+    repository = RepositoryCache(config.work / "repository", reading)
+    return SiteCache(config.work, is_eager=True, mount=mount, repository=repository)
+
+
+def _node_settings(config: PluginConfig) -> NodeSettings:
+    mount = None if config.repository is None else config.repository.mount
+    shown = () if mount is None else (str(mount),)
+    return NodeSettings(
+        runtime=config.runtime,
+        binds=tuple(dict.fromkeys((*config.binds, *shown))),
+        scratch=config.scratch,
+        repository=str(mount or ""),
+    )
+
+
 def lifespan_of(site: Site) -> Callable[[], Awaitable[Callable[[], Awaitable[None]]]]:
     """Return what starts a site; that returns what stops it. Jobs go on."""
 
     async def start() -> Callable[[], Awaitable[None]]:
         config = site.config
-        settings = NodeSettings(
-            runtime=config.runtime, binds=config.binds, scratch=config.scratch
-        )
-        settings.save(config.work)
+        _node_settings(config).save(config.work)
         await asyncio.to_thread(site.table.load)
         with contextlib.suppress(SchedulerError):
             # One that is down now may come up later: the loop says so, and waits.

@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic import ByteSize as ByteCount
 from pydantic.alias_generators import to_snake
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,6 +23,9 @@ from ruamel.yaml.error import YAMLError
 from facility.spec.diagnostics import key_path, nearest
 from facility.spec.units import ByteSize, Seconds
 from offload.plugins.errors import ConfigError
+
+if TYPE_CHECKING:
+    from offload.cache.reading.settings import RepositorySettings
 
 DAY_S = 86400.0
 _LARGEST_BYTES = 256 * 1024
@@ -94,6 +105,66 @@ class RetentionConfig(_Section):
     """Outputs that nobody has fetched; those that are safe at home go at once."""
 
 
+class RepositoryConfig(_Section):
+    """The repository of published environments: what it has need not be sent here.
+
+    Either it is mounted, on the plugin's machine and on every compute node, or it is read
+    from ``urls`` and kept in ``work``.
+    """
+
+    fqrn: str
+    """Its name, such as ``environments.example.org``."""
+    mount: Path | None = None
+    """Where it is mounted, such as ``/cvmfs/environments.example.org``."""
+    urls: tuple[str, ...] = ()
+    """Where it is, ``http://HOST/cvmfs/FQRN``; the first that answers is used."""
+    proxies: tuple[str, ...] = ()
+    """The site's squids, ``http://HOST:PORT``, in order; none is asked without."""
+    keys: tuple[Path, ...] = ()
+    """Files (PEM) with the public keys that may sign its whitelist."""
+    quota: ByteSize | None = None
+    """What of it may be kept; empty leaves it to the disk."""
+
+    @field_validator("mount", "keys")
+    @classmethod
+    def _absolute(cls, given: Path | tuple[Path, ...] | None) -> Any:
+        for path in (given,) if isinstance(given, Path) else given or ():
+            if not path.is_absolute():
+                raise ValueError(f"expected an absolute path, got '{path}'")
+        return given
+
+    @model_validator(mode="after")
+    def _reachable(self) -> RepositoryConfig:
+        if self.mount is None and not self.urls:
+            raise ValueError("expected 'mount', or 'urls' and 'keys', got neither")
+        if self.urls:
+            if not self.keys:
+                raise ValueError("urls: expected 'keys' too, got none")
+            try:
+                self.reading()
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                where = ".".join(map(str, first["loc"]))
+                said = first["msg"].removeprefix("Value error, ")
+                raise ValueError(f"{where}: {said}") from None
+        return self
+
+    def reading(self) -> RepositorySettings | None:
+        """Return how it is read over the network; None if it is only mounted."""
+        if not self.urls:
+            return None
+        # Late: most sites have no repository.
+        from offload.cache.reading.settings import RepositorySettings
+
+        return RepositorySettings(
+            fqrn=self.fqrn,
+            urls=self.urls,
+            proxies=self.proxies or ("DIRECT",),
+            master_keys=self.keys,
+            quota_bytes=None if self.quota is None else ByteCount(self.quota),
+        )
+
+
 def _default_work() -> Path:
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     return Path(base) / "analysis-facility/site"
@@ -122,6 +193,8 @@ class PluginConfig(_Section):
     process: ProcessConfig = ProcessConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
+    repository: RepositoryConfig | None = None
+    """Where published environments come from; all of them are sent if empty."""
 
     @field_validator("work", "socket", "python")
     @classmethod
@@ -183,7 +256,10 @@ def _keys(location: tuple[str | int, ...]) -> list[str]:
     for part in location:
         field = model.model_fields.get(str(part))
         kind = field.annotation if field else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            return []
-        model = kind
+        kinds = [kind, *get_args(kind)]  # such as RepositoryConfig | None
+        model = next((k for k in kinds if _is_section(k)), BaseModel)
     return list(model.model_fields)
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

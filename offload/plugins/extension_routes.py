@@ -23,6 +23,7 @@ from offload.plugins.ranges import range_response
 from offload.plugins.records import Stage
 from offload.plugins.site import Site
 from offload.plugins.table import Entry
+from offload.snapshot import Blob as StoredBlob
 
 _BLOCK = 1 << 20
 _LONGEST_POLL_S = 60.0
@@ -102,12 +103,14 @@ def _known(site: Site, uid: str) -> Entry:
 
 
 def _missing(site: Site, blobs: tuple[Blob, ...]) -> tuple[MissingBlob, ...]:
-    found = (
-        (blob.digest, site.cache.incoming(blob.digest, blob.size).offset)
-        for blob in blobs
-        if not site.cache.has(blob.digest)
+    found = site.cache.missing(
+        [StoredBlob(blob.digest, blob.size) for blob in blobs],
+        {blob.digest for blob in blobs if blob.is_public},
     )
-    return tuple(MissingBlob(digest=digest, offset=at) for digest, at in found)
+    return tuple(
+        MissingBlob(digest=each.digest, offset=each.offset, is_coming=each.is_coming)
+        for each in found
+    )
 
 
 async def _receive(site: Site, digest: str, request: Request) -> Response:

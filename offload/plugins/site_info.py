@@ -45,6 +45,7 @@ async def system_info(site: Site) -> SystemInfo:
             max_memory_bytes=site.config.limits.memory,
         ),
         scheduler=capacity.scheduler,
+        repository=site.config.repository.fqrn if site.config.repository else "",
     )
 
 

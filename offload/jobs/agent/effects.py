@@ -51,6 +51,12 @@ class Effects:
         What is public of it is published behind the job's back.
         """
         await self._want_published(job)
+        await self._push(job)
+        # After the push: the registry has most of what is public by then.
+        self.publishing.wake()
+        await self._advance(job, Stage.FROZEN, Stage.STORED)
+
+    async def _push(self, job: Job) -> None:
         if self._settings.store is not None:
             # Only where there is a registry: its client takes long to import.
             from offload.snapshot.registry import transfer
@@ -69,7 +75,6 @@ class Effects:
                     there,
                     progress=self._progress(job),
                 )
-        await self._advance(job, Stage.FROZEN, Stage.STORED)
 
     async def place(self, job: Job) -> Nowhere | None:
         """Choose a site; ``None`` if one was, else why none can be."""
@@ -173,7 +178,6 @@ class Effects:
             return
         image = await asyncio.to_thread(read_image, self._store, job.image)
         await asyncio.to_thread(self.publishing.want, image)
-        self.publishing.wake()
 
     async def _snapshot(self, job: Job) -> Snapshot:
         text = await asyncio.to_thread(self._ledger.snapshot, job.id)

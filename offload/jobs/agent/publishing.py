@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from facility.errors import FacilityError
 from offload.jobs.agent.backoff import Backoff
+from offload.jobs.agent.sites import person
 from offload.jobs.credentials import read_credential
 from offload.jobs.ledger import Ledger
 from offload.jobs.publications import Publication
@@ -136,10 +136,9 @@ class Publishing:
         from offload.cache.publishing.client import PublisherClient
         from offload.cache.publishing.errors import RefusedImageError
 
-        url, path = self._settings.publisher, self._settings.publisher_token
+        url = self._settings.publisher
         assert url is not None
-        token = None if path is None else _token(path.expanduser())
-        with self._store.in_use(), PublisherClient(url, token) as client:
+        with self._store.in_use(), PublisherClient(url, self._token()) as client:
             public = write_public_image(self._store, wanted.source)
             refusal = _refusal(None if public is None else public.digest, wanted)
             if public is None or refusal is not None:
@@ -150,13 +149,18 @@ class Publishing:
                 return str(error)
         return status.detail if status.state == "refused" else None
 
+    def _token(self) -> str | None:
+        path = self._settings.publisher_token
+        if path is None:
+            return None
+        folder, name = path.expanduser().parent, path.name
+        if self._settings.multi_user:  # a folder with everybody's own
+            folder, name = path.expanduser(), person()
+        return read_credential(name, folder).decode(errors="replace").strip()
+
 
 def _refusal(found: str | None, wanted: Publication) -> str | None:
     if found == wanted.image:
         return None
     # Another version of this program decides otherwise what is public.
     return f"the public part of {wanted.source[:19]} is another by now"
-
-
-def _token(path: Path) -> str:
-    return read_credential(path.name, path.parent).decode(errors="replace").strip()

@@ -102,7 +102,9 @@ class Lifecycle:
         runtime = choose(self._settings.runtime, self._settings.binds)
         self.runtime_name = runtime.name
         try:
-            volumes = ensure_volumes(self._pod, self._folder, self._node)
+            volumes = ensure_volumes(
+                self._pod, self._folder, self._node, self._settings.repository
+            )
             (self._folder.path / "home").mkdir(exist_ok=True)
             make_own(self._scratch)
         except OSError as error:

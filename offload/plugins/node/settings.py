@@ -20,6 +20,8 @@ class NodeSettings:
     """``apptainer``, ``bubblewrap``, ``none``, or the first that works."""
     binds: tuple[str, ...] = ()
     """Folders of the site that jobs see, read-only, besides its system: ``/cvmfs``."""
+    repository: str = ""
+    """Where the repository of published environments is mounted; trees link to it."""
     scratch: str = ""
     """Where a node's own disk is; else ``TMPDIR``, else ``/tmp``."""
     restart_delay_s: float = 10.0

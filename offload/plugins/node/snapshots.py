@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,22 +51,37 @@ def digest_of(reference: str) -> str | None:
     return digest if _DIGEST.fullmatch(digest) else None
 
 
-def snapshot_trees(work: Path, image: str) -> SnapshotTrees:
+def _leads_somewhere(document: object) -> bool:
+    match document:
+        case {"outside": list(folders)}:
+            return all(map(os.path.isdir, folders))
+    return document is not None
+
+
+def snapshot_trees(work: Path, image: str, mount: str = "") -> SnapshotTrees:
     """Return the trees of a snapshot; unpack what nobody has yet.
+
+    Args:
+        work: the site's work area.
+        image: digest of the snapshot's.
+        mount: where a repository of published environments is, if anywhere.
 
     Raises:
         PodError: its blobs are not here.
     """
     path = work / "images" / f"{image.removeprefix('sha256:')}.json"
     ready = read_json(path)
-    if ready is None:
+    # Trees may lead into a repository, which may have lost what they lead to.
+    if not _leads_somewhere(ready):
         # Unpacking is for the first job of a snapshot: its imports are not for all.
         from offload.cache import CacheError, SiteCache
 
         try:
-            SiteCache(work).ensure_image(image)
+            cache = SiteCache(work, mount=Path(mount) if mount else None)
+            cache.ensure_image(image)
         except CacheError as error:
-            raise PodError(f"snapshot {image[:19]}: {error}") from None
+            lost = f" (is {mount} mounted on this node?)" if mount else ""
+            raise PodError(f"snapshot {image[:19]}: {error}{lost}") from None
         ready = read_json(path)
     match ready:
         case {"parts": list(parts)}:

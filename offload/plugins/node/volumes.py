@@ -57,14 +57,22 @@ class Volumes:
         return place, False
 
 
-def ensure_volumes(pod: Pod, folder: PodFolder, node: downward.Node) -> Volumes:
+def ensure_volumes(
+    pod: Pod, folder: PodFolder, node: downward.Node, repository: str = ""
+) -> Volumes:
     """Put every volume in place that is not; return where they are.
+
+    Args:
+        pod: whose.
+        folder: of the pod.
+        node: that it runs on.
+        repository: see :class:`NodeSettings`.
 
     Raises:
         PodError: one cannot be made here.
     """
     snapshots = {
-        name: snapshot_trees(folder.work, digest)
+        name: snapshot_trees(folder.work, digest, repository)
         for name, volume in pod.volumes.items()
         if (digest := digest_of((volume.get("image") or {}).get("reference", "")))
     }
