@@ -6,9 +6,12 @@ below it, folders keep what is in them, and files by special names delete.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import zip_longest
 
+from offload.cache.cvmfs.errors import RefusedItemError
 from offload.cache.cvmfs.names import name_of, parent_of
 from offload.cache.cvmfs.rows import Row
 from offload.snapshot.tree import Kind
@@ -17,15 +20,23 @@ WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 
 
-def merge(layers: Iterable[Sequence[tuple[bytes, Row]]]) -> dict[bytes, Row]:
+def merge(
+    layers: Iterable[Sequence[tuple[bytes, Row]]],
+    implied: Iterable[Collection[bytes]] = (),
+) -> dict[bytes, Row]:
     """Return what is there in the end, by path.
 
     Args:
         layers: the lowest first; paths, relative, with their rows, folders before what
             is in them.
+        implied: of each layer, the folders that are there only because something lies
+            in them: they are as lower layers have them.
+
+    Raises:
+        RefusedItemError: such a folder is a link, or a file, in a lower layer.
     """
     merged = _Merged()
-    for layer in layers:
+    for layer, only_used in zip_longest(layers, implied, fillvalue=()):
         # A layer deletes what lies below it, never what it brings itself.
         for path, _ in layer:
             name, folder = name_of(path), parent_of(path)
@@ -35,7 +46,7 @@ def merge(layers: Iterable[Sequence[tuple[bytes, Row]]]) -> dict[bytes, Row]:
                 merged.remove(_in(folder, name.removeprefix(WHITEOUT)))
         for path, row in layer:
             if not name_of(path).startswith(WHITEOUT):
-                merged.put(path, row)
+                merged.put(path, row, is_implied=path in only_used)
     return merged.rows
 
 
@@ -45,8 +56,15 @@ class _Merged:
         self._names: defaultdict[bytes, set[bytes]] = defaultdict(set)
         """Of what is in a folder."""
 
-    def put(self, path: bytes, row: Row) -> None:
+    def put(self, path: bytes, row: Row, *, is_implied: bool) -> None:
         before = self.rows.get(path)
+        if before is not None and is_implied:
+            if before.kind is not Kind.FOLDER:
+                raise RefusedItemError(
+                    f"{os.fsdecode(path)!r}: a layer has something in it, and is a "
+                    f"{before.kind} in a lower one"
+                )
+            return
         if before is not None and row.kind is not Kind.FOLDER:
             self.empty(path)
         # It is part of another catalogue from now on.
@@ -59,10 +77,13 @@ class _Merged:
             self._names[parent_of(path)].discard(name_of(path))
 
     def empty(self, path: bytes) -> None:
-        for name in self._names.pop(path, ()):
-            child = _in(path, name)
-            del self.rows[child]
-            self.empty(child)
+        folders = [path]
+        while folders:
+            folder = folders.pop()
+            for name in self._names.pop(folder, ()):
+                child = _in(folder, name)
+                del self.rows[child]
+                folders.append(child)
 
 
 def _in(folder: bytes, name: bytes) -> bytes:

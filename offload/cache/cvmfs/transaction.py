@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from offload.cache.cvmfs.catalogue import Counters
 from offload.cache.cvmfs.cataloguing import write_catalogue
@@ -125,7 +125,12 @@ class Transaction:
         """
         self.put(path, Item(b"", Kind.LINK, 0o777, target=target))
 
-    def merge(self, path: bytes, sources: Iterable[bytes]) -> None:
+    def merge(
+        self,
+        path: bytes,
+        sources: Iterable[bytes],
+        implied: Iterable[Collection[bytes]] = (),
+    ) -> None:
         """Make a path the tree that layers give when they are laid on each other.
 
         No content is read: rows are taken from the layers' catalogues. Deletions take
@@ -134,13 +139,15 @@ class Transaction:
         Args:
             path: of the new tree's folder.
             sources: paths of the layers' folders, the lowest first.
+            implied: see :func:`offload.cache.cvmfs.merging.merge`.
 
         Raises:
+            RefusedItemError: a layer would reach through a link of a lower one.
             RepositoryError: a layer is not in the repository.
         """
         path = _absolute(path)
         draft = Draft(path, folder_row(name_of(path))._replace(is_catalogue_root=True))
-        for below, row in merge(map(self._layer, sources)).items():
+        for below, row in merge(map(self._layer, sources), implied).items():
             draft.put(path + b"/" + below, row)
         self._drop_unchanged()
         self._mount(draft)

@@ -28,7 +28,6 @@ from offload.cache.publishing.inbox import LARGEST_CONFIG
 from offload.cache.publishing.queue import Queue, State, Work
 from offload.cache.publishing.references import Reference, Wish
 from offload.cache.publishing.shelf import (
-    Layer,
     Shelf,
     put_image,
     put_name,
@@ -168,7 +167,8 @@ class Publisher:
         with self._store.in_use():
             self._fetch(work, source, image, missing)
             with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
-                put_image(change, image, map(self._layer, missing))
+                layers = {blob.digest: self._layer(blob) for blob in missing}
+                put_image(change, image, layers, self._shelf.implied)
                 put_name(change, reference, image.digest)
                 revision = change.commit().revision
         log.info(
@@ -209,10 +209,9 @@ class Publisher:
                 for future in futures:
                     future.cancel()
 
-    def _layer(self, blob: Blob) -> Layer:
+    def _layer(self, blob: Blob) -> LayerTree:
         path = self._store.blob_path(blob.digest)
-        tree = LayerTree(path, blob.digest[:19], self._scratch)
-        return Layer(blob.digest, tree.items())
+        return LayerTree(path, blob.digest[:19], self._scratch)
 
     def _forget(self, reference: Reference) -> None:
         """Take a name away that means nothing any more; its image stays for a while."""

@@ -3,6 +3,8 @@
 Layout (that of unpacked.cern.ch, so that its users find what they know)::
 
     .layers/ab/HEX/layerfs   a layer as it is, whiteouts too; ab begins HEX
+    .layers/ab/HEX/implied   folders in it that are there only because something lies in
+                             them, each closed by a NUL; if there are any
     .flat/ab/HEX             the tree of an image, HEX the digest of its manifest
     .metadata/ab/HEX         manifest.json of the image
     images/HOST/NAME:TAG     link to the image's tree
@@ -11,8 +13,7 @@ Layout (that of unpacked.cern.ch, so that its users find what they know)::
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.items import Item
@@ -31,18 +32,13 @@ from offload.cache.publishing.references import (
     layer_path,
     metadata_path,
 )
+from offload.cache.publishing.trees import LayerTree
 from offload.snapshot.tree import Kind
 
 _IMAGES = b"images"
 _MANIFEST = b"manifest.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer that is to be published."""
-
-    digest: str
-    items: Iterable[Item]
+_FILES = b"/layerfs"
+_IMPLIED = b"/implied"
 
 
 class Shelf:
@@ -96,16 +92,26 @@ class Shelf:
         Raises:
             PublishingError: it is not there.
         """
-        row = self._lookup(metadata_path(digest) + b"/" + _MANIFEST)
-        if row is None:
+        data = self._content(metadata_path(digest) + b"/" + _MANIFEST)
+        if data is None:
             raise PublishingError(f"{digest} is not published")
-        data = b"".join(
-            content_of(name, (self.repository.public / name.path).read_bytes())
-            for name in row.objects()
-        )
         image = read_manifest(data, self._architecture)
         assert isinstance(image, Image)
         return image
+
+    def implied(self, layer: str) -> list[bytes]:
+        """Return the folders that a layer uses and does not have."""
+        data = self._content(layer_path(layer) + _IMPLIED)
+        return [] if data is None else data.split(b"\0")[:-1]
+
+    def _content(self, path: bytes) -> bytes | None:
+        row = self._lookup(path)
+        if row is None:
+            return None
+        return b"".join(
+            content_of(name, (self.repository.public / name.path).read_bytes())
+            for name in row.objects()
+        )
 
     def _hex_names(self, top: bytes) -> Iterator[bytes]:
         with self._lock:
@@ -126,22 +132,45 @@ class Shelf:
         return self._namespace
 
 
-def put_image(change: Transaction, image: Image, layers: Iterable[Layer]) -> None:
+def put_image(
+    change: Transaction,
+    image: Image,
+    missing: Mapping[str, LayerTree],
+    implied: Callable[[str], Sequence[bytes]],
+) -> None:
     """Put an image's tree into a change, with the layers that are not there yet.
+
+    Args:
+        change: where to.
+        image: what.
+        missing: layers that are not there, by digest.
+        implied: returns what :meth:`Shelf.implied` does, of the others.
 
     Raises:
         RefusedItemError: something in a layer cannot stand in a repository.
         RefusedImageError: a layer is unsafe.
         NoSpaceError: the disk is full.
     """
-    for layer in layers:
-        change.put_tree(layer_path(layer.digest) + b"/layerfs", layer.items)
-    sources = [layer_path(blob.digest) + b"/layerfs" for blob in image.layers]
-    change.merge(flat_path(image.digest), sources)
-    change.put(
-        metadata_path(image.digest) + b"/" + _MANIFEST,
-        Item(_MANIFEST, Kind.FILE, 0o644, len(image.manifest), content=image.manifest),
+    for digest, layer in missing.items():
+        path = layer_path(digest)
+        change.put_tree(path + _FILES, layer.items())
+        if layer.implied:
+            data = b"".join(folder + b"\0" for folder in layer.implied)
+            change.put(path + _IMPLIED, _file(data))
+    layers = [blob.digest for blob in image.layers]
+    change.merge(
+        flat_path(image.digest),
+        [layer_path(digest) + _FILES for digest in layers],
+        [
+            set(missing[digest].implied if digest in missing else implied(digest))
+            for digest in layers
+        ],
     )
+    change.put(metadata_path(image.digest) + b"/" + _MANIFEST, _file(image.manifest))
+
+
+def _file(content: bytes) -> Item:
+    return Item(b"", Kind.FILE, 0o644, len(content), content=content)
 
 
 def put_name(change: Transaction, reference: Reference, image: str) -> None:

@@ -31,7 +31,8 @@ class LayerTree:
         self._scratch = scratch
         self._limits = limits
         self.implied: list[bytes] = []
-        """Folders that the layer uses and does not have; complete after the items."""
+        """Folders below the root that the layer uses and does not have; complete after
+        the items."""
         self._links: dict[bytes, list[Member]] = {}
 
     def items(self) -> Iterator[Item]:
@@ -48,7 +49,8 @@ class LayerTree:
                 if member.same_as is not None:
                     self._links.setdefault(member.same_as, []).append(member)
                 elif member.is_implied:
-                    self.implied.append(member.path)
+                    if member.path:
+                        self.implied.append(member.path)
                 else:
                     yield _item(member, member.size, reader.content)
         if self._links:

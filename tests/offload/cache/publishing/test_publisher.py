@@ -305,3 +305,61 @@ def test_the_same_layer_twice_in_an_image(bench, make_tar, make_image):
     image = make_image(layer, make_tar(("b", b"2")), layer, annotations=OPEN)
     assert bench.push(image).state is State.PUBLISHED
     assert bench.tree(image.digest) == {"a": b"1", "b": b"2"}
+
+
+def test_folders_that_a_layer_only_uses_are_as_lower_layers_have_them(
+    bench, make_tar, make_image
+):
+    private = tarfile.TarInfo("a")
+    private.type, private.mode = tarfile.DIRTYPE, 0o700
+    base = make_tar(("a", private))
+    upper = make_tar(("a/b", b"1"), ("c/d", b"2"))
+    for extra in (b"1", b"2"):  # the second time the upper layer is there already
+        image = make_image(base, upper, make_tar(("e", extra)), annotations=OPEN)
+        assert bench.push(image).state is State.PUBLISHED
+        name = image.digest.removeprefix("sha256:")
+        top = f"/.flat/{name[:2]}/{name}".encode()
+        space = bench.repository.namespace()
+        assert space.lookup(top + b"/a").mode == 0o700
+        assert space.lookup(top + b"/c").mode == 0o755
+
+
+def test_what_would_go_through_a_link_of_a_lower_layer_is_refused(
+    bench, make_tar, make_image
+):
+    image = make_image(
+        make_tar(("a", "/etc")), make_tar(("a/passwd", b"mine")), annotations=OPEN
+    )
+    entry = bench.push(image)
+    assert (entry.state, bench.revision) == (State.REFUSED, 1)
+    assert "in a lower one" in entry.detail
+
+
+def test_a_full_disk_in_the_middle_publishes_nothing_and_is_tried_again(
+    bench, make_tar, make_image, monkeypatch
+):
+    from offload.cache.cvmfs.storage import Storage
+    from offload.cache.errors import NoSpaceError
+
+    image = make_image(
+        make_tar(*((f"{n}", os.urandom(50)) for n in range(200))), annotations=OPEN
+    )
+    write, left = Storage.write, [90]
+
+    def full(self, place, data, **options):
+        left[0] -= 1
+        if left[0] < 0:
+            raise NoSpaceError("the repository's disk is full; nothing was published")
+        write(self, place, data, **options)
+
+    monkeypatch.setattr(Storage, "write", full)
+    entry = bench.push(image)
+    assert (entry.state, bench.revision) == (State.WAITING, 1)
+    assert "disk is full" in entry.detail
+    monkeypatch.undo()
+    bench.now = entry.due
+    assert bench.publisher.step()
+    assert (bench.queue.entry(entry.reference).state, bench.revision) == (
+        State.PUBLISHED,
+        2,
+    )
