@@ -16,6 +16,7 @@ from facility.columnar.errors import ReadError
 
 Fetch = Callable[[Iterable[Part]], Mapping[int, int]]
 """Gets the parts that are read next; returns where their pages are."""
+_Key = tuple[bytes, bytes]
 
 
 class PageReader:
@@ -45,46 +46,52 @@ class PageReader:
             ReadError: a page is damaged.
             MissingLibraryError: a codec is not on this machine.
         """
-        offsets = self._offsets(
-            {
-                name: one
-                for name, one in lists.items()
-                if name not in contents or not _is_whole(one, start, stop)
-            },
-            start,
-            stop,
-        )
+        listed = {
+            name: one
+            for name, one in lists.items()
+            if name not in contents or not _is_whole(one, start, stop)
+        }
+        offsets = self._offsets(listed, start, stop)
         parts: dict[str, Part] = {}
         for name, one in lists.items():
-            if name in offsets:
-                first, last = int(offsets[name][0]), int(offsets[name][-1])
-                offsets[name] -= first
+            if name in listed:
+                low, high = offsets[_key(one)][[0, -1]]
             else:
-                low, high = np.searchsorted(one.events, (start, stop))
-                first, last = int(one.numbers[low]), int(one.numbers[high])
-            parts[name] = Part(name, one.content, first, last, (start, stop))
+                low, high = one.numbers[np.searchsorted(one.events, (start, stop))]
+            parts[name] = Part(name, one.content, int(low), int(high), (start, stop))
+        for ends in offsets.values():
+            np.subtract(ends, ends[0], out=ends)
         filler = Filler(self._source, self._fetch(parts.values()), self._scratch)
         return {
-            name: Column(self._read(filler, part), offsets.get(name))
+            name: Column(
+                self._read(filler, part),
+                offsets[_key(lists[name])] if name in listed else None,
+            )
             for name, part in parts.items()
         }
 
     def _offsets(
         self, lists: Mapping[str, Lists], start: int, stop: int
-    ) -> dict[str, Offsets]:
-        """Return where lists begin and the last one ends, in the numbers of the file."""
+    ) -> dict[_Key, Offsets]:
+        """Return where lists begin and the last one ends, in the numbers of the file.
+
+        Lists that end on the same pages, as those of one collection's fields, have one
+        array.
+        """
+        # The list before the first one ends where that begins.
+        low = max(start - 1, 0)
+        names = {_key(one): name for name, one in reversed([*lists.items()])}
         parts = {
-            # The list before the first one ends where that begins.
-            name: Part(f"{name} (ends)", one.ends, max(start - 1, 0), stop)
-            for name, one in lists.items()
+            key: Part(f"{name} (ends)", lists[name].ends, low, stop)
+            for key, name in names.items()
         }
         filler = Filler(self._source, self._fetch(parts.values()), self._scratch)
-        found: dict[str, Offsets] = {}
-        for name, part in parts.items():
-            ends = self._read(filler, part)
+        found: dict[_Key, Offsets] = {}
+        for key, name in names.items():
+            ends = self._read(filler, parts[key])
             offsets = self._memory.take(f"{name}.offsets", np.int64, stop - start + 1)
             offsets[1 if start == 0 else 0 :] = ends
-            found[name] = self._of_file(name, lists[name], offsets, start, stop)
+            found[key] = self._of_file(name, lists[name], offsets, start, stop)
         return found
 
     def _of_file(
@@ -117,6 +124,11 @@ class PageReader:
         )
         filler.fill(part, part.flat(), content)
         return content
+
+
+def _key(lists: Lists) -> _Key:
+    """Return what lists have in common that end alike: where the file says so."""
+    return lists.ends.seeks.tobytes(), lists.numbers.tobytes()
 
 
 def _is_whole(lists: Lists, start: int, stop: int) -> bool:

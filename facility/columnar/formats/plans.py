@@ -20,7 +20,7 @@ import numpy as np
 from facility.columnar.baskets.positions import Baskets, Layout, Lists, Positions
 from facility.columnar.columns import ColumnType
 
-FORMAT = 2
+FORMAT = 3
 """Changes whenever the bytes mean something else."""
 
 _LENGTHS = struct.Struct("<III")

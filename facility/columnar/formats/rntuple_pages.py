@@ -69,7 +69,7 @@ class Pages:
         """Return where a plain field, by its number, has its pages.
 
         None if compiled code cannot read it: its encoding is another, it has several,
-        it was added after the first cluster, or refers to another field.
+        it was added after the first cluster, or is the lengths of lists.
         """
         if not self._is_in_order:
             return None
@@ -102,8 +102,11 @@ class Pages:
             plain: what it is to be; whatever its encoding says if none.
             encodings: that will do.
         """
-        record, columns = self._fields[field], self._columns.get(field, [])
-        if record.repetition or record.source_field_id is not None:
+        record = self._fields[field]
+        # Projected: another name for what that field has.
+        source = field if record.source_field_id is None else record.source_field_id
+        columns = self._columns.get(source, [])
+        if record.repetition or "Cardinality" in record.type_name:
             return None
         if len(columns) != 1 or columns[0].type not in encodings:
             return None

@@ -1,5 +1,7 @@
 """Pages of an RNTuple to columns: every encoding, codec and range."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -99,6 +101,17 @@ def test_contents_of_whole_clusters_need_no_ends(made, reader_of):
     column = reader.columns(made.branches, ["y"], 2, 4, Unshared(), ["y"])["y"]
     assert column.content.tolist() == [3, 4, 5]
     assert reader.source.bytes_read == made.branches["y"].content.sizes[1]
+
+
+def test_lists_that_end_on_the_same_pages_share_their_offsets(made, reader_of):
+    counts, content = [1, 2, 0, 3], np.arange(6, dtype="f4")
+    for name, sign in (("y", 1), ("z", -1)):
+        made.paged_lists(name, sign * content, counts, [2], "", ROOT_LAYOUTS, [3])
+    made.branches["z"] = replace(made.branches["z"], ends=made.branches["y"].ends)
+    columns = reader_of(made).columns(made.branches, ["z", "y"], 1, 4, Unshared())
+    assert columns["y"].offsets is columns["z"].offsets
+    assert columns["y"].offsets.tolist() == [0, 2, 2, 5]
+    assert columns["z"].content.tolist() == [-1, -2, -3, -4, -5]
 
 
 def test_pages_of_a_server_are_fetched_twice_at_most(made, reader_of):
