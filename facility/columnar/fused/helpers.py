@@ -15,6 +15,7 @@ from facility.columnar.fused.names import assign
 from facility.columnar.fused.values import (
     Scalar,
     Static,
+    Truth,
     Value,
     Vector,
     described,
@@ -114,6 +115,8 @@ def _reset(context: Context, prefix: str) -> None:
 def _once(context: Context, value: Value) -> Value:
     if isinstance(value, Scalar):
         return Scalar(context.named(value.code), value.type, value.squared)
+    if isinstance(value, Truth):
+        return Truth(context.named(value.code))
     if isinstance(value, Vector):
         parts = (value.px, value.py, value.pz, value.energy)
         return Vector(*(context.named(p) for p in parts))

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from facility.columnar.fused.context import EXPRESSIONS, Context
 from facility.columnar.fused.names import is_none, store, variable
 from facility.columnar.fused.nearest import comparison
@@ -17,6 +19,7 @@ from facility.columnar.fused.values import (
     Object,
     Scalar,
     Static,
+    Truth,
     Tuple,
     Value,
     Vector,
@@ -50,6 +53,8 @@ def _compare(context: Context, node: ast.Compare) -> Value:
 
         return lowered
 
+    if len(node.ops) == 1:
+        return term(0)()
     return _logic(context, node, "and", [term(i) for i in range(len(node.ops))])
 
 
@@ -148,23 +153,32 @@ def _membership(
 
 def _boolean(context: Context, node: ast.BoolOp) -> Value:
     word = "and" if isinstance(node.op, ast.And) else "or"
+    operands: list[Value] = []
 
     def term(operand: ast.expr) -> Callable[[], Value]:
         def lowered() -> Value:
-            return Scalar(as_truth(context, operand, context.value(operand)), "bool")
+            operands.append(context.value(operand))
+            return Scalar(as_truth(context, operand, operands[-1]), "bool")
 
         return lowered
 
-    return _logic(context, node, word, [term(v) for v in node.values])
+    answer = _logic(context, node, word, [term(v) for v in node.values])
+    # The answer is one of the operands: a truth value if all of them are.
+    return answer if all(map(_is_truth, operands)) else Truth(answer.code)
+
+
+def _is_truth(value: Value) -> bool:
+    match value:
+        case Scalar(type="bool") | Static(value=bool() | np.bool_()):
+            return True
+    return False
 
 
 def _logic(
     context: Context, node: ast.AST, word: str, terms: Sequence[Callable[[], Value]]
-) -> Value:
+) -> Scalar:
     """Return terms joined by ``and`` or ``or``: none is evaluated beyond the answer."""
     first = terms[0]()
-    if len(terms) == 1:
-        return first
     code = as_truth(context, node, first)
     for term in terms[1:]:
         with context.captured() as lines, context.indented():

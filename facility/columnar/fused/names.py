@@ -25,6 +25,7 @@ from facility.columnar.fused.values import (
     Range,
     Scalar,
     Static,
+    Truth,
     Tuple,
     Value,
     Vector,
@@ -162,6 +163,12 @@ def store(context: Context, node: ast.AST, place: str, value: Value) -> Value:
                 node,
                 f"{described(value)} cannot be kept in a variable",
                 "write it where it is looped over",
+            )
+        case Truth():
+            raise context.refusal(
+                node,
+                f"{described(value)} cannot be kept in a variable",
+                "write `bool(a or b)`, or `a if a else b`",
             )
     context.known.slot(place).has_other = True
     return value

@@ -15,6 +15,7 @@ from facility.columnar.fused.values import (
     Object,
     Scalar,
     Static,
+    Truth,
     Tuple,
     Value,
     described,
@@ -52,7 +53,10 @@ def as_scalar(
             return value
         case Static(value=number) if is_number(number):
             return constant(number)
-    raise context.refusal(node, f"expected {what}, got {described(value)}")
+    hint = (
+        "write `bool(a or b)`, or `a if a else b`" if isinstance(value, Truth) else ""
+    )
+    raise context.refusal(node, f"expected {what}, got {described(value)}", hint)
 
 
 def as_float(context: Context, node: ast.AST, value: Value) -> str:
@@ -68,6 +72,8 @@ def as_truth(context: Context, node: ast.AST, value: Value) -> str:
             return value.code
         case Scalar():
             return f"({value.code} != 0)"
+        case Truth():
+            return value.code
         case Static(value=known):
             return repr(bool(known))
         case Collection():

@@ -42,6 +42,13 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """Whether ``a and b``, ``a or b`` is true: which of them it is, is not known."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Static:
     """A Python value that is known when compiling: numbers, texts, modules, None."""
 
@@ -145,6 +152,7 @@ class Method:
 
 Value = (
     Scalar
+    | Truth
     | Static
     | Event
     | Collection
@@ -168,6 +176,8 @@ def described(value: Value) -> str:
             return {"bool": "a truth value", "int": "an integer", "float": "a number"}[
                 value.type
             ]
+        case Truth():
+            return "one of several that are not all truth values"
         case Static():
             return repr(value.value)
         case Collection():

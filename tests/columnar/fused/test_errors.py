@@ -188,6 +188,41 @@ def test_whole_numbers_that_would_become_negative_are_refused(text):
             way(events)
 
 
+def is_true(what):
+    return True if what else False  # noqa: SIM210 - a truth value for kernels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "h.fill(event.n or 5)",
+        "h.fill(event.n > 0 or 5)",
+        "x = event.n and event.m\nh.fill(x)",
+        "h.fill(1 + (event.n or event.m))",
+    ],
+)
+def test_a_side_of_or_that_is_no_truth_value_is_refused_as_a_number(text):
+    """In Python it is one of both sides; that both are true does not tell which."""
+    n = Column(np.array([0, 2, 3]))
+    events = events_of({"n": n, "m": n})
+    with pytest.raises(
+        KernelError, match=r"event\.n.* not all truth values.*write `bool"
+    ):
+        kernel(h=PLAIN)(body(text))(events)
+
+
+def test_any_sides_of_or_may_be_asked_for_their_truth():
+    n = Column(np.array([0, 2, 3]))
+    events = events_of({"n": n, "m": Column(np.array([0.0, 0.0, 9.0]))})
+    text = """
+        is_any = bool(event.n or 0)
+        if is_any and not chosen(event.m or event.n > 2):
+            h.fill(1)
+    """
+    analysis = kernel(h=PLAIN)(body(text, chosen=is_true))
+    assert analysis(events).sum() == analysis.python(events).sum() == 1
+
+
 def test_what_is_no_number_is_refused_by_plain_python_too(tmp_path):
     path = tmp_path / "texts.parquet"
     ak.to_parquet(ak.zip({"text": ak.Array(["a", "bc"])}, depth_limit=1), path)
