@@ -1,0 +1,262 @@
+"""Nothing that is referred to is removed; all else is, after the grace period."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from offload.cache.cvmfs.keys import Keys
+from offload.cache.cvmfs.objects import content_of
+from offload.cache.cvmfs.repository import Repository
+from offload.cache.publishing.collection import (
+    Collector,
+    forgotten_names,
+    unreferenced,
+)
+from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.inbox import Inbox
+from offload.cache.publishing.pins import Pins
+from offload.cache.publishing.publisher import Publisher
+from offload.cache.publishing.queue import Queue, State
+from offload.cache.publishing.references import INBOX, Reference
+from offload.cache.publishing.shelf import Shelf, remove_name
+from offload.cache.publishing.sources import InboxSource, inbox_reference
+from offload.snapshot.model import Blob
+from offload.snapshot.store.local import LocalStore
+
+FQRN = "images.example.org"
+IMAGES = [f"sha256:{n:064x}" for n in range(4)]
+GRACE_S = 100.0
+RETENTION_S = 1000.0
+
+
+def test_names_of_registries_are_theirs_to_delete():
+    names = {
+        Reference("h", "env", "v1"): IMAGES[0],
+        inbox_reference(IMAGES[1]): IMAGES[1],
+    }
+    assert forgotten_names(names, (), (), 10**9, 0.0) == [inbox_reference(IMAGES[1])]
+    assert forgotten_names(names, (), {IMAGES[1]}, 10**9, 0.0) == []
+
+
+def test_what_a_name_or_a_pin_leads_to_is_referenced():
+    assert unreferenced(IMAGES, {IMAGES[0]}, {IMAGES[2]}) == [IMAGES[1], IMAGES[3]]
+
+
+class World:
+    """A publisher with an inbox, whose process may end at any moment, and a clock."""
+
+    def __init__(self, folder: Path, keys: Keys, make_tar, make_image) -> None:
+        self.folder = folder
+        self.keys = keys
+        self.now = 1_000_000.0
+        Repository.create(folder / "repository", FQRN, keys, clock=self.clock)
+        self.images = [
+            make_image(
+                make_tar(("base", b"%d" % (n % 2))),
+                make_tar(("own", b"%d" % n)),
+                annotations={PUBLIC: "1"},
+            )
+            for n in range(6)
+        ]
+        self.start()
+
+    def clock(self) -> datetime:
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def start(self) -> None:
+        self.repository = Repository.open(
+            self.folder / "repository", FQRN, self.keys, clock=self.clock
+        )
+        self.shelf = Shelf(self.repository, "amd64")
+        self.queue = Queue(self.folder / "queue")
+        self.pins = Pins(self.folder / "pins")
+        store = LocalStore(self.folder / "store")
+        self.inbox = Inbox(store, self.folder / "incoming", 10**9, self.shelf.has_layer)
+        self.publisher = Publisher(
+            self.shelf,
+            self.queue,
+            store,
+            {INBOX: InboxSource(store)},
+            (),
+            "amd64",
+            self.folder / "scratch",
+            lambda: self.now,
+        )
+        self.collector = self.collector_of(revisions=2)
+
+    def collector_of(self, revisions: int) -> Collector:
+        return Collector(
+            self.shelf,
+            self.queue,
+            self.pins,
+            retention_s=RETENTION_S,
+            grace_s=GRACE_S,
+            revisions=revisions,
+        )
+
+    def stop(self) -> None:
+        self.queue.close()
+        self.pins.close()
+
+    def publish(self, image) -> None:
+        wanted = [Blob(digest, len(data)) for digest, data in image.blobs.items()]
+        for digest, _ in self.inbox.missing(wanted):
+            incoming = self.inbox.incoming(Blob(digest, len(image.blobs[digest])))
+            incoming.append(0, image.blobs[digest])
+            incoming.commit()
+        self.inbox.take(image.manifest, image.digest, "amd64")
+        self.queue.ask([inbox_reference(image.digest)], self.now, image=image.digest)
+        while self.publisher.step():
+            pass
+
+    def check(self) -> None:
+        """Every image that there is can be read to its last byte."""
+        space = self.repository.namespace()
+        for image in self.images:
+            if self.shelf.has_image(image.digest):
+                name = image.digest.removeprefix("sha256:")
+                top = f"/.flat/{name[:2]}/{name}".encode()
+                paths = set()
+                for path, row in space.walk(top):
+                    paths.add(path[len(top) + 1 :])
+                    for each in row.objects():
+                        place = self.repository.public / each.path
+                        content_of(each, place.read_bytes())
+                assert paths == {b"base", b"own"}
+        for manifest in self.shelf.names().values():
+            assert self.shelf.has_image(manifest)
+        for manifest in self.pins.images() & self.known:
+            assert self.shelf.has_image(manifest)
+
+    known: frozenset[str] = frozenset()
+    """Images that were published when they were pinned, or after."""
+
+
+def steps(world: World, seed: int, count: int) -> None:
+    """Do so many things at random; look after each."""
+    chance = random.Random(seed)
+    known: set[str] = set()
+    for _ in range(count):
+        image = chance.choice(world.images)
+        match chance.choice(
+            ["publish", "pin", "unpin", "remove", "gc", "dry", "crash", "wait", "wait"]
+        ):
+            case "publish":
+                world.publish(image)
+                reference = inbox_reference(image.digest)
+                assert world.queue.entry(reference).state is State.PUBLISHED
+            case "pin":
+                if world.shelf.has_image(image.digest):
+                    world.pins.add("anna", "job", image.digest)
+                    known.add(image.digest)
+            case "unpin":
+                world.pins.remove("anna", "job", image.digest)
+                known.discard(image.digest)
+            case "remove":
+                name = inbox_reference(image.digest)
+                if world.shelf.meaning(name) is not None:
+                    with world.repository.transaction() as change:
+                        remove_name(change, name)
+                        change.commit()
+            case "gc":
+                world.collector.collect(world.now)
+            case "dry":
+                before = world.repository.head()
+                world.collector.collect(world.now, dry_run=True)
+                assert world.repository.head() == before
+            case "crash":
+                world.stop()
+                world.start()
+            case "wait":
+                world.now += chance.choice([1.0, GRACE_S / 2, GRACE_S, RETENTION_S])
+        world.known = frozenset(known)
+        world.check()
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys.generate(FQRN, datetime.now(UTC))
+
+
+@pytest.fixture
+def world(tmp_path, keys, make_tar, make_image):
+    world = World(tmp_path, keys, make_tar, make_image)
+    yield world
+    world.stop()
+
+
+def test_nothing_that_is_referred_to_is_ever_missing_and_the_rest_goes(world):
+    steps(world, 1, 40)
+    _all_goes(world)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(10))
+def test_the_same_for_ten_thousand_steps(seed, world):
+    steps(world, seed, 1000)
+    _all_goes(world)
+
+
+def _all_goes(world: World) -> None:
+    for image in world.images:
+        world.pins.remove("anna", "job", image.digest)
+    # One can roll back to no earlier revision: they would have the images.
+    collector = world.collector_of(revisions=1)
+    for _ in range(6):
+        world.now += RETENTION_S + GRACE_S + 1
+        collector.collect(world.now)
+    assert world.shelf.images() == world.shelf.layers() == []
+    head = world.repository.head()
+    left = {
+        str(path.relative_to(world.repository.public))
+        for path in world.repository.public.glob("data/*/*")
+    }
+    kept = (head.catalogue, head.history, head.certificate)
+    assert left == {each.path for each in kept}
+
+
+def test_a_grace_period_begins_when_the_last_reference_goes(world):
+    image = world.images[0]
+    world.publish(image)
+    world.pins.add("anna", "job", image.digest)
+    world.now += 10 * RETENTION_S
+    world.collector.collect(world.now)
+    assert world.shelf.has_image(image.digest)
+    world.pins.remove("anna", "job", image.digest)
+    removed, _ = world.collector.collect(world.now)
+    assert removed.names == (inbox_reference(image.digest),)
+    assert world.shelf.has_image(image.digest)
+    world.now += GRACE_S - 1
+    world.collector.collect(world.now)
+    assert world.shelf.has_image(image.digest)
+    world.now += 2
+    removed, _ = world.collector.collect(world.now)
+    assert removed.images == (image.digest,)
+    assert len(removed.layers) == 2
+    assert not world.shelf.has_image(image.digest)
+
+
+def test_who_asks_again_in_time_keeps_it(world):
+    image = world.images[0]
+    world.publish(image)
+    world.now += RETENTION_S - 1
+    world.queue.ask([inbox_reference(image.digest)], world.now)
+    while world.publisher.step():
+        pass
+    world.now += RETENTION_S - 1
+    assert world.collector.collect(world.now)[0].names == ()
+
+
+def test_what_a_dry_run_says_is_done_then(world):
+    image = world.images[0]
+    world.publish(image)
+    world.now += RETENTION_S + 1
+    told, _ = world.collector.collect(world.now, dry_run=True)
+    assert told.names == (inbox_reference(image.digest),)
+    assert world.shelf.names() != {}
+    assert world.collector.collect(world.now)[0] == told
