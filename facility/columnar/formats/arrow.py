@@ -11,10 +11,13 @@ from facility.columnar.buffers import Buffers
 from facility.columnar.columns import Column
 
 
-def column_of(name: str, values: pa.ChunkedArray, memory: Buffers) -> Column:
+def column_of(
+    name: str, values: pa.ChunkedArray, memory: Buffers, *, is_listed: bool = True
+) -> Column:
     """Return numbers, or lists of numbers, of a column that Arrow has in pieces.
 
-    One piece is not copied; several are, into ``memory``.
+    One piece is not copied; several are, into ``memory``. Of lists that are not
+    ``is_listed`` the numbers come alone.
 
     Raises:
         ValueError: values are missing.
@@ -23,7 +26,9 @@ def column_of(name: str, values: pa.ChunkedArray, memory: Buffers) -> Column:
     _require_all(values)
     if not (pa.types.is_list(values.type) or pa.types.is_large_list(values.type)):
         return Column(_joined(name, [_numbers(p) for p in pieces], memory))
-    lists = [piece.flatten() for piece in pieces]
+    content = _joined(name, [_numbers(piece.flatten()) for piece in pieces], memory)
+    if not is_listed:
+        return Column(content)
     offsets = memory.take(f"{name}.offsets", np.int64, len(values) + 1)
     offsets[0] = 0
     event = 0
@@ -32,7 +37,7 @@ def column_of(name: str, values: pa.ChunkedArray, memory: Buffers) -> Column:
         filled = offsets[event : event + len(ends)]
         np.add(ends, filled[0] - ends[0], out=filled)
         event += len(piece)
-    return Column(_joined(name, [_numbers(one) for one in lists], memory), offsets)
+    return Column(content, offsets)
 
 
 def _numbers(piece: pa.Array) -> Any:

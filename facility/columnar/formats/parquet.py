@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 import awkward as ak
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from facility.columnar.buffers import Buffers, Unshared
 from facility.columnar.columns import Column, ColumnType
 from facility.columnar.errors import DatasetError, one_line
-from facility.columnar.formats.arrays import type_of_form, unusable, without_offsets
+from facility.columnar.formats.arrays import type_of_form, unusable
 from facility.columnar.formats.arrow import column_of
 from facility.columnar.formats.base import FileIdentity
 from facility.columnar.remote import Location
@@ -39,7 +40,7 @@ class ParquetColumns:
                 )
                 if isinstance(path, str)
                 else pq.ParquetFile(
-                    path, memory_map=True, page_checksum_verification=True
+                    path, pre_buffer=False, page_checksum_verification=True
                 )
             )
         except (pa.ArrowException, OSError) as error:
@@ -48,6 +49,7 @@ class ParquetColumns:
                 "truncated; copy it again"
             ) from error
         self.identity = FileIdentity.of(path)
+        self._types: dict[str, ColumnType | None] = {}
         self._meta = self._file.metadata
         rows = (
             self._meta.row_group(i).num_rows for i in range(self._meta.num_row_groups)
@@ -59,9 +61,9 @@ class ParquetColumns:
     def entries(self) -> int:
         return int(self._meta.num_rows)
 
-    @property
+    @cached_property
     def columns(self) -> Sequence[str]:
-        return [str(n) for n in self._file.schema_arrow.names]
+        return tuple(str(n) for n in self._file.schema_arrow.names)
 
     def close(self) -> None:
         self._file.close()
@@ -79,18 +81,34 @@ class ParquetColumns:
         return {name: self.read(name, start, stop) for name in columns}
 
     def type_of(self, name: str) -> ColumnType | None:
-        schema = pa.schema([self._file.schema_arrow.field(name)])
-        return type_of_form(ak.from_arrow_schema(schema).content(name))
+        if name not in self._types:
+            schema = pa.schema([self._file.schema_arrow.field(name)])
+            form = ak.from_arrow_schema(schema).content(name)
+            self._types[name] = type_of_form(form)
+        return self._types[name]
 
     def size_of(self, name: str) -> int | None:
-        meta = self._meta
-        groups = (meta.row_group(i) for i in range(meta.num_row_groups))
+        groups = map(self._meta.row_group, range(self._meta.num_row_groups))
         return sum(
             int(group.column(i).total_uncompressed_size)
             for group in groups
-            for i in range(group.num_columns)
-            if group.column(i).path_in_schema.partition(".")[0] == name
+            for i in self._leaves[name]
         )
+
+    @cached_property
+    def _leaves(self) -> Mapping[str, Sequence[int]]:
+        """Which of Parquet's columns, that are numbers, make a column."""
+        schema, count = self._meta.schema, self._meta.num_columns
+        paths = [schema.column(i).path for i in range(count)]
+        found: dict[str, Sequence[int]] = {}
+        first = 0  # they are in the order of the columns, whose names may have dots
+        for name in self.columns:
+            last = first
+            while last < count and f"{paths[last]}.".startswith(f"{name}."):
+                last += 1
+            found[name] = range(first, last)
+            first = last
+        return found
 
     def plain(
         self,
@@ -105,10 +123,11 @@ class ParquetColumns:
         columns: dict[str, Column] = {}
         for name in names:
             try:
-                columns[name] = column_of(name, table.column(name), memory)
+                values, is_listed = table.column(name), name not in contents
+                columns[name] = column_of(name, values, memory, is_listed=is_listed)
             except ValueError as error:
                 raise unusable(self.identity.path, name, start, stop, error) from error
-        return without_offsets(columns, contents)
+        return columns
 
     def _table(self, names: list[str], start: int, stop: int) -> pa.Table:
         groups = [
@@ -124,7 +143,5 @@ class ParquetColumns:
     def _size(self, group: int, column: str) -> int:
         meta = self._meta.row_group(group)
         return sum(
-            meta.column(i).total_compressed_size
-            for i in range(meta.num_columns)
-            if meta.column(i).path_in_schema.partition(".")[0] == column
+            int(meta.column(i).total_compressed_size) for i in self._leaves[column]
         )

@@ -22,6 +22,9 @@ def test_pieces_of_lists_are_one_column(kind, pieces, skipped):
     assert column.content.dtype == np.int32
     lengths = [len(one) for one in lists]
     assert column.offsets.tolist() == np.cumsum([0, *lengths]).tolist()
+    alone = column_of("x", whole, Unshared(), is_listed=False)
+    assert alone.content.tolist() == column.content.tolist()
+    assert alone.offsets is None
 
 
 @pytest.mark.parametrize("pieces", [[[True, False, True]], [[True], [False, True]]])

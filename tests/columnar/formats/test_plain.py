@@ -2,6 +2,8 @@
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from facility.columnar import ChunkError
@@ -102,3 +104,15 @@ def test_what_is_not_plain_has_no_type(tmp_path):
     assert types["flag"] == ColumnType(np.dtype(bool), is_jagged=False)
     with pytest.raises(ChunkError, match=r"'maybe', entries 0\.\.2: 1 of 2 values"):
         file.plain(["maybe"], 0, 2)
+
+
+def test_sizes_of_parquet_are_of_the_column_itself(tmp_path):
+    table = pa.table({"a.b": [1.0] * 100, "a.bc": [[1, 2]] * 100, "z": [1] * 100})
+    pq.write_table(table, tmp_path / "dots.parquet", compression="none")
+    file = open_columns(tmp_path / "dots.parquet")
+    meta = pq.read_metadata(tmp_path / "dots.parquet").row_group(0)
+    sizes = [meta.column(i).total_uncompressed_size for i in range(3)]
+    assert [file.size_of(name) for name in ("a.b", "a.bc", "z")] == sizes
+    before = file.bytes_read
+    file.plain(["a.bc"], 0, 100)
+    assert file.bytes_read - before == meta.column(1).total_compressed_size
