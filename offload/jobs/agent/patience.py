@@ -6,10 +6,13 @@ UNKNOWN_PACE = 50e6
 """Bytes per second of a way that nothing large has gone yet."""
 LEAST_S = 0.5
 """Who would have to wait no longer than this is not asked to."""
+COMING_S = 5.0
+"""What is on its way already has so long in any case: sent too, it would only make both
+slower."""
 LONGEST_S = 600.0
 
 
-def patience_s(size: int, pace: float | None) -> float:
+def patience_s(size: int, pace: float | None, *, is_coming: bool = False) -> float:
     """Return for how many seconds to wait for bytes that come another way.
 
     As long as sending would take: whoever then has to send after all is done after
@@ -19,6 +22,9 @@ def patience_s(size: int, pace: float | None) -> float:
     Args:
         size: bytes that would have to be sent.
         pace: bytes per second of the way, as it was lately; None if not known.
+        is_coming: whether the other way has begun to bring it.
     """
-    wait_s = size / (UNKNOWN_PACE if pace is None else pace)
-    return 0.0 if wait_s < LEAST_S else min(wait_s, LONGEST_S)
+    wait_s = min(size / (UNKNOWN_PACE if pace is None else pace), LONGEST_S)
+    if is_coming:
+        return max(wait_s, COMING_S)
+    return 0.0 if wait_s < LEAST_S else wait_s

@@ -25,7 +25,7 @@ AT_ONCE = 4
 """Blobs that are sent to one site at a time."""
 LOOK_S = 0.5
 """Between two reports of how far it is."""
-COMING_S = 0.5
+ASK_S = 0.3
 """Between two questions whether something has come by itself."""
 TELLING = 4 << 20
 """Bytes from which on a transfer says how fast the way is."""
@@ -81,20 +81,12 @@ class Transfers:
             for b in wanted
         ]
         missing = await self._ask(site, client, asked)
-        may_come = [
-            blob
-            for blob in asked
-            if blob.digest in missing
-            and blob.is_public
-            and (
-                missing[blob.digest].is_coming or (published and published.is_expected)
-            )
-        ]
-        later = may_come if self._patience_s(site, may_come) else []
+        public = [b for b in asked if b.is_public and b.digest in missing]
+        later = self._worth_waiting(site, public, missing, published)
         others = [blob for blob in asked if blob not in later]
         tasks = self._send_all(site, client, others, missing)
         if later:
-            missing = await self._wait(site, client, later)
+            missing = await self._wait(site, client, later, missing)
             tasks += self._send_all(site, client, later, missing)
         await self._all(site, asked, tasks, on_progress)
 
@@ -105,22 +97,43 @@ class Transfers:
         site.known.update(b.digest for b in blobs if b.digest not in missing)
         return missing
 
+    def _worth_waiting(
+        self,
+        site: Site,
+        public: Sequence[Blob],
+        missing: Mapping[str, MissingBlob],
+        published: Published | None,
+    ) -> list[Blob]:
+        coming = [blob for blob in public if missing[blob.digest].is_coming]
+        if published is None or not published.is_expected:
+            return coming
+        return [*public] if self._patience_s(site, public, missing) else coming
+
     async def _wait(
-        self, site: Site, client: PluginClient, blobs: Sequence[Blob]
-    ) -> dict[str, MissingBlob]:
+        self,
+        site: Site,
+        client: PluginClient,
+        blobs: Sequence[Blob],
+        missing: Mapping[str, MissingBlob],
+    ) -> Mapping[str, MissingBlob]:
         """Wait for what may come by itself; return what has not."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._patience_s(site, blobs)
-        missing: dict[str, MissingBlob] = {}
+        until = loop.time() + self._patience_s(site, blobs, missing)
         left = list(blobs)
         while left and (left_s := until - loop.time()) > 0:
-            await asyncio.sleep(min(COMING_S, left_s))
+            await asyncio.sleep(min(ASK_S, left_s))
             missing = await self._ask(site, client, left)
             left = [blob for blob in left if blob.digest in missing]
         return missing
 
-    def _patience_s(self, site: Site, blobs: Sequence[Blob]) -> float:
-        return patience_s(sum(blob.size for blob in blobs), self._pace.get(site.name))
+    def _patience_s(
+        self, site: Site, blobs: Sequence[Blob], missing: Mapping[str, MissingBlob]
+    ) -> float:
+        return patience_s(
+            sum(blob.size for blob in blobs),
+            self._pace.get(site.name),
+            is_coming=any(missing[blob.digest].is_coming for blob in blobs),
+        )
 
     def _send_all(
         self,

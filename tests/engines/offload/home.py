@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +35,8 @@ class Home:
         *,
         store: str | None = None,
         site_work: str | None = None,
+        sites: Sequence[Mapping[str, Any]] = (),
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         # Not below pytest's folders: the path of a socket has room for 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="home-")).resolve()
@@ -45,6 +47,8 @@ class Home:
         self._slurm = slurm
         self._store = store
         self._site_work = site_work
+        self._sites = sites
+        self._more = settings or {}
         self._agents: list[subprocess.Popen[bytes]] = []
         inherited = slurm.environment if slurm is not None else os.environ
         self.environment = {
@@ -64,6 +68,7 @@ class Home:
             slices = {"1g.5gb": "gpu:a100_1g.5gb"}
             sites.append({"name": "cluster", "kind": "slurm", "slices": slices})
             sites[-1]["work"] = self._site_work
+        sites += map(dict, self._sites)
         self.settings.write_text(
             json.dumps(
                 {
@@ -73,6 +78,7 @@ class Home:
                     "store": self._store,
                     "launcher_socket": str(self.folder / "launcher.sock"),
                     "jobs_dir": str(self.jobs),
+                    **self._more,
                 }
             )
         )

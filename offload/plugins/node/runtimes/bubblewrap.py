@@ -54,9 +54,9 @@ class Bubblewrap:
         options += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys", "/sys"]
         if container.wants_gpu:
             options += _devices(_GPU_DEVICES)
+        options += ["--bind", str(layout.temporary), "/tmp"]  # noqa: S108
         for folder in self._binds:
             options += ["--ro-bind-try", folder, folder]
-        options += ["--bind", str(layout.temporary), "/tmp"]  # noqa: S108
         if root == Path("/"):
             options += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108
         options += ["--dir", "/run"]

@@ -1,0 +1,170 @@
+"""From ``facility submit`` over registry, publisher and squid to a site's job."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from offload.cache.publishing.client import ImageState
+from offload.jobs.ledger import Ledger
+from offload.jobs.settings import Settings
+from offload.snapshot import LocalStore
+from offload.snapshot.images.image import read_image
+from offload.snapshot.images.public import public_image
+
+pytestmark = pytest.mark.engines
+
+MARKER = b"q4Xv-of-the-owner-alone"
+SCRIPT = """\
+import json, os, mine, numpy
+print(json.dumps({"numpy": numpy.__version__, "mine": mine.word,
+  "sum": int(numpy.arange(5).sum()), "file": numpy.__file__,
+  "real": os.path.realpath(numpy.__file__), "cached": numpy.__spec__.cached,
+  "is_cached": os.path.exists(numpy.__spec__.cached)}))
+"""
+
+
+def submit(home, python, site, word="") -> str:
+    (home.work / "run.py").write_text(f"# {MARKER.decode()} {word}\n{SCRIPT}")
+    return home.submit("--site", site, "--", "python", "run.py", python=python)
+
+
+def result(home, id_) -> dict:
+    home.facility("wait", id_)
+    assert home.job(id_)["outcome"] == "succeeded", home.logs()
+    found = json.loads(home.facility("logs", id_))
+    assert found["mine"] == MARKER.decode()
+    assert found["sum"] == 10
+    assert found["is_cached"]
+    return found
+
+
+def image_of(home, id_):
+    settings = Settings.load(home.settings)
+    ledger = Ledger(settings.ledger)
+    try:
+        job = ledger.job(int(id_))
+    finally:
+        ledger.close()
+    image = read_image(LocalStore(settings.snapshots), job.image)
+    return image, public_image(image)
+
+
+def publications(home):
+    ledger = Ledger(Settings.load(home.settings).ledger)
+    try:
+        return ledger.publications.all()
+    finally:
+        ledger.close()
+
+
+def visible(way, home, id_) -> None:
+    """Wait until the public part of a job's environment is in the repository."""
+    _, public = image_of(home, id_)
+    with way.house.client() as client:
+        home.eventually(
+            lambda: client.status(public.digest).state is ImageState.PUBLISHED
+        )
+
+
+def work_of(home, site) -> Path:
+    return next((home.state / "offload/sites" / site).glob("work"))
+
+
+def contents_of(repository: Path) -> int:
+    """Look at every byte of a repository, decompressed too; return how many objects."""
+    objects = 0
+    for path in repository.rglob("*"):
+        if not path.is_file():
+            continue
+        raw = path.read_bytes()
+        assert MARKER not in raw, path
+        if "/data/" in str(path):
+            objects += 1
+            assert MARKER not in zlib.decompress(raw), path
+    return objects
+
+
+def test_what_one_site_was_sent_another_reads(way, python):
+    home = way.home({"far": way.reading()})
+    first = submit(home, python, "here")
+    told = result(home, first)
+    assert told["file"] == told["real"]
+    visible(way, home, first)
+    second = submit(home, python, "far", "second")
+    assert result(home, second)["numpy"] == told["numpy"]
+    image, public = image_of(home, second)
+    work = work_of(home, "far")
+    kept = work / "repository"
+    for layer in public.layers:
+        name = layer.digest.removeprefix("sha256:")
+        theirs = {p.stat().st_ino for p in kept.rglob("*") if p.is_file()}
+        files = [p for p in (work / "layers" / name).rglob("*") if p.is_file()]
+        assert files
+        assert {p.stat().st_ino for p in files} <= theirs  # fetched, and not sent
+    others = [x for x in image.layers if not x.is_public]
+    assert len(others) > 1  # code, scripts, records, byte code: those were
+    (done,) = publications(home)
+    assert done.is_handed_over
+    assert contents_of(way.house.settings.folder / "public") > 100
+
+
+def test_a_job_reads_what_the_site_mounts(way, mount, python):
+    sender = way.home({})
+    first = submit(sender, python, "here")
+    result(sender, first)
+    visible(way, sender, first)
+    point = mount()
+    home = way.home({"grid": {"fqrn": way.reading()["fqrn"], "mount": str(point)}})
+    told = result(home, submit(home, python, "grid"))
+    assert told["file"].startswith(str(python.parents[1]))
+    assert told["real"].startswith(f"{point}/.layers/")
+    work = work_of(home, "grid")
+    _, public = image_of(home, "1")
+    for layer in public.layers:
+        name = layer.digest.removeprefix("sha256:")
+        assert not (work / "layers" / name).exists()
+        assert not (work / "store/blobs/sha256" / name).exists()
+
+
+def test_a_repository_that_is_away_holds_nobody_up(way, python):
+    home = way.home({"far": way.reading(urls=["http://127.0.0.1:9/cvmfs/none"])})
+    told = result(home, submit(home, python, "far"))
+    assert told["file"] == told["real"]
+
+
+def test_what_was_wanted_is_published_after_everybody_was_killed(way, python):
+    way.house.publisher.stop()
+    home = way.home({}, registry=False)
+    id_ = submit(home, python, "here")
+    result(home, id_)
+    home.eventually(lambda: any(each.detail for each in publications(home)))
+    home.kill_agent()
+    (waiting,) = publications(home)
+    assert waiting.is_open
+    assert "cannot be reached" in waiting.detail
+    way.house.publisher.start()
+    home.start_agent()
+    home.eventually(lambda: publications(home)[0].is_handed_over)
+    visible(way, home, id_)
+    assert contents_of(way.house.settings.folder / "public") > 100
+
+
+def test_a_slurm_job_has_its_environment_from_the_repository(way, slurm, python):
+    sender = way.home({})
+    first = submit(sender, python, "here")
+    result(sender, first)
+    visible(way, sender, first)
+    home = way.home({"hpc": way.reading()}, slurm=slurm)
+    told = result(home, submit(home, python, "hpc"))
+    assert told["file"].startswith(str(python.parents[1]))
+    _, public = image_of(home, "1")
+    kept = next(iter(public.layers)).digest.removeprefix("sha256:")
+    assert (
+        work_of(home, "hpc") / "repository/images.example.org/layers" / kept
+    ).is_dir()
+    assert os.listdir(work_of(home, "hpc") / "layers")
