@@ -356,7 +356,7 @@ class RepositoryCache:
 
     def size(self) -> int:
         """Return the bytes that all contents take."""
-        return sum(size for size, _ in self._store.sizes().values())
+        return sum(kept.size for kept in self._store.kept().values())
 
     def _tree(self, kind: str, digest: str, path: bytes) -> Path | None:
         name = _hex(digest)

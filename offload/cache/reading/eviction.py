@@ -122,11 +122,12 @@ class Collector:
             pinned_objects: names of objects that jobs need.
             wanted: bytes that are to fit beside what is here.
         """
-        found = self._store.sizes()
-        sizes = {content: size for content, (size, _) in found.items()}
+        found = self._store.kept()
+        sizes = {content: kept.size for content, kept in found.items()}
         objects = [
-            KeptObject(name, used, content, name in pinned_objects)
-            for name, content, used in self._store.uses()
+            KeptObject(name, found[content].used, content, name in pinned_objects)
+            for name, content in self._store.objects()
+            if content in found
         ]
         trees = [
             KeptTree(
@@ -150,14 +151,12 @@ class Collector:
         named = {one.content for one in objects} | held
         gone = victims.contents | {
             content
-            for content, (_, changed) in found.items()
-            if content not in named and time.time() - changed > YOUNG_S
+            for content, kept in found.items()
+            if content not in named and time.time() - kept.changed > YOUNG_S
         }
         for content in gone:
             self._store.drop(content)
-        for one in objects:
-            if one.content in gone or one.content not in sizes:
-                self._store.forget(one.name)
+        self._store.keep(one.name for one in objects if one.content not in gone)
         self._drop_abandoned()
         freed = sum(sizes.get(content, 0) for content in gone)
         return Freed(

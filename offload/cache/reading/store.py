@@ -1,14 +1,14 @@
-"""Objects on disk, decompressed; each knows by its own name what it must hold.
+"""Objects on disk, decompressed; each content knows by its own name what it must be.
 
-``objects/ab/NAME`` is a symbolic link to nowhere: its text is the name of a content, its
-time is when the object was last used. ``content/ab/...`` is named by the BLAKE2b (160
-bits) of its bytes, its mode and its time (seconds), so that each file can be checked
-without asking anybody, also once it is part of a tree by a hard link: whatever has
-written to it has given it another time. Contents that differ in mode or time are files
-of their own, for a file has one of each.
+``content/ab/...`` is named by the BLAKE2b (160 bits) of its bytes, its mode and its time
+(seconds), so that each file can be checked without asking anybody, also once it is part
+of a tree by a hard link: whatever has written to it has given it another time. Contents
+that differ in mode or time are files of their own, for a file has one of each. ``objects``
+is the index from names of objects to contents. A content's time of access is when it
+was last used.
 """
 # Names of 100,000 objects: strings and os, no Path objects.
-# ruff: noqa: PTH101, PTH103, PTH105, PTH108, PTH115, PTH120, PTH208, PTH211
+# ruff: noqa: PTH101, PTH103, PTH105, PTH108, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from offload.cache.reading.index import Index
 from offload.cache.receiving import room
 
 _BLOCK = 1 << 20
 _USED_S = 600.0
-"""An object's time of last use is not noted more often."""
+"""A content's time of last use is not noted more often."""
 
 
 class Content(NamedTuple):
@@ -59,6 +60,17 @@ class Content(NamedTuple):
         )
 
 
+class Kept(NamedTuple):
+    """A content on disk."""
+
+    size: int
+    """Bytes that it takes."""
+    used: float
+    """When it was last used: Unix time."""
+    changed: float
+    """When it was put there, or got or lost a link: Unix time."""
+
+
 class Store:
     """Contents by the names of objects, below a folder of one file system.
 
@@ -66,19 +78,18 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._objects = os.fspath(folder / "objects")
+        self._index = Index(os.fspath(folder / "objects"))
         self._content = os.fspath(folder / "content")
         self._drafts = os.fspath(folder / "drafts")
-        for path in (self._objects, self._content, self._drafts):
+        for path in (self._content, self._drafts):
             os.makedirs(path, mode=0o700, exist_ok=True)
+        self._parts: set[str] = set()
         self._verified: dict[str, tuple[int, int]] = {}
 
     def content(self, name: str) -> Content | None:
         """Return what an object holds if it is here; not verified."""
-        try:
-            return Content.parse(os.readlink(self._object(name)))
-        except (OSError, ValueError):
-            return None
+        found = self._index.get(name)
+        return None if found is None else Content.parse(found)
 
     def find(self, name: str, size: int | None = None) -> str | None:
         """Return the path of an object's content, or None if it is not here, whole.
@@ -90,18 +101,22 @@ class Store:
         if content is None:
             return None
         path = self.path(content)
-        if not self._is_whole(path, content, size):
-            return None
-        self._use(name)
-        return path
+        return path if self._is_whole(path, content, size) else None
 
     def path(self, content: Content) -> str:
         """Return where a content is, or would be."""
         return f"{self._content}/{content.digest[:2]}/{content}"
 
-    def draft(self) -> str:
-        """Return a path for a file that is being written."""
-        return f"{self._drafts}/{os.getpid()}.{secrets.token_hex(6)}"
+    def _draft(self, part: str) -> str:
+        """Return a path for a file that is being written.
+
+        In one of many folders: ext4 makes thousands of files in one of them slowly.
+        """
+        folder = f"{self._drafts}/{part}"
+        if part not in self._parts:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            self._parts.add(part)
+        return f"{folder}/{os.getpid()}.{secrets.token_hex(6)}"
 
     def add(
         self,
@@ -116,7 +131,7 @@ class Store:
         Raises:
             NoSpaceError: the disk is full; nothing is left.
         """
-        draft = self.draft()
+        draft = self._draft(name[:2])
         found = hashlib.blake2b(digest_size=20)
         with room(Path(self._content)):
             try:
@@ -126,7 +141,7 @@ class Store:
                         file.write(piece)
                 content = Content(found.hexdigest(), mode, mtime)
                 self._place(draft, content)
-                self._name(name, content)
+                self._index.put(name, str(content))
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(draft)
@@ -143,7 +158,7 @@ class Store:
         wanted = Content(content.digest, mode, mtime)
         if wanted == content or self._is_whole(self.path(wanted), wanted, None):
             return wanted
-        draft = self.draft()
+        draft = self._draft(content.digest[:2])
         with room(Path(self._content)):
             try:
                 shutil.copyfile(self.path(content), draft)
@@ -165,45 +180,37 @@ class Store:
         content = self.content(name)
         if content is not None:
             self.drop(content)
-        self.forget(name)
+            self._index.put(name)
 
     def drop(self, content: Content) -> None:
         """Remove a content; trees keep theirs."""
         self._drop(self.path(content))
 
-    def forget(self, name: str) -> None:
-        """Remove the name of an object whose content is gone."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._object(name))
+    def keep(self, names: Iterable[str]) -> None:
+        """Forget all other objects: their contents are gone."""
+        self._index.keep(names)
 
-    def uses(self) -> Iterator[tuple[str, Content, float]]:
-        """Yield all objects: name, content, and when it was last used (Unix time)."""
-        for part in os.listdir(self._objects):
-            for rest in os.listdir(f"{self._objects}/{part}"):
-                name = part + rest
-                content = self.content(name)
-                if content is not None:
-                    with suppress(FileNotFoundError):
-                        yield name, content, os.lstat(self._object(name)).st_mtime
+    def objects(self) -> Iterator[tuple[str, Content]]:
+        """Yield all objects, with their contents."""
+        for name, content in self._index.items():
+            yield name, Content.parse(content)
 
-    def sizes(self) -> dict[Content, tuple[int, float]]:
-        """Return the bytes that each content takes, and when it changed last."""
-        sizes: dict[Content, tuple[int, float]] = {}
+    def kept(self) -> dict[Content, Kept]:
+        """Return what each content takes, and since when."""
+        found: dict[Content, Kept] = {}
         for part in os.listdir(self._content):
             with os.scandir(f"{self._content}/{part}") as entries:
                 for entry in entries:
                     with suppress(FileNotFoundError, ValueError):
-                        found = entry.stat(follow_symlinks=False)
-                        content = Content.parse(entry.name)
-                        sizes[content] = found.st_blocks * 512, found.st_ctime
-        return sizes
+                        status = entry.stat(follow_symlinks=False)
+                        found[Content.parse(entry.name)] = Kept(
+                            status.st_blocks * 512, status.st_atime, status.st_ctime
+                        )
+        return found
 
     def drafts(self) -> Iterator[Path]:
         """Yield what is being written, and what killed processes have left."""
-        yield from Path(self._drafts).iterdir()
-
-    def _object(self, name: str) -> str:
-        return f"{self._objects}/{name[:2]}/{name[2:]}"
+        yield from Path(self._drafts).glob("*/*")
 
     def _is_whole(self, path: str, content: Content, size: int | None) -> bool:
         try:
@@ -216,13 +223,16 @@ class Store:
             is_known or not is_ours or digest_of(path) == content.digest
         ):
             self._verified[path] = (found.st_ino, found.st_mtime_ns)
+            if time.time() - found.st_atime > _USED_S:
+                with suppress(FileNotFoundError):
+                    os.utime(path, (time.time(), content.mtime))
             return True
         self._drop(path)
         return False
 
     def _place(self, draft: str, content: Content) -> None:
         os.chmod(draft, content.mode)
-        os.utime(draft, (content.mtime, content.mtime))
+        os.utime(draft, (time.time(), content.mtime))
         path = self.path(content)
         try:
             os.replace(draft, path)
@@ -231,22 +241,6 @@ class Store:
             os.replace(draft, path)
         found = os.lstat(path)
         self._verified[path] = (found.st_ino, found.st_mtime_ns)
-
-    def _name(self, name: str, content: Content) -> None:
-        path, draft = self._object(name), self.draft()
-        os.symlink(str(content), draft)
-        try:
-            os.replace(draft, path)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            os.replace(draft, path)
-
-    def _use(self, name: str) -> None:
-        path = self._object(name)
-        now = time.time()
-        with suppress(FileNotFoundError):
-            if now - os.lstat(path).st_mtime > _USED_S:
-                os.utime(path, (now, now), follow_symlinks=False)
 
     def _drop(self, path: str) -> None:
         self._verified.pop(path, None)
