@@ -83,10 +83,18 @@ class InMemory:
         dtype = np.dtype(np.float32 if is_jagged else np.int32)
         return ColumnType(dtype, is_jagged, "nJet" if is_jagged else None)
 
-    def plain(self, names: Any, start: int, stop: int, buffers: Any = None) -> Any:
+    def plain(
+        self,
+        names: Any,
+        start: int,
+        stop: int,
+        buffers: Any = None,
+        contents: Any = (),
+    ) -> Any:
         from facility.columnar.columns import Column
 
         assert start == 0
+        assert not contents
         offsets = self._offsets[: stop + 1]
         end = offsets[-1]
         return {name: Column(self._columns[name][:end], offsets) for name in names}

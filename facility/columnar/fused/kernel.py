@@ -243,7 +243,7 @@ def _filled(
     arrays: dict[str, npt.NDArray[Any]],
 ) -> Any:
     name = next(n for n, known in program.layouts.items() if known is layout)
-    histogram = template.copy()
+    histogram = template.copy(deep=False)  # bins are copied all the same
     view = histogram.view(flow=True)
     content = arrays[name]
     if layout.has_variance:
