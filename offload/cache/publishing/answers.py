@@ -11,7 +11,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facility.errors import FacilityError
-from offload.cache.errors import DigestError, NoSpaceError, OffsetError
+from offload.cache.cvmfs.errors import RepositoryBusyError
+from offload.cache.errors import (
+    CacheError,
+    DigestError,
+    NoSpaceError,
+    OffsetError,
+)
 from offload.cache.publishing.errors import (
     MissingImageError,
     PublishingError,
@@ -138,10 +144,12 @@ def problem(error: FacilityError) -> JSONResponse:
             status = 422
         case NoSpaceError():
             status = 507
-        case PublishingError():
+        case RepositoryBusyError():
+            status = 503
+        case CacheError():
             status = 400
         case _:
-            status = 503
+            status = 500
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, OffsetError):
         headers["Upload-Offset"] = str(error.expected)

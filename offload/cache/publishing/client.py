@@ -21,6 +21,7 @@ from offload.cache.publishing.errors import (
     PublishingError,
     RefusedEventError,
     RefusedImageError,
+    RefusedRequestError,
 )
 from offload.snapshot.model import Blob
 from offload.snapshot.registry.address import is_loopback
@@ -324,7 +325,7 @@ class PublisherClient:
                 return RefusedImageError(line)
             case status if status >= 500:
                 return PublisherAwayError(line)
-        return PublishingError(line)
+        return RefusedRequestError(line)
 
 
 __all__ = ["ImageState", "Progress", "PublisherClient", "Status"]

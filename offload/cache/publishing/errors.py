@@ -34,5 +34,9 @@ class RefusedEventError(PublishingError, UsageError):
     """A message does not come from whom it should, or cannot be read."""
 
 
+class RefusedRequestError(PublishingError, UsageError):
+    """What was asked of the publisher makes no sense to it."""
+
+
 class PublisherAwayError(PublishingError, NotRunningError):
     """The publisher cannot be reached; later it may work, as it is."""

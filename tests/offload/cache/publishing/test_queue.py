@@ -207,6 +207,6 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 QueueMachine.TestCase.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None
+    max_examples=10, stateful_step_count=20, deadline=None
 )
 TestQueue = QueueMachine.TestCase

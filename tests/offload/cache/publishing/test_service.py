@@ -196,28 +196,28 @@ async def test_what_does_not_fit_into_the_inbox_is_refused(make_desk):
     assert answer.status_code == 507
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/inbox/missing"),
-        ("PATCH", f"/inbox/blobs/sha256:{'a' * 64}"),
-        ("PUT", f"/inbox/images/sha256:{'a' * 64}"),
-        ("POST", "/names"),
-        ("PUT", f"/pins/1/sha256:{'a' * 64}"),
-        ("DELETE", "/pins/1"),
-        ("DELETE", "/names/h/env:v1"),
-        ("POST", "/rollback"),
-        ("POST", "/collect"),
-    ],
-)
+CHANGING = [
+    ("POST", "/inbox/missing"),
+    ("PATCH", f"/inbox/blobs/sha256:{'a' * 64}"),
+    ("PUT", f"/inbox/images/sha256:{'a' * 64}"),
+    ("POST", "/names"),
+    ("PUT", f"/pins/1/sha256:{'a' * 64}"),
+    ("DELETE", "/pins/1"),
+    ("DELETE", "/names/h/env:v1"),
+    ("POST", "/rollback"),
+    ("POST", "/collect"),
+]
+
+
 @pytest.mark.parametrize("token", [None, "root.0000", "anna", ".", "caf\xe9"])
-async def test_who_has_no_token_changes_nothing(method, path, token, desk):
-    headers = (
-        {} if token is None else {"Authorization": f"Bearer {token}".encode("latin-1")}
-    )
+async def test_who_has_no_token_changes_nothing(token, desk):
+    headers = {}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}".encode("latin-1")
     async with asking(desk) as client:
-        answer = await client.request(method, path, headers=headers, content=b"{}")
-    assert answer.status_code == 401
+        for method, path in CHANGING:
+            answer = await client.request(method, path, headers=headers, content=b"{}")
+            assert answer.status_code == 401, (method, path)
 
 
 @pytest.mark.parametrize(
@@ -279,28 +279,28 @@ async def test_objects_are_kept_for_ever_and_control_files_for_a_moment(desk):
             assert (await client.get(f"/cvmfs/{FQRN}/{name}")).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "",
-        "data",
-        "data/00",
-        "data/../../private/contents.sqlite",
-        "../private/lock",
-        "%2e%2e/private/lock",
-        ".cvmfs/../../private/lock",
-        ".cvmfs..",
-        ".cvmfsx",
-        "data/00/" + "0" * 38,
-        "data/00/" + "0" * 38 + "Z",
-    ],
-)
-async def test_nothing_else_is_served_and_no_proxy_keeps_that(path, desk):
+ELSEWHERE = [
+    "",
+    "data",
+    "data/00",
+    "data/../../private/contents.sqlite",
+    "../private/lock",
+    "%2e%2e/private/lock",
+    ".cvmfs/../../private/lock",
+    ".cvmfs..",
+    ".cvmfsx",
+    "data/00/" + "0" * 38,
+    "data/00/" + "0" * 38 + "Z",
+]
+
+
+async def test_nothing_else_is_served_and_no_proxy_keeps_that(desk):
     async with asking(desk) as client:
-        answer = await client.get(f"/cvmfs/{FQRN}/{path}")
-    assert answer.status_code == 404
-    if answer.headers.get("Content-Type") != "application/json":
-        assert answer.headers["Cache-Control"] == "no-store"
+        for path in ELSEWHERE:
+            answer = await client.get(f"/cvmfs/{FQRN}/{path}")
+            assert answer.status_code == 404, path
+            if answer.headers.get("Content-Type") != "application/json":
+                assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_pins_are_each_persons_own(desk):
