@@ -23,6 +23,7 @@ from offload.cache.publishing.errors import (
     RefusedImageError,
     RefusedRequestError,
 )
+from offload.cache.publishing.references import INBOX
 from offload.snapshot.model import Blob
 from offload.snapshot.registry.address import is_loopback
 from offload.snapshot.store.local import LocalStore
@@ -210,6 +211,9 @@ class PublisherClient:
         """
         known = self.status(image)
         if known.is_published:
+            for name in known.names:
+                if name.startswith(f"{INBOX}/"):  # it is asked for again: it stays
+                    self.look(name)
             return known
         wanted = [blob for blob in dict.fromkeys(blobs) if blob.digest != image]
         document = {"blobs": [{"digest": b.digest, "size": b.size} for b in wanted]}

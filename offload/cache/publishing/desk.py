@@ -103,7 +103,10 @@ class Desk:
             for each in settings.registries
         }
         wishes = [Wish.parse(text) for text in settings.wishes]
-        sources: dict[str, Source] = {INBOX: InboxSource(store), **registries}
+        sources: dict[str, Source] = {
+            INBOX: InboxSource(store, shelf.manifest),
+            **registries,
+        }
         publisher = Publisher(
             shelf,
             queue,

@@ -86,13 +86,17 @@ class Shelf:
         """Return the digests of all layers."""
         return [f"sha256:{name.decode()}" for name in self._hex_names(b"/.layers")]
 
+    def manifest(self, image: str) -> bytes | None:
+        """Return the manifest of an image that is there."""
+        return self._content(metadata_path(image) + b"/" + _MANIFEST)
+
     def image(self, digest: str) -> Image:
         """Return what an image is made of.
 
         Raises:
             PublishingError: it is not there.
         """
-        data = self._content(metadata_path(digest) + b"/" + _MANIFEST)
+        data = self.manifest(digest)
         if data is None:
             raise PublishingError(f"{digest} is not published")
         image = read_manifest(data, self._architecture)

@@ -14,7 +14,13 @@ from urllib.parse import urljoin
 
 from offload.cache.publishing.errors import NoImageError, PublishingError
 from offload.cache.publishing.images import ACCEPT, LARGEST_MANIFEST, digest_of
-from offload.cache.publishing.references import INBOX, Reference, is_repository, is_tag
+from offload.cache.publishing.references import (
+    INBOX,
+    Reference,
+    is_digest,
+    is_repository,
+    is_tag,
+)
 from offload.snapshot.model import Blob
 from offload.snapshot.registry.blobs import download
 from offload.snapshot.registry.client import PATIENCE, Patience, RegistryClient
@@ -145,13 +151,20 @@ class RegistrySource:
 
 @dataclass(frozen=True, slots=True)
 class InboxSource:
-    """Images that were handed over: their blobs are in the store already."""
+    """Images that were handed over: their blobs are in the store, or published."""
 
     store: LocalStore
+    published: Callable[[str], bytes | None]
+    """Returns the manifest of an image by its digest, if it is published."""
 
     def manifest(self, repository: str, version: str) -> bytes | None:
         del repository
-        return self.store.read(version) if self.store.has(version) else None
+        if not is_digest(version):
+            return None
+        found = self.published(version)
+        if found is None and self.store.has(version):
+            found = self.store.read(version)
+        return found
 
     def fetch(
         self, repository: str, blob: Blob, store: LocalStore, got: Received

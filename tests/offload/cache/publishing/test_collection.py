@@ -80,7 +80,7 @@ class World:
             self.shelf,
             self.queue,
             store,
-            {INBOX: InboxSource(store)},
+            {INBOX: InboxSource(store, self.shelf.manifest)},
             (),
             "amd64",
             self.folder / "scratch",
@@ -250,6 +250,7 @@ def test_who_asks_again_in_time_keeps_it(world):
         pass
     world.now += RETENTION_S - 1
     assert world.collector.collect(world.now)[0].names == ()
+    assert world.shelf.names() == {inbox_reference(image.digest): image.digest}
 
 
 def test_what_a_dry_run_says_is_done_then(world):
