@@ -73,17 +73,18 @@ class FetchedLayers:
         self._background = Background()
         self._lock = threading.Lock()
         self._looking: threading.Thread | None = None
-        self._coming: set[str] = set()
-        self._not_before = 0.0
+        self._found: frozenset[str] = frozenset()
+        self._not_before: dict[str, float] = {}
+        """When to try again what failed: the whole, by no name, or a layer."""
 
     def fetch(self, digests: Collection[str]) -> frozenset[str]:
         """Begin to fetch what the repository has of these; return what that is.
 
-        A layer that was begun may still fail: it is not among them the next time.
+        Some of it may be here already. What fails is not among them for a while.
         """
         with self._lock:
             if self._looking is None or not self._looking.is_alive():
-                if self._clock() < self._not_before:
+                if self._has_failed(""):
                     return frozenset()
                 self._looking = threading.Thread(
                     target=self._look, args=(frozenset(digests),), daemon=True
@@ -92,18 +93,18 @@ class FetchedLayers:
             looking = self._looking
         looking.join(PATIENCE_S)
         with self._lock:
-            return frozenset(digests) & self._coming
+            return frozenset(digests) & self._found
 
     def _look(self, digests: frozenset[str]) -> None:
         try:
             self._repository.refresh(NEW_S)
-            found = {each for each in digests if self._has(each)}
+            wanted = {each for each in digests if not self._has_failed(each)}
+            found = frozenset(each for each in wanted if self._has(each))
         except (FacilityError, OSError):
-            with self._lock:
-                self._not_before = self._clock() + AGAIN_S
-            return
+            found = frozenset()
+            self._not_before[""] = self._clock() + AGAIN_S
         with self._lock:
-            self._coming |= found
+            self._found = found
         for digest in found:
             self._background.do(digest, partial(self._bring, digest))
 
@@ -116,6 +117,8 @@ class FetchedLayers:
             folder = self._repository.layer(digest)
             if folder is not None:
                 self._take(digest, folder)
-        finally:
-            with self._lock:
-                self._coming.discard(digest)
+        except (FacilityError, OSError):
+            self._not_before[digest] = self._clock() + AGAIN_S
+
+    def _has_failed(self, name: str) -> bool:
+        return self._clock() < self._not_before.get(name, 0.0)

@@ -111,7 +111,7 @@ class SiteCache:
                 blob.digest in coming,
             )
             for blob in lacking
-            if blob.digest not in coming or not self.has(blob.digest)
+            if blob.digest not in coming or not self.has(blob.digest)  # by now
         ]
 
     def has(self, digest: str, is_public: bool = False) -> bool:

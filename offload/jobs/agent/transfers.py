@@ -92,7 +92,7 @@ class Transfers:
 
     async def _ask(
         self, site: Site, client: PluginClient, blobs: Sequence[Blob]
-    ) -> dict[str, MissingBlob]:
+    ) -> Mapping[str, MissingBlob]:
         missing = {m.digest: m for m in await client.missing_blobs(blobs)}
         site.known.update(b.digest for b in blobs if b.digest not in missing)
         return missing

@@ -3,7 +3,8 @@
 ``python standin_site.py SOCKET FOLDER``. Pods "run" by the clock. What happened is in
 ``FOLDER/effects.jsonl``; ``FOLDER/behaviour.json`` says how to behave:
 ``queue_s``, ``run_s``, ``exit_code``, ``plain`` (no extensions), ``info``, ``refuse``,
-``no_space``, ``forget`` (pods that are not known any more), ``cut_uploads_at``.
+``no_space``, ``forget`` (pods that are not known any more), ``cut_uploads_at``,
+``coming_s`` (public blobs are there so long after they were first asked for).
 """
 
 import hashlib
@@ -252,9 +253,15 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.01)
 
     def missing(self):
-        found = []
+        found, coming_s = [], behaviour().get("coming_s")
         for blob in self.body()["blobs"]:
-            if not (BLOBS / blob["digest"]).exists():
+            if coming_s is not None and blob.get("is_public"):
+                asked = COMING.setdefault(blob["digest"], time.monotonic())
+                if time.monotonic() > asked + coming_s:
+                    (BLOBS / blob["digest"]).touch()
+                    continue
+                found.append({"digest": blob["digest"], "is_coming": True})
+            elif not (BLOBS / blob["digest"]).exists():
                 part = BLOBS / f"{blob['digest']}.part"
                 offset = part.stat().st_size if part.exists() else 0
                 found.append({"digest": blob["digest"], "offset": offset})
@@ -324,7 +331,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 64
 
 
-SEEN = {}
+SEEN, COMING = {}, {}
 for folder in (BLOBS, PODS):
     folder.mkdir(parents=True, exist_ok=True)
 RECORDS = {p.stem: json.loads(p.read_text()) for p in PODS.glob("*.json")}

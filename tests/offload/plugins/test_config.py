@@ -30,6 +30,25 @@ def test_a_file(tmp_path):
     assert config.retention.logs == 7 * 86400
 
 
+def test_a_repository(tmp_path):
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        "repository: {fqrn: a.example.org, urls: ['http://h/cvmfs/a.example.org/'],\n"
+        "  proxies: ['http://squid:3128'], keys: [/etc/a.pub], quota: 5 GiB}\n"
+    )
+    repository = load_config(file).repository
+    assert repository is not None
+    reading = repository.reading()
+    assert reading is not None
+    assert reading.urls == ("http://h/cvmfs/a.example.org",)
+    assert reading.master_keys == (Path("/etc/a.pub"),)
+    assert reading.quota_bytes == 5 * 2**30
+    file.write_text("repository: {fqrn: a.b, mount: /cvmfs/a.b}")
+    repository = load_config(file).repository
+    assert repository is not None
+    assert repository.reading() is None
+
+
 def test_an_empty_file_is_all_defaults(tmp_path):
     file = tmp_path / "site.yaml"
     file.touch()
@@ -51,6 +70,26 @@ def test_an_empty_file_is_all_defaults(tmp_path):
             "limits.cpus: Input should be greater than or equal to 1",
         ),
         ("executor: pbs", "executor: Input should be 'process' or 'slurm'"),
+        (
+            "repository: {fqrn: a.b}",
+            "repository: expected 'mount', or 'urls' and 'keys', got neither",
+        ),
+        (
+            "repository: {fqrn: a.b, urls: [http://h/x]}",
+            "repository: urls: expected 'keys' too, got none",
+        ),
+        (
+            "repository: {fqrn: a.b, mount: cvmfs}",
+            "repository.mount: expected an absolute path, got 'cvmfs'",
+        ),
+        (
+            "repository: {fqrn: ../x, urls: [http://h/x], keys: [/k]}",
+            "repository: fqrn: expected a name such as images.example.org",
+        ),
+        (
+            "repository: {fqrn: a.b, mont: /cvmfs}",
+            "repository.mont: unknown key; did you mean 'mount'?",
+        ),
         ("[]", "Input should be a valid dictionary"),
         ("a: [", "expected YAML, got an error"),
     ],

@@ -202,13 +202,19 @@ def test_a_blob_arrives_in_pieces(plugin):
         body = {"blobs": [{"digest": digest, "size": 10}]}
         return json.loads(plugin.ask("POST", "/facility/v1/blobs/missing", body)[2])
 
-    assert missing() == {"missing": [{"digest": digest, "offset": 0, "is_coming": False}]}
+    assert missing() == {
+        "missing": [{"digest": digest, "offset": 0, "is_coming": False}]
+    }
     assert send(0, content[:4])[0] == 204
-    assert missing() == {"missing": [{"digest": digest, "offset": 4, "is_coming": False}]}
+    assert missing() == {
+        "missing": [{"digest": digest, "offset": 4, "is_coming": False}]
+    }
     status, headers, _ = send(2, content[2:])
     assert (status, headers["upload-offset"]) == (409, "4")
     assert send(4, b"wrong!")[0] == 422
-    assert missing() == {"missing": [{"digest": digest, "offset": 0, "is_coming": False}]}
+    assert missing() == {
+        "missing": [{"digest": digest, "offset": 0, "is_coming": False}]
+    }
     status, headers, _ = send(0, content)
     assert (status, headers["upload-offset"]) == (201, "10")
     assert missing() == {"missing": []}

@@ -1,0 +1,228 @@
+"""Public layers come from a repository, mounted or read; nobody waits long for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from offload.cache import CacheError, MissingBlobsError, SiteCache
+from offload.cache import elsewhere as module
+from offload.cache.composing import is_ready
+from offload.snapshot import Blob, unpack
+from offload.snapshot.images.image import read_image
+
+
+def layer_place(root: Path, digest: str) -> Path:
+    name = digest.removeprefix("sha256:")
+    return root / ".layers" / name[:2] / name / "layerfs"
+
+
+@pytest.fixture
+def environment(home):
+    """A snapshot with a public and a private layer of ``env``, and code."""
+    root, package = home.folder(b""), home.folder(b"numpy")
+    public = [root, package, home.file(b"numpy/__init__.py", b"public\n")]
+    private = [root, home.file(b"pyvenv.cfg", b"private\n")]
+    code = [home.folder(b""), home.file(b"run.py", b"import numpy\n")]
+    layers = [
+        replace(home.layer("env", public), is_public=True),
+        home.layer("env", private),
+    ]
+    everything = sorted({*public, *private})
+    return home.snapshot(
+        code=([home.layer("code", code)], code), env=(layers, everything)
+    )
+
+
+@pytest.fixture
+def public(home, environment):
+    image = read_image(home.store, environment.image)
+    (layer,) = (each for each in image.layers if each.is_public)
+    return layer.digest
+
+
+class Repository:
+    """What a site's cache of a repository does, of one layer in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.refreshed = 0
+        self.fetched: list[str] = []
+        self.answers = threading.Event()
+        self.answers.set()
+        self.error: Exception | None = None
+
+    def refresh(self, max_age_s: float = 0.0) -> object:
+        self.refreshed += 1
+        self.answers.wait()
+        if self.error is not None:
+            raise self.error
+        return None
+
+    def find(self, path: str) -> object | None:
+        return path if (self.root / path.lstrip("/")).exists() else None
+
+    def layer(self, digest: str) -> Path | None:
+        self.fetched.append(digest)
+        return layer_place(self.root, digest)
+
+
+@pytest.fixture
+def root(tmp_path, home, public):
+    """The repository, as it is mounted or fetched."""
+    root = tmp_path / "repository"
+    unpack(home.store.blob_path(public), layer_place(root, public), digest=public)
+    return root
+
+
+def send(home, snapshot, cache, public=()) -> set[str]:
+    """Send what is lacking and does not come; return which blobs that were."""
+    blobs = {blob.digest: blob for blob in home.blobs(snapshot)}
+    sent = set()
+    for missing in cache.missing(blobs.values(), public):
+        if not missing.is_coming:
+            incoming = cache.incoming(missing.digest, blobs[missing.digest].size)
+            incoming.append(0, home.store.read(missing.digest))
+            assert incoming.commit()
+            sent.add(missing.digest)
+    return sent
+
+
+def eventually(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def part_of(work: Path, image: str, role: str) -> Path:
+    document = json.loads((work / "images" / f"{image[7:]}.json").read_bytes())
+    (tree,) = (part["tree"] for part in document["parts"] if part["role"] == role)
+    return work / "trees" / tree
+
+
+def test_a_mounted_layer_is_linked_to_and_never_sent(
+    home, environment, public, root, work
+):
+    cache = SiteCache(work, mount=root)
+    sent = send(home, environment, cache, {public})
+    assert public not in sent
+    assert sent == {b.digest for b in home.blobs(environment)} - {public}
+    assert cache.missing_of(environment.image) == ()
+    cache.ensure_image(environment.image)
+    tree = part_of(work, environment.image, "env")
+    assert (tree / "numpy/__init__.py").read_text() == "public\n"
+    link = (tree / "numpy/__init__.py").readlink()
+    assert link == layer_place(root, public) / "env/numpy/__init__.py"
+    assert (tree / "pyvenv.cfg").read_text() == "private\n"
+    assert not (tree / "pyvenv.cfg").is_symlink()
+    assert not (part_of(work, environment.image, "code") / "run.py").is_symlink()
+
+
+def test_a_layer_that_nobody_said_is_public_is_not_looked_for(
+    home, environment, public, root, work
+):
+    cache = SiteCache(work, mount=root)
+    assert public in {m.digest for m in cache.missing(home.blobs(environment))}
+
+
+def test_what_the_mount_loses_is_sent_and_the_tree_made_anew(
+    home, environment, public, root, work
+):
+    cache = SiteCache(work, mount=root)
+    send(home, environment, cache, {public})
+    cache.ensure_image(environment.image)
+    assert cache.is_ready(environment.image)
+    before = part_of(work, environment.image, "env")
+    shutil.rmtree(root)
+    assert not cache.is_ready(environment.image)
+    assert cache.missing_of(environment.image) == (public,)
+    with pytest.raises(MissingBlobsError):
+        cache.ensure_image(environment.image)
+    assert send(home, environment, cache, {public}) == {public}
+    cache.ensure_image(environment.image)
+    tree = part_of(work, environment.image, "env")
+    assert tree != before
+    assert not (tree / "numpy/__init__.py").is_symlink()
+    assert (tree / "numpy/__init__.py").read_text() == "public\n"
+
+
+def test_what_a_repository_has_comes_without_being_sent(
+    home, environment, public, root, work
+):
+    repository = Repository(root)
+    cache = SiteCache(work, repository=repository)
+    sent = send(home, environment, cache, {public})
+    assert public not in sent
+    eventually(lambda: cache.has(public))
+    assert repository.fetched == [public]
+    cache.ensure_image(environment.image)
+    # The same bytes on the disk, not copies of them.
+    ours = part_of(work, environment.image, "env") / "numpy/__init__.py"
+    theirs = layer_place(root, public) / "env/numpy/__init__.py"
+    assert ours.samefile(theirs)
+    shutil.rmtree(root)
+    assert ours.read_text() == "public\n"
+    assert cache.is_ready(environment.image)
+
+
+def test_private_blobs_are_never_asked_for(home, environment, public, root, work):
+    repository = Repository(root)
+    cache = SiteCache(work, repository=repository)
+    cache.missing(home.blobs(environment))
+    assert repository.refreshed == 0
+
+
+def test_what_it_lacks_is_sent(home, environment, public, root, work):
+    shutil.rmtree(root)
+    cache = SiteCache(work, repository=Repository(root))
+    assert public in send(home, environment, cache, {public})
+    cache.ensure_image(environment.image)
+
+
+def test_one_that_does_not_answer_holds_nobody_up(
+    home, environment, public, root, work, monkeypatch
+):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    repository = Repository(root)
+    repository.answers.clear()
+    cache = SiteCache(work, repository=repository)
+    assert public in send(home, environment, cache, {public})
+    cache.missing([Blob("sha256:" + "0" * 64, 1)], {"sha256:" + "0" * 64})
+    assert repository.refreshed == 1  # it is still being asked
+    repository.answers.set()
+
+
+def test_one_that_fails_is_left_alone_for_a_while(root, public):
+    repository = Repository(root)
+    repository.error = CacheError("its signature is not to be believed")
+    now = [100.0]
+    layers = module.FetchedLayers(repository, lambda *_: None, lambda: now[0])
+    assert layers.fetch([public]) == frozenset()
+    assert layers.fetch([public]) == frozenset()
+    assert repository.refreshed == 1
+    now[0] += module.AGAIN_S
+    repository.error = None
+    assert layers.fetch([public]) == {public}
+
+
+def test_what_fails_on_its_way_is_not_coming_any_more(root, public):
+    def refuse(digest: str, folder: Path) -> None:
+        raise OSError("no space")
+
+    layers = module.FetchedLayers(Repository(root), refuse)
+    assert layers.fetch([public]) == {public}
+    eventually(lambda: layers.fetch([public]) == frozenset())
+
+
+def test_a_list_of_trees_without_links_is_as_before(tmp_path):
+    path = tmp_path / "x.json"
+    assert not is_ready(path)
+    path.write_text('{"parts": []}')
+    assert is_ready(path)

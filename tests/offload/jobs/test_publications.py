@@ -1,0 +1,181 @@
+"""What is to be published is recorded once, and handed over whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from dataclasses import replace
+
+import pytest
+
+from offload.jobs.agent.publishing import Publishing
+from offload.jobs.agent.serving import Agent
+from offload.jobs.cleaning import clean
+from offload.jobs.ledger import Ledger
+from offload.jobs.publications import RENEWED_S, Publications
+from offload.jobs.stages import Outcome
+from offload.snapshot import LocalStore
+from offload.snapshot.images.image import read_image, write_image
+
+ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+DEAD = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def publications(ledger: Ledger) -> Publications:
+    return ledger.publications
+
+
+def test_what_is_wanted_twice_is_one(publications):
+    publications.want(ONE, "source")
+    publications.want(TWO, "source")
+    publications.want(ONE, "another")
+    assert [(each.image, each.source) for each in publications.open()] == [
+        (ONE, "source"),
+        (TWO, "source"),
+    ]
+
+
+def test_what_was_handed_over_is_not_open_any_more(publications):
+    publications.want(ONE, "source")
+    publications.waits(ONE, "it is away")
+    (waiting,) = publications.open()
+    assert waiting.detail == "it is away"
+    publications.handed_over(ONE)
+    assert publications.open() == []
+    publications.want(ONE, "source")
+    assert publications.open() == []
+    assert publications.all()[0].is_handed_over
+
+
+def test_a_refusal_is_kept_with_its_reason(publications):
+    publications.want(ONE, "source")
+    publications.refused(ONE, "too many layers")
+    (refused,) = publications.all()
+    assert (refused.is_refused, refused.is_open) == (True, False)
+    assert refused.detail == "too many layers"
+    publications.forget(ONE)
+    assert publications.all() == []
+
+
+@pytest.mark.parametrize("how", ["handed_over", "refused"])
+def test_after_long_it_is_tried_again(publications, clock, how):
+    publications.want(ONE, "source")
+    if how == "refused":
+        publications.refused(ONE, "no")
+    else:
+        publications.handed_over(ONE)
+    clock.now += RENEWED_S
+    publications.want(ONE, "now")
+    assert [each.source for each in publications.open()] == ["now"]
+
+
+def test_a_ledger_of_before_is_brought_up_to_date(settings, add, ledger):
+    job = add()
+    ledger.close()
+    with sqlite3.connect(settings.ledger) as old:
+        old.execute("DROP TABLE publications")
+        old.execute("UPDATE alembic_version SET version_num = '0001'")
+    old.close()
+    again = Ledger(settings.ledger)
+    again.publications.want(ONE, "source")
+    assert len(again.publications.open()) == 1
+    assert again.open_jobs() == [job]
+    again.close()
+
+
+@pytest.fixture
+def public(far, frozen):
+    """The image of a snapshot that has a public layer, besides its code."""
+    store = LocalStore(far.snapshots)
+    image = read_image(store, frozen.image)
+    layers = [replace(layer, is_public=True) for layer in image.layers[:1]]
+    return write_image(
+        store, replace(image.snapshot, image=""), [*layers, *image.layers[1:]]
+    )
+
+
+def publishing(far, ledger: Ledger, **changes) -> Publishing:
+    settings = far.model_copy(update={"publisher": DEAD, **changes})
+    return Publishing(settings, ledger, LocalStore(far.snapshots))
+
+
+async def run_until(runner: Publishing, condition) -> None:
+    running = asyncio.create_task(runner.run())
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_one_that_is_away_is_waited_for_and_nothing_expected(far, ledger, public):
+    runner = publishing(far, ledger)
+    image = read_image(LocalStore(far.snapshots), public.image)
+    runner.want(image)
+    assert runner.is_expected(image)
+    await run_until(runner, lambda: ledger.publications.all()[0].detail)
+    (waiting,) = ledger.publications.open()
+    assert "cannot be reached" in waiting.detail
+    assert waiting.source == public.image
+    assert not runner.is_expected(image)
+
+
+async def test_a_token_that_others_can_read_is_not_shown(far, ledger, public, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("root.abc")
+    token.chmod(0o644)
+    runner = publishing(far, ledger, publisher_token=token)
+    runner.want(read_image(LocalStore(far.snapshots), public.image))
+    await run_until(runner, lambda: ledger.publications.all()[0].detail)
+    assert "is open to others" in ledger.publications.open()[0].detail
+
+
+async def test_what_was_collected_is_forgotten(far, ledger):
+    ledger.publications.want(ONE, TWO)
+    await run_until(publishing(far, ledger), lambda: not ledger.publications.all())
+
+
+def test_nothing_is_published_without_a_publisher(far, ledger, public):
+    runner = publishing(far, ledger, publisher=None)
+    image = read_image(LocalStore(far.snapshots), public.image)
+    runner.want(image)
+    assert ledger.publications.all() == []
+    assert not runner.is_expected(image)
+
+
+def test_what_waits_to_be_published_is_not_collected(far, public):
+    store = LocalStore(far.snapshots)
+    ledger = Ledger(far.ledger)
+    ledger.publications.want(ONE, public.image)
+    ledger.close()
+    for path in (store.path / "blobs/sha256").iterdir():
+        os.utime(path, (1, 1))
+    clean(far, retention_s=0)
+    assert store.has(public.image)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 100.0])
+async def test_what_comes_by_itself_is_not_sent_unless_it_takes_too_long(
+    far, site, public, spec_of, project, until_done, seconds, monkeypatch
+):
+    monkeypatch.setattr("offload.jobs.agent.patience.COMING_S", 3.0)
+    site.behave(coming_s=seconds)
+    store = LocalStore(far.snapshots)
+    (layer,) = (x for x in read_image(store, public.image).layers if x.is_public)
+    ledger = Ledger(far.ledger)
+    where = {"root": str(project), "cwd": str(project)}
+    job = ledger.add(spec_of(**where), snapshot=public.to_json(), image=public.image)
+    ledger.close()
+    agent = Agent(far)
+    running = asyncio.create_task(agent.run())
+    done = await until_done(job)
+    agent.stop()
+    await running
+    assert done.outcome is Outcome.SUCCEEDED
+    sent = set(site.effects("blob_complete"))
+    assert (layer.digest in sent) == (seconds > 10)
+    assert public.image in sent
