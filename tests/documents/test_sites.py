@@ -1,14 +1,18 @@
 """What docs/sites.md shows is what facility and plugin read."""
 
+import json
 import re
 from pathlib import Path
 
+import pytest
+
 from facility.spec import SiteKind, load
+from offload.link.ways import plugin_settings
 from offload.plugins.config import ExecutorKind, load_config
 from offload.plugins.main import KEY, KNOWN_HOSTS
 
 PAGE = (Path(__file__).parents[2] / "docs/sites.md").read_text()
-OURS, DIALING, THEIRS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+OURS, DIALING, THEIRS, MOUNTED, READ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_both_ways_of_declaring_a_site_are_valid(tmp_path):
@@ -31,3 +35,16 @@ def test_the_sites_own_file_is_valid_and_names_the_same_site(tmp_path):
 def test_the_files_to_dial_in_with_are_those_that_the_plugin_takes():
     assert f"-f {KEY}" in PAGE
     assert f"> {KNOWN_HOSTS}" in PAGE
+
+
+@pytest.mark.parametrize("text", [MOUNTED, READ])
+def test_a_repository_is_named_the_same_way_at_both_ends(tmp_path, text):
+    (tmp_path / "site.yaml").write_text(text)
+    theirs = load_config(tmp_path / "site.yaml").repository
+    assert theirs is not None
+    assert (theirs.reading() is None) == (text == MOUNTED)
+    below = text.replace("\n", "\n    ")
+    (tmp_path / "facility.yaml").write_text(f"sites:\n  - name: far\n    {below}")
+    (site,) = load(tmp_path).sites
+    (tmp_path / "site.yaml").write_text(json.dumps(plugin_settings(site, "/work")))
+    assert load_config(tmp_path / "site.yaml").repository == theirs
