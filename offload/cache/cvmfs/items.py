@@ -21,7 +21,6 @@ _LONGEST_PATH = 4096
 """What Linux can open: NAME_MAX, and PATH_MAX with the NUL at the end."""
 _DEEPEST = 250
 """Folders in each other; no real tree comes near."""
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +110,21 @@ def pieces(content: Content) -> Iterator[bytes]:
     if isinstance(content, bytes):
         yield from _cut([content])
     elif isinstance(content, Path):
-        with content.open("rb", buffering=0) as file:
-            yield from _cut(iter(lambda: file.read(_PIECE), b""))
+        yield from _read_pieces(content)
     else:
         yield from _cut(content())
+
+
+def _read_pieces(path: Path) -> Iterator[bytes]:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # One byte more than there is tells its end, without a buffer of a chunk's size.
+        left = os.fstat(handle).st_size + 1
+        while piece := os.read(handle, min(left, CHUNK_BYTES)):
+            left = max(left - len(piece), 1)
+            yield piece
+    finally:
+        os.close(handle)
 
 
 def _cut(parts: Iterable[bytes]) -> Iterator[bytes]:

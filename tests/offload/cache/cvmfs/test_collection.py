@@ -127,7 +127,7 @@ def test_the_published_revision_is_never_forgotten(repository, make):
         ]
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.integers(0, 1 << 30))
 def test_random_steps_with_crashes(tmp_path_factory, keys, seed):
     walk(tmp_path_factory.mktemp("used"), keys, seed, steps=25)

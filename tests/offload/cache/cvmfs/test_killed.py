@@ -65,7 +65,7 @@ def test_killed_at_any_moment(repository, keys, tmp_path):
     keys.save(tmp_path / "keys", FQRN)
     chance = random.Random(1)
     revisions = [1]
-    for _ in range(12):
+    for _ in range(6):
         process = subprocess.Popen(
             [sys.executable, "-c", PUBLISH, place, tmp_path / "keys", FQRN],
             stderr=subprocess.PIPE,
@@ -77,7 +77,7 @@ def test_killed_at_any_moment(repository, keys, tmp_path):
         assert process.returncode == -signal.SIGKILL, errors.decode()
         revisions.append(check(repository))
     assert revisions == sorted(revisions)
-    assert revisions[-1] > 3
+    assert revisions[-1] > 1
     with repository.transaction() as transaction:
         transaction.remove(b"/t")
         transaction.remove(b"/large")
