@@ -15,12 +15,44 @@ LARGEST_POWER = 16
 """Whole powers up to this are products."""
 
 
+def _bits(a: Any) -> Any:
+    """Return an integer as one without a sign.
+
+    Sums of these wrap round. Compilers may assume of the others that they never do,
+    and leave out a check of the bin number that was made of one.
+    """
+    return np.uint64(np.int64(a))
+
+
+def integer_sum(a: Any, b: Any) -> Any:
+    """Return ``a + b``."""
+    return np.int64(_bits(a) + _bits(b))
+
+
+def integer_difference(a: Any, b: Any) -> Any:
+    """Return ``a - b``."""
+    return np.int64(_bits(a) - _bits(b))
+
+
+def integer_product(a: Any, b: Any) -> Any:
+    """Return ``a * b``."""
+    return np.int64(_bits(a) * _bits(b))
+
+
+def integer_power(a: Any, n: int) -> Any:
+    """Return ``a ** n`` for ``n`` from 1 on, by products from the left."""
+    result = _bits(a)
+    for _ in range(n - 1):
+        result = result * _bits(a)
+    return np.int64(result)
+
+
 def integer_quotient(a: Any, b: Any) -> Any:
     """Return ``a // b``."""
     if b == 0:
         return np.int64(0)
     if b == -1:  # the smallest integer has no opposite: the processor traps
-        return 0 - a
+        return integer_difference(0, a)
     return a // b
 
 
@@ -90,6 +122,11 @@ def near_width(target: Any, distance: Any) -> Any:
 
 
 FUNCTIONS = (
+    _bits,
+    integer_sum,
+    integer_difference,
+    integer_product,
+    integer_power,
     integer_quotient,
     integer_remainder,
     float_remainder,

@@ -59,7 +59,7 @@ def integer_bin(x: Any, low: Any, bins: Any) -> Any:
     """Return the bin of an integer."""
     if x < low:
         return -1
-    return min(bins, x - low)
+    return x - low if x < low + bins else bins
 
 
 def category_bin(x: Any, categories: Any, bins: Any) -> Any:

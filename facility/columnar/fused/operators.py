@@ -37,6 +37,9 @@ OPERATORS: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
 }
 
 
+_INTEGER = {"+": "integer_sum", "-": "integer_difference", "*": "integer_product"}
+
+
 def _constant(context: Context, node: ast.Constant) -> Value:
     if isinstance(node.value, complex | bytes) or node.value is ...:
         raise context.refusal(
@@ -77,10 +80,11 @@ def binary(
     b = as_scalar(context, node, right, what[1])
     match symbol:
         case "+" | "-" | "*":
-            kind = wider(a.type, b.type, "int")
+            if wider(a.type, b.type, "int") == "int":
+                return Scalar(f"{_INTEGER[symbol]}({_int(a)}, {_int(b)})", "int")
             return Scalar(
                 f"({_int(a)} {symbol} {_int(b)})",
-                kind,
+                "float",
                 difference=difference(left, right) if symbol == "-" else None,
             )
         case "/":
@@ -112,7 +116,9 @@ def _power(context: Context, node: ast.AST, base: Scalar, exponent: Value) -> Sc
             kind = wider(base.type, "int")
             if whole == 1:
                 return Scalar(_int(base), kind)
-            code = context.named(_int(base))
+            if kind == "int":
+                return Scalar(f"integer_power({_int(base)}, {whole})", kind)
+            code = context.named(base.code)
             if whole == 2:
                 return Scalar(f"({code} * {code})", kind)
             return Scalar(f"whole_power({code}, {whole})", kind)

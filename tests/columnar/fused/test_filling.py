@@ -183,3 +183,48 @@ def test_a_result_has_the_names_and_labels_of_its_template():
     # The templates stay empty, and a second call begins from nothing.
     assert numbers(events_of({"x": Column(np.array([0.3]))}))["both"].sum() == 1
     assert numbers(events_of({"x": Column(np.array([0.3]))}))["both"].sum() == 1
+
+
+BIG = Column(
+    np.array([2**63 - 1, -(2**63), 2**32 - 1, 3_037_000_500, 2_000_000_000, -7])
+)
+
+
+@kernel(
+    real=hist.Hist(AXIS.Regular(40, -1e19, 1e19)),
+    narrow=hist.Hist(AXIS.Regular(5, -3, 7)),
+)
+def wrapping(event, real, narrow):
+    x = event.big
+    for y in (
+        x + x,
+        x - 9223372036854775807,
+        x * x,
+        x * x * 2,
+        x**3,
+        -x,
+        abs(x),
+        x // -1,
+        sum(x for _ in (1, 2, 3)),
+    ):
+        real.fill(y)
+        narrow.fill(y)
+
+
+@kernel(at=hist.Hist(AXIS.Integer(-2, 1000)))
+def positions(event, at):
+    at.fill(event.big * event.big)
+
+
+def test_integers_wrap_round_and_are_in_the_bin_of_what_they_are_then():
+    """A compiler that takes overflow for impossible leaves out the check of the bin."""
+    events = events_of({"big": BIG})
+    got, expected = wrapping(events), wrapping.python(events)
+    for name in ("real", "narrow"):
+        assert_same_bits(got[name], expected[name])
+    with np.errstate(over="ignore"):
+        squares = BIG.content * BIG.content
+    view = positions(events).view(flow=True)
+    assert view[0] == (squares < -2).sum() > 0
+    assert view[-1] == (squares >= 1000).sum() > 0
+    assert view.sum() == len(squares)
