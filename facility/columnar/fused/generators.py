@@ -121,7 +121,11 @@ def _sum(
     def item() -> None:
         scalar = as_scalar(context, generator.elt, context.value(generator.elt))
         slot.type = wider(slot.type, scalar.type)
-        context.emit(f"{place} = {place} + {as_type(scalar, slot.type)}")
+        item_code = as_type(scalar, slot.type)
+        if slot.type == "float":
+            context.emit(f"{place} = {place} + {item_code}")
+        else:
+            context.emit(f"{place} = integer_sum({place}, {item_code})")
 
     _each(context, generator, Loop(1), item)
     return Scalar(place, slot.type)
