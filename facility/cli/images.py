@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -156,6 +157,29 @@ def unpin(
         removed = client.unpin(uid, image)
     line = f"{image} was {'kept' if removed else 'not kept'} for {uid}"
     _done({"image": image, "removed": removed}, line, as_json=as_json)
+
+
+@app.command()
+def bundle(
+    context: typer.Context,
+    which: Which,
+    trace: Annotated[
+        Path,
+        typer.Argument(
+            help="What jobs have read, as a site's cache wrote it: traces/HEX.",
+            metavar="TRACE",
+            dir_okay=False,
+            exists=True,
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Let the next cold start fetch what earlier ones opened as one file."""
+    with _client(context) as client:
+        image = _digest(client, which)
+        count = client.bundle(image, trace.read_bytes())
+    line = f"{count} objects of {image} are fetched together from now on"
+    _done({"image": image, "objects": count}, line, as_json=as_json)
 
 
 @app.command()

@@ -92,6 +92,7 @@ def main() -> int:
             f"change: median {statistics.median(waits):.2f} s, p95 {p95:.2f} s, "
             f"longest {waits[-1]:.2f} s (bar {BAR_S})"
         )
+    print(f"most memory of the publisher: {house.most_memory() / 1e6:.0f} MB")
     judged = ratio if is_steady else cpu_ratio
     return 0 if p95 < BAR_S and judged <= BAR_RATIO else 1
 
@@ -221,6 +222,11 @@ class House:
         """Return the seconds of CPU that the publisher has used."""
         times = self.publisher.cpu_times()
         return times.user + times.system
+
+    def most_memory(self) -> int:
+        """Return the bytes that the publisher had in memory at most."""
+        status = Path(f"/proc/{self.publisher.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def push(self, number: int, *layers: bytes, look_s: float = 0.02) -> float:
         """Push an image; return the seconds from its manifest's until it is seen."""

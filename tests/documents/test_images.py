@@ -15,6 +15,7 @@ from offload.cache.publishing.references import (
     layer_path,
     metadata_path,
 )
+from offload.cache.reading.bundles import path_of
 
 PAGE = (Path(__file__).parents[2] / "docs/images.md").read_text()
 OURS, _ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -44,6 +45,7 @@ def test_the_layout_is_that_of_the_page():
         (flat_path(DIGEST), "`.flat/ab/HEX`"),
         (layer_path(DIGEST) + b"/layerfs", "`.layers/ab/HEX/layerfs`"),
         (metadata_path(DIGEST) + b"/manifest.json", "`.metadata/ab/HEX/manifest.json`"),
+        (path_of(DIGEST).strip(b"/"), "`.bundles/HEX`"),
         (Reference("HOST", "name", "TAG").link, "`images/HOST/NAME:TAG`"),
     ):
         written = path.decode().replace(name, "HEX").replace("name", "NAME")

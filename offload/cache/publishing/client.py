@@ -248,6 +248,15 @@ class PublisherClient:
         answer = self._json("DELETE", f"/pins/{quote(uid, safe='')}{rest}")
         return int(answer["removed"])
 
+    def bundle(self, image: str, trace: bytes) -> int:
+        """Have what a cold start needs published as one file; return its objects.
+
+        Args:
+            image: digest of its manifest.
+            trace: what jobs have read, as a site's cache writes it.
+        """
+        return int(self._json("PUT", f"/bundles/{image}", content=trace)["objects"])
+
     def remove(self, name: str) -> None:
         """Take a name out of the repository; its image stays for the grace period."""
         self._json("DELETE", f"/names/{quote(name, safe='/:@')}")

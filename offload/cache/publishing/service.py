@@ -26,6 +26,7 @@ from offload.cache.publishing.answers import (
     parse,
     problem,
 )
+from offload.cache.publishing.bundles import LARGEST_TRACE, publish_bundle
 from offload.cache.publishing.client import Status
 from offload.cache.publishing.desk import Desk
 from offload.cache.publishing.errors import PublishingError, RefusedEventError
@@ -37,6 +38,7 @@ from offload.cache.publishing.shelf import remove_name
 from offload.cache.publishing.sources import inbox_reference
 from offload.cache.publishing.statuses import Statuses
 from offload.cache.publishing.tokens import person_of
+from offload.cache.reading.traces import Trace
 from offload.snapshot.model import Blob
 
 _BLOCK = 1 << 20
@@ -206,6 +208,17 @@ def _add_keeping(app: FastAPI, desk: Desk) -> None:
         await asyncio.to_thread(desk.queue.ask, [reference], time.time())
         desk.worker.wake()
         return JSONResponse({"names": 1}, status_code=202)
+
+    @app.put("/bundles/{image}")
+    async def bundle(image: str, request: Request) -> Response:
+        _person(request, desk)
+        if not is_digest(image):
+            raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
+        trace = Trace.parse(
+            (await body_of(request, LARGEST_TRACE)).decode("ascii", "replace")
+        )
+        count = await asyncio.to_thread(publish_bundle, desk.shelf, image, trace)
+        return JSONResponse({"objects": count})
 
     @app.put("/pins/{uid}/{image}")
     async def pin(uid: str, image: str, request: Request) -> Response:

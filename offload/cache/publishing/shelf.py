@@ -7,6 +7,7 @@ Layout (that of unpacked.cern.ch, so that its users find what they know)::
                              them, each closed by a NUL; if there are any
     .flat/ab/HEX             the tree of an image, HEX the digest of its manifest
     .metadata/ab/HEX         manifest.json of the image
+    .bundles/HEX             what a cold start of the image needs
     images/HOST/NAME:TAG     link to the image's tree
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.manifest import Manifest
-from offload.cache.cvmfs.names import parent_of
+from offload.cache.cvmfs.names import ObjectName, parent_of
 from offload.cache.cvmfs.namespace import Namespace
 from offload.cache.cvmfs.objects import content_of
 from offload.cache.cvmfs.repository import Repository
@@ -33,6 +34,7 @@ from offload.cache.publishing.references import (
     metadata_path,
 )
 from offload.cache.publishing.trees import LayerTree
+from offload.cache.reading.bundles import path_of
 from offload.snapshot.tree import Kind
 
 _IMAGES = b"images"
@@ -107,6 +109,12 @@ class Shelf:
         """Return the folders that a layer uses and does not have."""
         data = self._content(layer_path(layer) + _IMPLIED)
         return [] if data is None else data.split(b"\0")[:-1]
+
+    def objects(self, path: bytes) -> frozenset[ObjectName]:
+        """Return every object that holds a content below a folder."""
+        with self._lock:
+            rows = self._current().walk(b"/" + path)
+            return frozenset(name for _, row in rows for name in row.objects())
 
     def _content(self, path: bytes) -> bytes | None:
         row = self._lookup(path)
@@ -193,7 +201,8 @@ def remove_name(change: Transaction, reference: Reference) -> None:
 
 
 def remove_image(change: Transaction, image: str) -> None:
-    """Take an image's tree away; its layers stay."""
+    """Take an image's tree away, and its bundle; its layers stay."""
+    change.remove(path_of(image))
     change.remove(flat_path(image))
     change.remove(metadata_path(image))
 

@@ -63,13 +63,17 @@ class Trace:
 
     @classmethod
     def load(cls, path: Path) -> Trace:
-        """Read one; what is no line of a trace is left out, no file is an empty one."""
-        trace = cls()
+        """Read one; no file is an empty one."""
         try:
-            lines = path.read_text("ascii", errors="replace").splitlines()
+            return cls.parse(path.read_text("ascii", errors="replace"))
         except FileNotFoundError:
-            return trace
-        for line in lines:
+            return cls()
+
+    @classmethod
+    def parse(cls, text: str) -> Trace:
+        """Read what :meth:`save` writes; what is no line of a trace is left out."""
+        trace = cls()
+        for line in text.splitlines():
             if found := _LINE.fullmatch(line):
                 digest, suffix, mode, mtime, size = found.groups()
                 name = ObjectName(bytes.fromhex(digest), Suffix(suffix))

@@ -202,6 +202,7 @@ CHANGING = [
     ("PUT", f"/inbox/images/sha256:{'a' * 64}"),
     ("POST", "/names"),
     ("PUT", f"/pins/1/sha256:{'a' * 64}"),
+    ("PUT", f"/bundles/sha256:{'a' * 64}"),
     ("DELETE", "/pins/1"),
     ("DELETE", "/names/h/env:v1"),
     ("POST", "/rollback"),
