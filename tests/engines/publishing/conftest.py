@@ -119,6 +119,20 @@ class House:
 
 
 @pytest.fixture
+def make_process() -> Iterator:
+    started: list[Process] = []
+
+    def make(folder: Path, command: list[str | Path], path: str) -> Process:
+        process = Process(folder, free_port(), command, path)
+        started.append(process)
+        return process
+
+    yield make
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
 def make_house(tmp_path: Path, monkeypatch) -> Iterator:
     for tool in ("docker-registry", "skopeo"):
         if shutil.which(tool) is None:
