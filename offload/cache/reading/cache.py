@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -30,7 +31,7 @@ from offload.cache.reading.following import Follower
 from offload.cache.reading.locking import Locks
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.pace import Pace
-from offload.cache.reading.prefetching import Prefetcher
+from offload.cache.reading.prefetching import Arrivals, Prefetcher
 from offload.cache.reading.settings import RepositorySettings
 from offload.cache.reading.store import Store
 from offload.cache.reading.traces import Trace
@@ -51,10 +52,12 @@ class Served(NamedTuple):
     view: View
     top: bytes
     """Where the image lies in it."""
+    root: Row
+    """What it says of the image's own folder."""
     fetcher: Fetcher
     trace: Trace
     trace_path: Path
-    ready: Callable[[], object]
+    wait_for: Callable[[Iterable[ObjectName]], object]
     """Waits for what comes ahead of time."""
 
 
@@ -213,8 +216,12 @@ class RepositoryCache:
         kept = ((p, row) for p, row in rows if not wanted or _is_wanted(p, wanted))
         self._kinds["images"].copy(kept, target)
 
-    def prefetch(self, image: str) -> int:
+    def prefetch(self, image: str, arrivals: Arrivals | None = None) -> int:
         """Bring here what jobs read of an image before, if the repository knows.
+
+        Args:
+            image: digest of its manifest.
+            arrivals: told of each object that comes, and of the end.
 
         Returns:
             How many objects came.
@@ -222,10 +229,16 @@ class RepositoryCache:
         Raises:
             CacheError: no revision is known.
         """
-        row = self.view().find(path_of(image))
-        if row is None:
-            return 0
-        count = self._prefetcher.prefetch(_hex(image), row, self.settings.connections)
+        arrivals = arrivals or Arrivals()
+        try:
+            row = self.view().find(path_of(image))
+            if row is None:
+                return 0
+            connections = self.settings.connections
+            name = _hex(image)
+            count = self._prefetcher.prefetch(name, row, connections, arrivals)
+        finally:
+            arrivals.finish()
         self._stay_below_quota()
         return count
 
@@ -275,18 +288,27 @@ class RepositoryCache:
         """
         view = self.view()
         path = image_path(image)
-        if view.find(path) is None:
+        root = view.find(path)
+        if root is None:
             raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
-        ahead = threading.Thread(target=self.prefetch, args=(image,), daemon=True)
-        ahead.start()
+        arrivals = Arrivals()
+        threading.Thread(
+            target=self._fetch_ahead, args=(image, arrivals), daemon=True
+        ).start()
         return Served(
             view,
             path,
+            root,
             self._fetcher,
             self.trace(image),
             self.trace_path(image),
-            ahead.join,
+            arrivals.wait_for,
         )
+
+    def _fetch_ahead(self, image: str, arrivals: Arrivals) -> None:
+        # What does not come ahead is fetched when it is read, and then it is told why.
+        with suppress(CacheError, OSError):
+            self.prefetch(image, arrivals)
 
     def trace(self, image: str) -> Trace:
         """Return what jobs were seen to read of an image."""

@@ -9,20 +9,20 @@ that it was told once.
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import stat
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import mfusepy
 
-from offload.cache.cvmfs.rows import Row
+from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.rows import Chunk, Row
 from offload.cache.errors import CacheError
 from offload.cache.reading.bundles import Use
 from offload.cache.reading.fetching import Fetcher
@@ -35,14 +35,13 @@ _TYPES = {
     Kind.FILE: stat.S_IFREG,
     Kind.LINK: stat.S_IFLNK,
 }
+_FOLDERS = 4096
+"""Whose listings are kept: a look-up costs a query for the first name of a folder only,
+also of the many that an import tries and that are not there."""
+_PIECES = 512
+"""Objects that are held open."""
 _SAVE_EVERY = 200
 """Objects after which the trace is written: who is killed loses the last ones."""
-
-
-class _Opened(Protocol):
-    def read(self, size: int, offset: int) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 class ImageFilesystem(mfusepy.Operations):
@@ -51,10 +50,11 @@ class ImageFilesystem(mfusepy.Operations):
     Args:
         view: of the revision that has the image.
         top: where the image lies in it.
+        root: what the revision says of it.
         fetcher: gets what is read.
         trace: notes it.
         trace_path: where the trace is kept.
-        ready: waited for before a file is opened: what it brings need not be fetched.
+        wait_for: waits for those of some objects that are on their way already.
         mounted: called once the kernel asks.
     """
 
@@ -64,24 +64,25 @@ class ImageFilesystem(mfusepy.Operations):
         self,
         view: View,
         top: bytes,
+        root: Row,
         fetcher: Fetcher,
         trace: Trace,
         trace_path: Path,
-        ready: Callable[[], object],
+        wait_for: Callable[[Iterable[ObjectName]], object],
         mounted: Callable[[], object],
     ) -> None:
         self._view = view
         self._top = top
+        self._root = root
         self._fetcher = fetcher
         self._trace = trace
         self._trace_path = trace_path
         self._saved = len(trace)
-        self._ready = ready
+        self._wait_for = wait_for
         self._mounted = mounted
-        self._files: dict[int, _Opened] = {}
-        self._numbers = itertools.count(1)
+        self._pieces: OrderedDict[bytes | None, _Piece] = OrderedDict()
         self._lock = threading.Lock()
-        self._find = lru_cache(1 << 14)(self._looked_up)
+        self._folder = lru_cache(_FOLDERS)(self._listed)
         self._owner = os.getuid(), os.getgid()
 
     def init(self, path: str) -> None:
@@ -106,8 +107,7 @@ class ImageFilesystem(mfusepy.Operations):
         }
 
     def readdir(self, path: str, fh: int) -> list[tuple[str, int, int]]:
-        with _as_system_errors():
-            rows = self._view.listing(self._path(path))
+        rows = self._folder(self._path(path)).values()
         names = [(os.fsdecode(row.name), _TYPES[row.kind], 0) for row in rows]
         return [(".", stat.S_IFDIR, 0), ("..", stat.S_IFDIR, 0), *names]
 
@@ -118,54 +118,69 @@ class ImageFilesystem(mfusepy.Operations):
         return os.fsdecode(row.target)
 
     def open(self, path: str, flags: int) -> int:
-        if flags & (os.O_WRONLY | os.O_RDWR):
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        row = self._row(path)
-        self._ready()
-        with _as_system_errors():
-            opened: _Opened
-            if row.chunks and self._fetcher.whole(row) is None:
-                opened = _Chunked(row, self._chunk)
-            else:
-                opened = _Whole(Path(self._fetcher.path(row)))
-                if row.digest is not None:
-                    (name,) = row.objects()
-                    self._note(Use(name, row.mode, row.mtime), row.size)
-        with self._lock:
-            number = next(self._numbers)
-            self._files[number] = opened
-        return number
+        # The kernel does not ask again, for any file: half of all questions are saved.
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        with _as_system_errors():
-            return self._files[fh].read(size, offset)
-
-    def release(self, path: str, fh: int) -> int:
-        with self._lock:
-            self._files.pop(fh).close()
-        return 0
+        row = self._row(path)
+        if row.digest is not None:
+            return self._piece(row, 0).read(size, offset)
+        pieces = []
+        end = min(offset + size, row.size)
+        while offset < end:
+            index = bisect_right(row.chunks, offset, key=_offset) - 1
+            start, length, _ = row.chunks[index]
+            wanted = min(end, start + length) - offset
+            pieces.append(self._piece(row, index).read(wanted, offset - start))
+            offset += wanted
+        return b"".join(pieces)
 
     def statfs(self, path: str) -> dict[str, int]:
         return {"f_bsize": 4096, "f_frsize": 4096, "f_namemax": 255}
 
     def _row(self, path: str) -> Row:
-        row = self._find(path)
+        place = self._path(path)
+        if place == self._top:
+            return self._root
+        folder, _, name = place.rpartition(b"/")
+        row = self._folder(folder).get(name)
         if row is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         return row
 
-    def _looked_up(self, path: str) -> Row | None:
+    def _listed(self, path: bytes) -> dict[bytes, Row]:
         with _as_system_errors():
-            return self._view.find(self._path(path))
+            return {row.name: row for row in self._view.listing(path)}
 
     def _path(self, path: str) -> bytes:
         return self._top + os.fsencode(path).rstrip(b"/")
 
-    def _chunk(self, row: Row, index: int) -> Path:
+    def _piece(self, row: Row, index: int) -> _Piece:
+        """Return a file's object of that number, fetched if need be, and opened."""
+        digest = row.chunks[index].digest if row.chunks else row.digest
+        with self._lock:
+            if (piece := self._pieces.get(digest)) is not None:
+                self._pieces.move_to_end(digest)
+                return piece
+        with _as_system_errors():
+            piece = self._opened(row, index)
+        with self._lock:
+            self._pieces[digest] = piece
+            while len(self._pieces) > _PIECES:
+                self._pieces.popitem(last=False)  # closed once nobody reads it
+        return piece
+
+    def _opened(self, row: Row, index: int) -> _Piece:
         name = tuple(row.objects())[index]
-        size = row.chunks[index].size
+        self._wait_for((name,))
+        if not row.chunks:
+            self._note(Use(name, row.mode, row.mtime), row.size)
+            return _Piece(self._fetcher.path(row))
+        offset, size, _ = row.chunks[index]
         self._note(Use(name, 0o444, 0), size)
-        return self._fetcher.fetch(name, size)
+        if (whole := self._fetcher.whole(row)) is not None:
+            return _Piece(whole, offset)
+        return _Piece(self._fetcher.fetch(name, size))
 
     def _note(self, use: Use, size: int) -> None:
         self._trace.note(use, size)
@@ -174,50 +189,28 @@ class ImageFilesystem(mfusepy.Operations):
             self._trace.save(self._trace_path)
 
 
-class _Whole:
-    """A file that lies in the store in one piece."""
+class _Piece:
+    """An open object, closed with the last reference to it.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: where it lies.
+        offset: where it begins there.
+    """
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._offset = offset
 
     def read(self, size: int, offset: int) -> bytes:
-        return os.pread(self._handle, size, offset)
+        return os.pread(self._handle, size, self._offset + offset)
 
-    def close(self) -> None:
-        os.close(self._handle)
+    def __del__(self) -> None:
+        with suppress(AttributeError):
+            os.close(self._handle)
 
 
-class _Chunked:
-    """A large file, of which only the chunks that are read come here."""
-
-    def __init__(self, row: Row, fetch: Callable[[Row, int], Path]) -> None:
-        self._row = row
-        self._fetch = fetch
-        self._offsets = [chunk.offset for chunk in row.chunks]
-        self._handles: dict[int, int] = {}
-        self._lock = threading.Lock()
-
-    def read(self, size: int, offset: int) -> bytes:
-        pieces = []
-        end = min(offset + size, self._row.size)
-        while offset < end:
-            index = bisect_right(self._offsets, offset) - 1
-            start, length = self._row.chunks[index][:2]
-            wanted = min(end, start + length) - offset
-            pieces.append(os.pread(self._handle(index), wanted, offset - start))
-            offset += wanted
-        return b"".join(pieces)
-
-    def close(self) -> None:
-        for handle in self._handles.values():
-            os.close(handle)
-
-    def _handle(self, index: int) -> int:
-        with self._lock:
-            if index not in self._handles:
-                path = self._fetch(self._row, index)
-                self._handles[index] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            return self._handles[index]
+def _offset(chunk: Chunk) -> int:
+    return chunk.offset
 
 
 @contextmanager

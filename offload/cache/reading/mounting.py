@@ -119,7 +119,8 @@ def serve(
         CacheError: the repository has no such image.
     """
     try:
-        import mfusepy  # late: a machine may lack the library that it loads
+        # Late: a machine may lack the library that these load.
+        import mfusepy
 
         from offload.cache.reading.filesystem import ImageFilesystem
     except (ImportError, OSError) as error:

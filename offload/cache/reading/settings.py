@@ -15,8 +15,6 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from facility.errors import UsageError
 
@@ -84,6 +82,10 @@ def load_settings(path: Path) -> RepositorySettings:
     Raises:
         UsageError: it cannot be read, or all that is wrong with it, in one line.
     """
+    # Late: who has settings already starts sooner.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST_BYTES)

@@ -1,0 +1,345 @@
+"""How soon a job at a site has its published environment, 20 ms away from a squid.
+
+``python tests/benchmarks/environments.py [--rounds 3] [--only start|shares]
+[--arrow] [--folder FOLDER]``
+
+``start``: ``import numpy, pandas, awkward`` from a cold cache, lazily with a bundle of
+what such a start has read before, without one, and with the whole tree first; beside the
+same job once more in the same mount (warm). Every start counts from the order to mount
+on; with a bundle, also from the job's own start on.
+
+``shares``: a job that reads 5, 30, 60 and 100 % of the files, from a cold cache: the
+whole tree first, lazily, and lazily with a bundle; and which of them is chosen.
+
+The environment is made of this interpreter's own packages; squid has all of it, the site
+nothing. Sides alternate, medians decide. Exit codes: 0 every bar is kept, 1 one is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import contextlib
+import importlib.metadata
+import importlib.util
+import itertools
+import py_compile
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Self
+
+from machine import machine
+from measurement import Bar, Measurement
+
+from offload.cache.cvmfs.items import Item, read_folder
+from offload.cache.cvmfs.keys import Keys
+from offload.cache.cvmfs.repository import Repository
+from offload.cache.reading import RepositoryCache, RepositorySettings
+from offload.cache.reading.bundles import pack, path_of
+from offload.cache.reading.choosing import Amount, Situation, Way, choose
+from offload.cache.reading.traces import Trace
+from offload.snapshot.tree import Kind
+
+FQRN = "environments.example.org"
+IMAGE = f"sha256:{'ab' * 32}"
+DELAY_MS = 20
+PACKAGES = ("numpy", "pandas", "awkward", "matplotlib", "hist")
+FEW_PACKAGES = ("numpy",)
+"""Every file of them is read one by one, a round trip each: that takes a minute."""
+IMPORTS = "import numpy, pandas, awkward"
+SHARES = (0.05, 0.3, 0.6, 1.0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where; default: TMPDIR")
+    parser.add_argument("--only", choices=["start", "shares"])
+    parser.add_argument(
+        "--arrow",
+        action="store_true",
+        help="with pyarrow (170 MB), which pandas imports",
+    )
+    arguments = parser.parse_args()
+    rows: list[Measurement] = []
+    print(machine())
+    for name, measure, packages in (
+        ("start", start_rows, (*PACKAGES, *(["pyarrow"] if arguments.arrow else []))),
+        ("shares", share_rows, FEW_PACKAGES),
+    ):
+        if arguments.only not in {None, name}:
+            continue
+        with (
+            tempfile.TemporaryDirectory(dir=arguments.folder) as folder,
+            Site(Path(folder), packages) as site,
+        ):
+            print(f"{name}: {site.amount.files} files, {site.amount.size / 1e6:.0f} MB")
+            rows += measure(site, arguments.rounds)
+    for row in rows:
+        other = "" if row.theirs is None else f"{row.other} {row.theirs:.2f}, "
+        ratio = "" if row.ratio is None else f"ratio {row.ratio:.2f} ({row.bar}): "
+        verdict = "kept" if row.passes else "MISSED"
+        print(f"{row.name}: {row.ours:.2f} {row.unit}, {other}{ratio}{verdict}")
+    return 0 if all(row.passes for row in rows) else 1
+
+
+class Site:
+    """A repository of one environment, a squid that has it, and cold caches."""
+
+    def __init__(self, folder: Path, packages: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.numbers = itertools.count()
+        stage(folder / "staged", packages)
+        items = list(read_folder(folder / "staged"))
+        self.files = [item for item in items if item.kind is Kind.FILE]
+        self.amount = Amount(len(self.files), sum(item.size for item in self.files))
+        keys = Keys.generate(FQRN, datetime.now(UTC))
+        self.repository = Repository.create(folder / "repository", FQRN, keys)
+        hexed = IMAGE.removeprefix("sha256:")
+        with self.repository.transaction() as transaction:
+            transaction.put_tree(f"/.flat/{hexed[:2]}/{hexed}".encode(), items)
+            transaction.commit()
+        (folder / "master.pub").write_bytes(keys.master.public)
+
+    def __enter__(self) -> Self:
+        engines = load_engines()
+        with contextlib.ExitStack() as stack:
+            origin = engines.Origin(self.repository.public)
+            stack.callback(origin.close)
+            squid = stack.enter_context(engines.squid(self.folder / "squid"))
+            slow = stack.enter_context(engines.delayed(squid, DELAY_MS))
+            self.settings = RepositorySettings(
+                fqrn=FQRN,
+                urls=(origin.url,),
+                proxies=(f"http://127.0.0.1:{slow}",),
+                master_keys=(self.folder / "master.pub",),
+                refresh_s=0,
+            )
+            with self.cold() as cache:
+                cache.image(IMAGE)  # squid has all of it from now on
+                self.pace = cache.pace
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    @contextlib.contextmanager
+    def cold(self) -> Iterator[RepositoryCache]:
+        """Yield a cache that has nothing."""
+        folder = self.folder / f"site-{next(self.numbers)}"
+        with RepositoryCache(folder, self.settings) as cache:
+            yield cache
+        shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def mounted(self, cache: RepositoryCache) -> Iterator[Path]:
+        where = cache.folder / "mounted"
+        where.mkdir()
+        with cache.mount(IMAGE, where):
+            yield where
+
+    def publish_bundle(self, trace: Trace | None) -> int:
+        """Publish what was read as a bundle, or an empty folder of bundles."""
+        items = []
+        size = 0
+        if trace is not None:
+            public = self.repository.public
+            data = b"".join(
+                pack(trace.uses, lambda name: (public / name.path).read_bytes())
+            )
+            size = len(data)
+            name = path_of(IMAGE).rpartition(b"/")[2]
+            items = [Item(name, Kind.FILE, 0o644, size, content=data)]
+        with self.repository.transaction() as transaction:
+            transaction.put_tree(b"/.bundles", items)
+            transaction.commit()
+        time.sleep(1.1)  # the life of a manifest in squid
+        with self.cold() as cache:
+            cache.prefetch(IMAGE)  # squid has it now
+        return size
+
+
+def start_rows(site: Site, rounds: int) -> list[Measurement]:
+    """Measure starts: with a bundle, from the job's own start and from the order to
+    mount; without one, and with the whole tree first, for comparison."""
+    name = f"{IMPORTS}, cold, with a bundle"
+    mounted = Measurement(name, "s", Bar(1.5), other="warm")
+    ordered = Measurement(f"{name}, with mounting", "s", Bar(1.5), other="warm")
+    compared: dict[str, list[float]] = {"without a bundle": [], "whole tree first": []}
+    with site.cold() as cache:
+        with site.mounted(cache) as where:
+            importing(where)
+        trace = cache.trace(IMAGE)
+    size = site.publish_bundle(trace)
+    print(
+        f"a start reads {len(trace)} objects, {trace.size / 1e6:.0f} MB; "
+        f"its bundle has {size / 1e6:.1f} MB"
+    )
+    for _ in range(rounds):
+        with site.cold() as cache:
+            begun = time.perf_counter()
+            with site.mounted(cache) as where:
+                mounted.add(True, seconds_of(lambda w=where: importing(w)))
+                ordered.add(True, time.perf_counter() - begun)
+                for row in (mounted, ordered):
+                    row.add(False, seconds_of(lambda w=where: importing(w)))
+        with site.cold() as cache:
+            compared["whole tree first"].append(
+                seconds_of(lambda c=cache: importing(c.image(IMAGE)))
+            )
+    site.publish_bundle(None)
+    for _ in range(max(1, rounds // 2)):
+        with site.cold() as cache:
+            begun = time.perf_counter()
+            with site.mounted(cache) as where:
+                importing(where)
+                compared["without a bundle"].append(time.perf_counter() - begun)
+    for way, times in compared.items():
+        print(f"beside it, {way}: {median(times):.2f} s")
+    return [mounted, ordered]
+
+
+def share_rows(site: Site, rounds: int) -> list[Measurement]:
+    """Measure jobs that read a share of all files, each way; judge what is chosen."""
+    rows: list[Measurement] = []
+    for share in SHARES:
+        rng = random.Random(share)
+        wanted = rng.sample(site.files, round(share * len(site.files)))
+        listing = site.folder / "wanted"
+        listing.write_bytes(b"\n".join(item.path for item in wanted))
+        read = Amount(len(wanted), sum(item.size for item in wanted))
+        seconds: dict[str, list[float]] = {"whole": [], "lazy": [], "bundle": []}
+        with site.cold() as cache:
+            with site.mounted(cache) as where:
+                reading(where, listing)
+            trace = cache.trace(IMAGE)
+        for _ in range(rounds):
+            for way, times in seconds.items():
+                if way != "whole":
+                    site.publish_bundle(trace if way == "bundle" else None)
+                times.append(job_seconds(site, way, listing))
+        best = {way: median(times) for way, times in seconds.items()}
+        for lazy, has_bundle in (("lazy", False), ("bundle", True)):
+            situation = Situation(
+                site.amount,
+                site.amount,
+                read,
+                site.pace,
+                site.settings.connections,
+                has_bundle,
+                can_mount=True,
+            )
+            choice = choose(situation)
+            chosen = best["whole" if choice.way is Way.WHOLE else lazy]
+            print(
+                f"{share:.0%}{' with a bundle' if has_bundle else ''}: whole "
+                f"{best['whole']:.2f} s (estimated {choice.whole_s:.2f}), lazily "
+                f"{best[lazy]:.2f} s (estimated {choice.lazy_s:.2f}): {choice.way}"
+            )
+            row = Measurement(
+                f"{share:.0%} read{', with a bundle' if has_bundle else ''}: chosen",
+                "s",
+                Bar(1.2),
+                other="the better",
+            )
+            row.add(True, chosen)
+            row.add(False, min(best["whole"], best[lazy]))
+            rows.append(row)
+    return rows
+
+
+def job_seconds(site: Site, way: str, listing: Path) -> float:
+    """Return how long a cold job takes that reads the listed files."""
+    with site.cold() as cache:
+        begun = time.perf_counter()
+        if way == "whole":
+            where = cache.image(IMAGE)
+            assert where is not None
+            reading(where, listing)
+            return time.perf_counter() - begun
+        with site.mounted(cache) as where:
+            reading(where, listing)
+            return time.perf_counter() - begun
+
+
+def seconds_of(job: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    job()
+    return time.perf_counter() - begun
+
+
+def importing(where: Path) -> None:
+    """Run the imports from an environment, and from nowhere else."""
+    code = f"import sys; sys.path.append(sys.argv[1]); {IMPORTS}"
+    run("-I", "-S", "-c", code, str(where))
+
+
+def reading(where: Path, listing: Path) -> None:
+    """Read the listed files of an environment, one after the other."""
+    code = (
+        "import sys\n"
+        "for name in open(sys.argv[2], 'rb').read().split(b'\\n'):\n"
+        "    open(sys.argv[1].encode() + b'/' + name, 'rb').read()"
+    )
+    run("-I", "-S", "-c", code, str(where), str(listing))
+
+
+def run(*arguments: str) -> None:
+    subprocess.run([sys._base_executable, *arguments], check=True)
+
+
+def stage(folder: Path, packages: tuple[str, ...]) -> None:
+    """Copy installed packages, with all that they need, and compile them."""
+    for distribution in closure(packages):
+        for file in distribution.files or ():
+            source = Path(distribution.locate_file(file))
+            target = folder / file
+            if ".." in file.parts or not source.is_file():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    compileall.compile_dir(
+        folder,
+        quiet=2,
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+
+
+def closure(packages: tuple[str, ...]) -> list[importlib.metadata.Distribution]:
+    found: dict[str, importlib.metadata.Distribution] = {}
+    waiting = list(packages)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            if name not in found:
+                found[name] = importlib.metadata.distribution(name)
+                lines = found[name].requires or ()
+                needed = [line for line in lines if "extra ==" not in line]
+                waiting += [re.split(r"[^\w.-]", line)[0] for line in needed]
+    return list(found.values())
+
+
+def load_engines() -> ModuleType:
+    path = Path(__file__).parents[1] / "engines/sitecache/engines.py"
+    spec = importlib.util.spec_from_file_location("sitecache_engines", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    sys.exit(main())
