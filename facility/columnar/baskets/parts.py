@@ -65,12 +65,6 @@ class Part:
         return f"{kind} {basket} (numbers {first}..{last}, for entries {low}..{high})"
 
     @property
-    def ranges(self) -> list[tuple[int, int]]:
-        """Where the baskets are in the file: first byte, and the one after the last."""
-        ends = (self.seeks + self.sizes).tolist()
-        return list(zip(self.seeks.tolist(), ends, strict=True))
-
-    @property
     def most_behind(self) -> int:
         """Bytes, at most, that baskets of lists usually have behind their numbers.
 

@@ -136,12 +136,15 @@ class BasketReader:
 
     def _fetch(self, parts: Iterable[Part]) -> Mapping[int, int]:
         ranges: list[tuple[int, int]] = []
+        size = self.source.size_bytes
         for part in parts:
-            for i, (first, last) in enumerate(part.ranges):
-                if last > self.source.size_bytes:
-                    text = f"it ends at byte {last} of {self.source.size_bytes}"
-                    raise basket_error(self.source, part, part.first + i, text)
-                ranges.append((first, last))
+            ends = part.seeks + part.sizes
+            if len(ends) and ends.max() > size:
+                at = int(np.argmax(ends > size))
+                text = f"it ends at byte {ends[at]} of {size}"
+                raise basket_error(self.source, part, part.first + at, text)
+            if self.source.descriptor < 0:
+                ranges += zip(part.seeks.tolist(), ends.tolist(), strict=True)
             self.source.bytes_read += int(part.sizes.sum())
         return self.source.fetch(ranges)
 

@@ -134,8 +134,9 @@ def _baskets(
     plain: ColumnType, layout: int, words: Positions
 ) -> tuple[Baskets, Positions]:
     """Return the baskets that are first among the words, and the rest of these."""
-    number, rest = int(words[0]), words[1:]
-    seeks, sizes, entries, rest = np.split(rest, (number, 2 * number, 3 * number + 1))
+    number = int(words[0])
+    seeks, sizes = words[1 : number + 1], words[number + 1 : 2 * number + 1]
+    entries, rest = words[2 * number + 1 : 3 * number + 2], words[3 * number + 2 :]
     return Baskets(plain, Layout(layout), seeks, sizes, entries), rest
 
 
