@@ -1,1 +1,1 @@
-"""Baskets of TTrees to columns, by compiled code that holds no interpreter lock."""
+"""Baskets of TTrees, and pages of RNTuples, to columns: by compiled code, without lock."""

@@ -1,4 +1,4 @@
-"""TTree and RNTuple through uproot."""
+"""TTree and RNTuple: what compiled code can read, and all else through uproot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from facility.columnar.baskets.reading import BasketReader
 from facility.columnar.baskets.sources import LocalSource, RemoteBytes, Source
 from facility.columnar.buffers import Buffers, Unshared
 from facility.columnar.columns import Column, ColumnType
-from facility.columnar.errors import DatasetError, nearest, one_line
+from facility.columnar.errors import DatasetError, one_line
 from facility.columnar.formats.arrays import (
     plain_columns,
     sharing_offsets,
@@ -33,12 +33,10 @@ from facility.columnar.formats.arrays import (
 from facility.columnar.formats.plan_cache import find_plan, keep_plan
 from facility.columnar.formats.root_header import identify_root
 from facility.columnar.formats.root_metadata import plan_of, planned_column
+from facility.columnar.formats.root_trees import only_tree, tree_of, unreadable_tree
 from facility.columnar.remote import Location
 from facility.columnar.remote.uproot_source import RemoteSource
 from facility.errors import FacilityError
-
-TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "TChain")
-
 
 WORTH_COMPILING_BYTES = 1 << 30
 """Once read by uproot: the compiler takes 4 s of CPU, uproot 3 s longer for these."""
@@ -72,7 +70,7 @@ class RootColumns:
         asked = tree or ""
         plan = find_plan(self.identity, asked)
         if plan is None:
-            name = tree or _only_tree(path, self.directory)
+            name = tree or only_tree(path, self.directory)
             plan = keep_plan(self.identity, asked, *self._planned(name))
         self._plan = plan
         self._source = _source_of(path)
@@ -99,7 +97,7 @@ class RootColumns:
 
     @cached_property
     def _object(self) -> Any:
-        return _tree_of(self._path, self.directory, self.tree)
+        return tree_of(self._path, self.directory, self.tree)
 
     @property
     def tree(self) -> str:
@@ -169,13 +167,13 @@ class RootColumns:
         return sharing_offsets(self, ordered, start, stop) if rest else ordered
 
     def _planned(self, name: str) -> tuple[bytes, bytes]:
-        tree = _tree_of(self._path, self.directory, name)
+        tree = tree_of(self._path, self.directory, name)
         try:
             return plan_of(name, tree)
         except FacilityError:
             raise
         except Exception as error:  # as above
-            raise _unreadable(self._path, name, error) from error
+            raise unreadable_tree(self._path, name, error) from error
 
     def _is_compiled_worth(self, column: str, events: int) -> bool:
         """Return whether there is compiled code, or reading would soon pay for it."""
@@ -267,43 +265,4 @@ def _counts(baskets: Baskets | Lists | None) -> bool:
         isinstance(baskets, Baskets)
         and baskets.layout is Layout.FLAT
         and baskets.type.dtype.kind in "iu"
-    )
-
-
-def _only_tree(path: Location, file: Any) -> str:
-    names = file.classnames(recursive=True, cycle=False)
-    trees = [n for n, kind in names.items() if kind in TREE_CLASSES]
-    if len(trees) == 1:
-        return str(trees[0])
-    if not trees:
-        raise DatasetError(f"{path} has no TTree or RNTuple")
-    # NanoAOD and its relatives keep the events beside small trees of metadata.
-    if "Events" in trees:
-        return "Events"
-    raise DatasetError(
-        f"{path} has {len(trees)} trees, choose one with tree=...: {', '.join(trees)}"
-    )
-
-
-def _tree_of(path: Location, file: Any, name: str) -> Any:
-    try:
-        found = file[name]
-    except uproot.KeyInFileError as error:
-        near = nearest(name, file.keys(cycle=False))
-        raise DatasetError(
-            f"{path} has no tree {name!r}: it has "
-            f"{', '.join(near or file.keys(cycle=False)) or 'nothing'}"
-        ) from error
-    except FacilityError:
-        raise
-    except Exception as error:  # as above
-        raise _unreadable(path, name, error) from error
-    if not hasattr(type(found), "num_entries"):
-        raise DatasetError(f"{path}: {name!r} is a {found.classname}, expected a TTree")
-    return found
-
-
-def _unreadable(path: Location, name: str, error: Exception) -> DatasetError:
-    return DatasetError(
-        f"{path}: tree {name!r} cannot be read ({one_line(error)}): copy the file again"
     )
