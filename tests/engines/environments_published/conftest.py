@@ -43,7 +43,7 @@ MARKER = "q4Xv-of-the-owner-alone"
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with public and with private things in it."""
     folder = tmp_path_factory.mktemp(MARKER)
-    interpreter = small.make_environment(folder / "env", ["numpy"])
+    interpreter = small.make_environment(folder / "env", ["jinja2"])
     (site,) = (folder / "env").glob("lib/python3*/site-packages")
     project = folder / "mine"
     (project / "mine").mkdir(parents=True)
@@ -55,7 +55,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write(f"prompt = {MARKER}\n")
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     subprocess.run(
-        [interpreter, "-c", "import numpy, mine"], env=environment, check=True
+        [interpreter, "-c", "import jinja2, mine"], env=environment, check=True
     )
     return interpreter
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from offload.cache.publishing.client import ImageState
+from offload.cache.publishing.errors import PublishingError
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
 from offload.snapshot import LocalStore
@@ -20,11 +21,10 @@ pytestmark = pytest.mark.engines
 
 MARKER = b"q4Xv-of-the-owner-alone"
 SCRIPT = """\
-import json, os, mine, numpy
-print(json.dumps({"numpy": numpy.__version__, "mine": mine.word,
-  "sum": int(numpy.arange(5).sum()), "file": numpy.__file__,
-  "real": os.path.realpath(numpy.__file__), "cached": numpy.__spec__.cached,
-  "is_cached": os.path.exists(numpy.__spec__.cached)}))
+import json, os, jinja2, mine, markupsafe._speedups as compiled
+print(json.dumps({"said": jinja2.Template("{{ word }}").render(word=mine.word),
+  "file": compiled.__file__, "real": os.path.realpath(compiled.__file__),
+  "is_cached": os.path.exists(jinja2.__spec__.cached)}))
 """
 
 
@@ -37,9 +37,8 @@ def result(home, id_) -> dict:
     home.facility("wait", id_)
     assert home.job(id_)["outcome"] == "succeeded", home.logs()
     found = json.loads(home.facility("logs", id_))
-    assert found["mine"] == MARKER.decode()
-    assert found["sum"] == 10
-    assert found["is_cached"]
+    assert found["said"] == MARKER.decode()
+    assert found["is_cached"]  # byte code travels beside what is public
     return found
 
 
@@ -66,9 +65,11 @@ def visible(way, home, id_) -> None:
     """Wait until the public part of a job's environment is in the repository."""
     _, public = image_of(home, id_)
     with way.house.client() as client:
-        home.eventually(
-            lambda: client.status(public.digest).state is ImageState.PUBLISHED
-        )
+        try:
+            status = client.wait(public.digest, 100)
+        except PublishingError as error:
+            raise AssertionError(f"{error}{home.logs()}") from None
+    assert status.state is ImageState.PUBLISHED, status
 
 
 def work_of(home, site) -> Path:
@@ -96,7 +97,7 @@ def test_what_one_site_was_sent_another_reads(way, python):
     assert told["file"] == told["real"]
     visible(way, home, first)
     second = submit(home, python, "far", "second")
-    assert result(home, second)["numpy"] == told["numpy"]
+    assert result(home, second) == told
     image, public = image_of(home, second)
     work = work_of(home, "far")
     kept = work / "repository"
@@ -110,7 +111,7 @@ def test_what_one_site_was_sent_another_reads(way, python):
     assert len(others) > 1  # code, scripts, records, byte code: those were
     (done,) = publications(home)
     assert done.is_handed_over
-    assert contents_of(way.house.settings.folder / "public") > 100
+    assert contents_of(way.house.settings.folder / "public") > 30
 
 
 def test_a_job_reads_what_the_site_mounts(way, mount, python):
@@ -151,7 +152,7 @@ def test_what_was_wanted_is_published_after_everybody_was_killed(way, python):
     home.start_agent()
     home.eventually(lambda: publications(home)[0].is_handed_over)
     visible(way, home, id_)
-    assert contents_of(way.house.settings.folder / "public") > 100
+    assert contents_of(way.house.settings.folder / "public") > 30
 
 
 def test_a_slurm_job_has_its_environment_from_the_repository(way, slurm, python):
