@@ -1,18 +1,22 @@
 """Which objects hold which content: what is known is not compressed a second time.
 
-An index only: lost, or behind the truth, it costs time. It must never be ahead of it, so
-objects are there before they are noted, and forgotten before they are removed.
+An index only: lost, or behind the truth, it costs time. It is not to be ahead of it, so
+objects are there before they are noted, and forgotten before they are removed; who uses
+what it says looks whether they still are, as a machine that goes down may lose files.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError
 from offload.cache.cvmfs.names import ObjectName
+from offload.cache.errors import NoSpaceError
 
 _DIGEST = 20
 
@@ -29,13 +33,14 @@ class Contents:
     """The index, in an SQLite file; may be asked from several threads."""
 
     def __init__(self, path: Path) -> None:
-        path.touch(mode=0o600)
-        self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        # What the machine going down takes away may cost time, as the module says; so
-        # no flush of the disk is waited for.
-        self._connection.executescript(
-            f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_SCHEMA}"
-        )
+        self._path = path
+        try:
+            self._connection = self._open()
+        except sqlite3.DatabaseError:
+            # No index is better than a damaged one.
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+            self._connection = self._open()
         self._lock = threading.Lock()
         self._fresh: dict[tuple[bytes, bool], tuple[bytes, ...]] = {}
 
@@ -49,10 +54,10 @@ class Contents:
             sha256: of the content, 32 bytes.
             is_chunk: whether it is part of a file, rather than one.
         """
-        with self._lock:
+        with self._alone() as connection:
             if (fresh := self._fresh.get((sha256, is_chunk))) is not None:
                 return fresh
-            found = self._connection.execute(
+            found = connection.execute(
                 "SELECT objects FROM contents WHERE sha256 = ? AND is_chunk = ?",
                 (sha256, is_chunk),
             ).fetchone()
@@ -68,7 +73,7 @@ class Contents:
             self._fresh[sha256, is_chunk] = objects
 
     def flush(self) -> None:
-        with self._lock, self._connection as connection:
+        with self._alone() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
                 (
@@ -83,7 +88,7 @@ class Contents:
         gone = {name.digest for name in objects}
         if not gone:
             return
-        with self._lock, self._connection as connection:
+        with self._alone() as connection:
             known = connection.execute("SELECT sha256, is_chunk, objects FROM contents")
             lost = [
                 (sha256, is_chunk)
@@ -96,17 +101,49 @@ class Contents:
 
     def unused(self) -> dict[str, datetime]:
         """Return the objects that nothing named any more, and since when, by name."""
-        found = self._connection.execute("SELECT object, since FROM unused")
+        with self._alone() as connection:
+            found = connection.execute("SELECT object, since FROM unused").fetchall()
         return {name: datetime.fromtimestamp(since, UTC) for name, since in found}
 
     def set_unused(self, unused: Mapping[str, datetime]) -> None:
         """Note them in place of those that were noted; on disk when it returns."""
-        with self._lock, self._connection as connection:
+        with self._alone() as connection:
             connection.execute("DELETE FROM unused")
             connection.executemany(
                 "INSERT INTO unused VALUES (?, ?)",
                 ((name, since.timestamp()) for name, since in unused.items()),
             )
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)
+        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=30)
+        try:
+            connection.executescript(
+                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}"
+            )
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """One thread at a time; what is done becomes lasting together.
+
+        Raises:
+            NoSpaceError: the disk is full.
+            RepositoryError: the file is damaged.
+        """
+        try:
+            with self._lock, self._connection:
+                yield self._connection
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise NoSpaceError(DISK_IS_FULL) from None
+            raise RepositoryError(
+                f"{self._path}: the index of contents cannot be used ({error}); "
+                "remove it: it is made anew"
+            ) from None
 
 
 def _split(joined: bytes) -> tuple[bytes, ...]:

@@ -23,3 +23,6 @@ class RefusedItemError(RepositoryError):
 
 class RepositoryBusyError(RepositoryError):
     """Somebody else writes to the repository at this moment."""
+
+
+DISK_IS_FULL = "the repository's disk is full; nothing was published"

@@ -84,7 +84,8 @@ class Packer:
             NoSpaceError: the disk is full.
         """
         if item.sha256:
-            known = self._contents.get(bytes.fromhex(item.sha256))
+            suffix = Suffix.CHUNK if item.size > CHUNK_BYTES else Suffix.FILE
+            known = self._known(bytes.fromhex(item.sha256), suffix, is_chunk=False)
             if known is not None:
                 done(row_of(item, known))
                 return
@@ -167,7 +168,7 @@ class Packer:
 
     def _pack(self, data: bytes, sha256: bytes, suffix: Suffix) -> bytes:
         is_chunk = suffix is Suffix.CHUNK
-        known = self._contents.get(sha256, is_chunk=is_chunk)
+        known = self._known(sha256, suffix, is_chunk=is_chunk)
         if known is not None:
             return known[0]
         compressed = compress(data, self._level)
@@ -175,6 +176,16 @@ class Packer:
         self._storage.put(name, compressed)
         self._contents.add(sha256, (name.digest,), is_chunk=is_chunk)
         return name.digest
+
+    def _known(
+        self, sha256: bytes, suffix: Suffix, *, is_chunk: bool
+    ) -> tuple[bytes, ...] | None:
+        digests = self._contents.get(sha256, is_chunk=is_chunk)
+        if digests is not None and all(
+            self._storage.has(ObjectName(digest, suffix)) for digest in digests
+        ):
+            return digests
+        return None
 
 
 def row_of(item: Item, digests: Sequence[bytes] = ()) -> Row:

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from offload.cache.cvmfs.catalogue import Catalogue
-from offload.cache.cvmfs.errors import RepositoryError
+from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.objects import compress, content_of
 from offload.cache.errors import NoSpaceError
@@ -128,6 +128,13 @@ class Storage:
                 suffix = Suffix(rest[38:])
                 yield ObjectName(bytes.fromhex(folder + rest[:38]), suffix)
 
+    def has(self, name: ObjectName) -> bool:
+        """Whether an object is there, and not empty as after the machine went down."""
+        try:
+            return self.size(name) > 0
+        except FileNotFoundError:
+            return False
+
     def size(self, name: ObjectName) -> int:
         """Return the bytes that an object takes."""
         return os.stat(self.path(name)).st_size  # noqa: PTH116
@@ -155,7 +162,5 @@ def room() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise NoSpaceError(
-                "the repository's disk is full; nothing was published"
-            ) from None
+            raise NoSpaceError(DISK_IS_FULL) from None
         raise

@@ -4,10 +4,12 @@ import os
 import stat
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from offload.cache.cvmfs import items, objects
+from offload.cache.cvmfs.contents import Contents
 from offload.cache.cvmfs.errors import (
     RefusedItemError,
     RepositoryBusyError,
@@ -19,6 +21,7 @@ from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.manifest import SignedManifest
 from offload.cache.cvmfs.repository import Repository, Settings
 from offload.cache.cvmfs.whitelist import Whitelist
+from offload.cache.errors import NoSpaceError
 from offload.snapshot.tree import Kind
 
 FQRN = "environments.example.org"
@@ -311,7 +314,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_published(
 
     monkeypatch.setattr("offload.cache.cvmfs.storage.os.write", full)
     tree = [make.file(b"%d" % n, os.urandom(100)) for n in range(10)]
-    with pytest.raises(Exception, match="disk is full; nothing was published"):
+    with pytest.raises(NoSpaceError, match="disk is full; nothing was published"):
         publish(repository, {b"/u": tree})
     monkeypatch.undo()
     assert contents(repository) == before
@@ -425,3 +428,49 @@ def test_the_size_of_pieces_is_exact():
     )
     assert b"".join(parts) == whole
     assert [len(part) for part in parts] == [4 << 20, 4 << 20, 1 << 20]
+
+
+def test_what_was_lost_with_the_machine_is_made_again(repository, make, contents):
+    """Objects that are known, but are not there any more or are empty."""
+    large = os.urandom(1 << 16) * 80
+    tree = [
+        make.file(b"a", b"gone"),
+        make.file(b"b", b"emptied"),
+        make.file(b"c", large),
+    ]
+    publish(repository, {b"/t": tree})
+    namespace = repository.namespace()
+    place = lambda name: next(namespace.lookup(name).objects())  # noqa: E731
+    Path(repository._storage.path(place(b"/t/a"))).unlink()
+    Path(repository._storage.path(place(b"/t/b"))).write_bytes(b"")
+    Path(repository._storage.path(place(b"/t/c"))).unlink()
+    publish(repository, {b"/u": tree})
+    assert contents(repository)[b"/t/a"][2] == b"gone"
+    assert contents(repository)[b"/t/b"][2] == b"emptied"
+    assert contents(repository)[b"/u/c"][2] == large
+
+
+@pytest.mark.parametrize("data", [b"", b"no index at all" * 1000])
+def test_a_damaged_index_is_made_anew(repository, make, contents, data):
+    publish(repository, {b"/t": [make.file(b"a", b"content")]})
+    (repository.public.parent / "private" / "contents.sqlite").write_bytes(data)
+    publish(repository, {b"/u": [make.file(b"a", b"content")]})
+    assert contents(repository)[b"/u/a"][2] == b"content"
+
+
+def test_an_index_on_a_full_disk_is_one_line(repository, make, tmp_path):
+    index = Contents(tmp_path / "index")
+    index._connection.execute("PRAGMA max_page_count = 6")
+    for number in range(2000):
+        index.add(b"%032d" % number, (bytes(20),))
+    with pytest.raises(NoSpaceError, match="disk is full"):
+        index.flush()
+    index.close()
+
+
+def test_an_index_that_is_damaged_while_it_is_used_is_one_line(tmp_path):
+    index = Contents(tmp_path / "index")
+    index._connection.execute("DROP TABLE contents")
+    with pytest.raises(RepositoryError, match="remove it"):
+        index.get(bytes(32))
+    index.close()
