@@ -18,7 +18,7 @@ from facility.columnar.fused.axes import Layout
 from facility.columnar.fused.body import Body
 from facility.columnar.fused.branches import Branches
 from facility.columnar.fused.errors import KernelError, refusal
-from facility.columnar.fused.program import Failure, Input, Momenta
+from facility.columnar.fused.program import Failure, Input, Momenta, Tally
 from facility.columnar.fused.values import Value
 from facility.columnar.fused.variables import Binding, Known, Names
 from facility.columnar.schemas import Shape
@@ -27,7 +27,7 @@ RESERVED = {
     *("at", "j", "math", "np", "float64", "int64", "range", "abs", "body", "bin_of"),
     *("count", "weigh", "weigh_squares", "nan_weights", "run", "failed", "status"),
     *("units", "first", "last", "whole", "k", "px", "py", "pz", "energy"),
-    *("places", "copies"),
+    *("places", "copies", "tallied"),
 }
 """Names that the generated source and the loops round it use themselves."""
 
@@ -109,6 +109,8 @@ class Context:
         """The loop whose turns are done on their own, if the body is just that."""
         self.nothing = ""
         """What the function returns where nothing was filled, if it returns bins."""
+        self.has_tallies = False  # whether objects may be counted before the body
+        self.tallies: list[Tally] = []
         self.filled: list[str] = []
         """The histograms that are filled, in the order of the text."""
         self.loops = 0
@@ -211,6 +213,16 @@ class Context:
             yield self.lines
         finally:
             self.lines = outer
+
+    @contextmanager
+    def apart(self) -> Iterator[list[str]]:
+        """Keep what is written inside apart: the beginning of a block, or nothing."""
+        with self.captured() as lines:
+            self._indent += 1
+            try:
+                yield lines
+            finally:
+                self._indent -= 1
 
     def fresh(self, hint: str) -> str:
         """Return a name that is not taken, and take it."""

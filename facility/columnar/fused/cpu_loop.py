@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facility.columnar.fused.program import Momenta, Program
+from facility.columnar.fused.program import Momenta, Program, Tally
 
 BLOCK_EVENTS = 256
 """Events whose four-momenta are computed at once: tens of kilobytes."""
@@ -39,7 +39,10 @@ def parameters(program: Program) -> tuple[str, ...]:
     """Return the arrays that ``run`` takes after the number of units, in order."""
     bases = {m.base for m in program.momenta}
     given = (p for p in program.parameters if p not in bases)
-    return (*given, *(("places", "copies") if _is_counted(program) else ()), "failed")
+    if not _is_counted(program):
+        return (*given, "failed")
+    tallies = (one.parameter for one in program.tallies)
+    return (*given, *tallies, "places", "copies", "failed")
 
 
 def scratch(
@@ -50,14 +53,21 @@ def scratch(
     for momenta in program.momenta:
         objects = _block(program)
         if momenta.is_jagged and not program.is_flat:
-            offsets = arrays[f"{momenta.name}__offsets"]
-            edges = np.append(offsets[: units : _block(program)], offsets[units])
-            objects = int(np.max(np.diff(edges), initial=0))
+            objects = _most(program, units, arrays[f"{momenta.name}__offsets"])
         made[momenta.parameter] = np.empty(objects * len(momenta.components))
     if _is_counted(program):
+        for one in program.tallies:
+            objects = _most(program, units, arrays[f"{one.name}__offsets"])
+            made[one.parameter] = np.zeros(objects + 1, np.int64)
         made["places"] = np.empty(_block(program), np.int64)
         made["copies"] = np.zeros(COPIES * (_bins(program) + 1), np.int64)
     return made
+
+
+def _most(program: Program, units: int, offsets: npt.NDArray[np.int64]) -> int:
+    """Return how many objects a block of events has at most."""
+    edges = np.append(offsets[: units : _block(program)], offsets[units])
+    return int(np.max(np.diff(edges), initial=0))
 
 
 def _is_counted(program: Program) -> bool:
@@ -132,10 +142,24 @@ def _momenta(program: Program, momenta: Momenta) -> list[str]:
     ]
 
 
+def _tally(tally: Tally) -> list[str]:
+    return [
+        f"        {tally.base} = {tally.name}__offsets[first]",
+        "        tallied = 0",
+        f"        for j in range({tally.base}, {tally.name}__offsets[last]):",
+        *(f"            {line}" for line in tally.lines),
+        f"            tallied += {tally.added}",
+        f"            {tally.parameter}[j - {tally.base} + 1] = tallied",
+    ]
+
+
 def _counted(program: Program) -> list[str]:
-    call = f"bin_of({', '.join(('at', *program.parameters))})"
+    tallies = (name for one in program.tallies for name in (one.base, one.parameter))
+    taken = dict.fromkeys(("at", *program.parameters, *tallies))
+    call = f"bin_of({', '.join(taken)})"
     size = _bins(program) + 1
     return [
+        *(line for one in program.tallies for line in _tally(one)),
         "        for at in range(first, last):",
         f"            places[at - first] = {call}",
         f"        whole = (last - first) // {COPIES} * {COPIES}",

@@ -10,6 +10,7 @@ from facility.columnar.fused.context import Context, Loop
 from facility.columnar.fused.iteration import levels, loop
 from facility.columnar.fused.names import assign_target, variable
 from facility.columnar.fused.scalars import as_scalar, as_truth, as_type, constant
+from facility.columnar.fused.tallies import tally
 from facility.columnar.fused.values import Scalar, Value
 from facility.columnar.fused.variables import wider
 
@@ -24,6 +25,10 @@ def reduction(context: Context, node: ast.Call, function: Callable[..., Any]) ->
             f"{function.__name__}(x.pt for x in event.Muon)",
         )
     default = _default(context, node, function)
+    if function in (any, all, sum):
+        tallied = tally(context, generator, function)
+        if tallied is not None:
+            return tallied
     if function in (any, all):
         return _decision(context, generator, is_any=function is any)
     if function is sum:

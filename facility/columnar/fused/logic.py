@@ -181,7 +181,7 @@ def _logic(
     first = terms[0]()
     code = as_truth(context, node, first)
     for term in terms[1:]:
-        with context.captured() as lines, context.indented():
+        with context.apart() as lines:
             value = as_truth(context, node, term())
         if all(_is_cheap(line) for line in lines):
             context.lines += (line.removeprefix("    ") for line in lines)
@@ -215,7 +215,7 @@ def _ternary(context: Context, node: ast.IfExp) -> Value:
     test = as_truth(context, node.test, context.value(node.test))
     sides: list[tuple[Value, list[str]]] = []
     for side in (node.body, node.orelse):
-        with context.captured() as lines, context.indented():
+        with context.apart() as lines:
             value = context.value(side)
         sides.append((value, lines))
     (a, a_lines), (b, b_lines) = sides

@@ -29,7 +29,7 @@ not asked for.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from facility.columnar.fused import (  # noqa: F401 - they register what they lower
@@ -47,7 +47,7 @@ from facility.columnar.fused.errors import KernelError
 from facility.columnar.fused.fills import bins
 from facility.columnar.fused.nearest import initial
 from facility.columnar.fused.objects import EVENT, identifier
-from facility.columnar.fused.program import List, Program
+from facility.columnar.fused.program import List, Program, Tally
 from facility.columnar.fused.values import Event, Histogram
 from facility.columnar.fused.variables import Binding, Known, Slot, vector_names
 
@@ -76,7 +76,19 @@ def lower(body: Body, branches: Branches, layouts: Mapping[str, Layout]) -> Prog
     (layout,) = (layouts[name] for name in context.filled)
     nothing = str(layout.bins)
     again = _settled(body, branches, layouts, loop, nothing)
-    return replace(program, bins=_source("bin_of", again, program))
+    more = _names(again.tallies)
+    # It is given what the body takes, so it must not take anything else.
+    if again.loops or _program(again).parameters != program.parameters:
+        return program
+    return replace(
+        program,
+        bins=_source("bin_of", again, program, more),
+        tallies=tuple(again.tallies),
+    )
+
+
+def _names(tallies: Sequence[Tally]) -> tuple[str, ...]:
+    return tuple(name for one in tallies for name in (one.base, one.parameter))
 
 
 def _settled(
@@ -92,6 +104,7 @@ def _settled(
         before = known.digest()
         context = Context(body, branches, dict(layouts), known)
         context.flat, context.nothing = flat, nothing
+        context.has_tallies = bool(nothing)
         event, *others = body.parameters
         names = context.frame.names
         names[event] = Binding(Event())
@@ -106,10 +119,9 @@ def _settled(
 
 
 def _fills_once(context: Context) -> bool:
-    """Return whether the body is a choice of at most one bin, without a loop."""
-    is_free = context.loops == 0 and not context.failures
+    """Return whether the body is a choice of at most one bin, or a loop over such."""
     is_one = len(context.filled) == 1 and len(context.layouts) == 1
-    return is_free and is_one and not context.known.weighted
+    return is_one and not context.failures and not context.known.weighted
 
 
 def _independent_loop(context: Context) -> ast.For | None:
@@ -152,6 +164,7 @@ def _program(context: Context) -> Program:
         name=context.frame.body.name,
         source="",
         bins="",
+        tallies=(),
         is_flat=context.flat is not None,
         inputs=tuple(context.inputs.values()),
         lists=lists,
@@ -165,7 +178,9 @@ def _program(context: Context) -> Program:
     return replace(program, source=_source("body", context, program))
 
 
-def _source(name: str, context: Context, program: Program) -> str:
+def _source(
+    name: str, context: Context, program: Program, more: tuple[str, ...] = ()
+) -> str:
     lines: list[str] = []
     if context.flat is None:
         for item in program.lists:
@@ -174,7 +189,8 @@ def _source(name: str, context: Context, program: Program) -> str:
     for variable, slot in context.known.slots.items():
         lines += _initial(variable, slot)
         lines += initial(variable, context.known.targets.get(variable, {}))
-    head = f"def {name}({', '.join((EVENT, *program.parameters))}):"
+    taken = dict.fromkeys((EVENT, *program.parameters, *more))
+    head = f"def {name}({', '.join(taken)}):"
     return "\n".join([head, *(f"    {x}" for x in (*lines, *context.lines)), ""])
 
 

@@ -68,6 +68,26 @@ class Momenta:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """A whole number of each object, added up from the first one of a block of events.
+
+    The sum of those before object ``j`` is at ``parameter[j - base]``.
+    """
+
+    name: str
+    """Of the list."""
+    parameter: str
+    lines: tuple[str, ...]
+    """Assignments that ``added`` needs."""
+    added: str
+    """Code of the number of object ``j``."""
+
+    @property
+    def base(self) -> str:
+        return f"{self.name}__base"
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why the body stops with status ``position + 1``."""
 
@@ -94,9 +114,12 @@ class Program:
     name: str
     source: str
     bins: str
-    """If there is no loop and at most one entry without weight: the source of
-    ``bin_of``, which takes the same and returns the bin, or (nothing to fill) the
-    number of all bins. Empty otherwise. For back ends that vectorise."""
+    """If there is no loop (but what can be a tally) and at most one entry without
+    weight: the source of ``bin_of``, which takes the same, then base and parameter of
+    each of the ``tallies``, and returns the bin, or (nothing to fill) the number of all
+    bins. Empty otherwise. For back ends that vectorise."""
+    tallies: tuple[Tally, ...]
+    """What is to be computed before ``bin_of``."""
     is_flat: bool
     """Whether it does the objects of its one list, whichever events they are of."""
     inputs: tuple[Input, ...]
