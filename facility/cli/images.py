@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ from facility.cli.quantities import seconds_of
 from facility.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from offload.cache.publishing.client import PublisherClient, Status
+    from offload.cache.publishing.client import PublisherClient
 
 app = typer.Typer(
     name="images",
@@ -82,6 +81,7 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from facility.cli.image_lines import status_words
     from facility.cli.text import shown
 
     table = Table(box=None, pad_edge=False)
@@ -90,7 +90,7 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
     for status in found:
         name = "-" if status.image is None else status.image[7:19]
         names = ", ".join(status.names) or "-"
-        table.add_row(name, shown(_words(status)), shown(names))
+        table.add_row(name, shown(status_words(status)), shown(names))
     width = None if sys.stdout.isatty() else _WIDE
     Console(width=width, markup=False, highlight=False).print(table)
 
@@ -98,9 +98,11 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
     """Show one image; exit code 1 if it is not published."""
+    from facility.cli.image_lines import print_status
+
     with _client(context) as client:
         status = client.status(which)
-    _print(status, as_json=as_json)
+    print_status(status, as_json=as_json)
     if not status.is_published:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -115,13 +117,14 @@ def wait(
     as_json: Json = False,
 ) -> None:
     """Wait until an image is published; exit code 1 if it is refused, or not in time."""
+    from facility.cli.image_lines import print_status
     from facility.cli.job_progress import PublishingProgress
 
     timeout_s = seconds_of("--timeout", timeout)
     assert timeout_s is not None
     with _client(context) as client, PublishingProgress(enabled=not as_json) as bar:
         status = client.wait(which, timeout_s, bar.show)
-    _print(status, as_json=as_json)
+    print_status(status, as_json=as_json)
     if not status.is_published:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -269,36 +272,6 @@ def _digest(client: PublisherClient, which: str) -> str:
     if status.image is None:
         raise UsageError(f"{which} means no image; `facility images list` shows all")
     return status.image
-
-
-def _words(status: Status) -> str:
-    from facility.cli.text import amount
-
-    words = str(status.state)
-    if status.total:
-        words += f", {amount(status.done)} of {amount(status.total)} are here"
-    return f"{words}: {status.detail}" if status.detail else words
-
-
-def _print(status: Status, *, as_json: bool) -> None:
-    from facility.cli.text import moment, shown
-
-    if as_json:
-        typer.echo(json.dumps(asdict(status), indent=1))
-        return
-    now = time.time()
-    lines = {
-        "image": status.image,
-        "state": _words(status),
-        "names": ", ".join(status.names),
-        "mounted": status.path and f"/cvmfs/{status.fqrn}{status.path}",
-        "revision": status.path and str(status.revision),
-        "asked for": status.asked_at and moment(status.asked_at, now),
-        "kept for": ", ".join(status.pins),
-    }
-    for key, value in lines.items():
-        if value:
-            typer.echo(f"{key:10} {shown(value)}")
 
 
 def _done(record: dict[str, Any], line: str, *, as_json: bool) -> None:

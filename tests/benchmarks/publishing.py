@@ -29,6 +29,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -230,7 +231,7 @@ class House:
 
     def push(self, number: int, *layers: bytes, look_s: float = 0.02) -> float:
         """Push an image; return the seconds from its manifest's until it is seen."""
-        packed = [gzip.compress(layer, 1, mtime=0) for layer in layers]
+        packed = [packed_by_gzip(layer) for layer in layers]
         config = json.dumps(
             {
                 "architecture": "amd64",
@@ -340,6 +341,12 @@ def descriptor(kind: str, data: bytes) -> dict[str, object]:
     return {"mediaType": kind, "digest": digest(data), "size": len(data)}
 
 
+@cache
+def packed_by_gzip(layer: bytes) -> bytes:
+    return gzip.compress(layer, 1, mtime=0)
+
+
+@cache
 def digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -24,6 +22,7 @@ from offload.cache.publishing.errors import (
     RefusedRequestError,
 )
 from offload.cache.publishing.references import INBOX
+from offload.cache.publishing.status import ImageState, Status
 from offload.snapshot.model import Blob
 from offload.snapshot.registry.address import is_loopback
 from offload.snapshot.store.local import LocalStore
@@ -35,64 +34,6 @@ _PAUSE_S = 0.2
 
 Progress = Callable[[int, int], None]
 """Called with bytes that are there and bytes that have to be."""
-
-
-class ImageState(StrEnum):
-    """What a publisher knows of an image."""
-
-    PUBLISHED = "published"
-    WAITING = "waiting"
-    REFUSED = "refused"
-    GONE = "gone"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """An image, or a name of one, as the publisher sees it now."""
-
-    state: ImageState
-    image: str | None
-    """Digest of its manifest; None while nobody has looked what a name means."""
-    names: tuple[str, ...] = ()
-    detail: str = ""
-    """Why it waits or was refused; for people."""
-    done: int = 0
-    total: int = 0
-    """Bytes that have come, of those that the publisher has to fetch."""
-    path: str | None = None
-    """Of its tree, in the repository: ``/.flat/ab/HEX``; None if it is not there."""
-    revision: int = 0
-    """Of the repository, when this was asked: at a revision this new, it is there."""
-    fqrn: str = ""
-    asked_at: float | None = None
-    """When it was asked for last: seconds since the epoch."""
-    pins: tuple[str, ...] = ()
-    """Who keeps it."""
-
-    @property
-    def is_published(self) -> bool:
-        """Whether its tree is in the repository."""
-        return self.state is ImageState.PUBLISHED
-
-    @property
-    def is_final(self) -> bool:
-        """Whether waiting changes nothing."""
-        return self.state in {ImageState.PUBLISHED, ImageState.REFUSED, ImageState.GONE}
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> Self:
-        """Read what the publisher answers.
-
-        Raises:
-            PublishingError: it is something else.
-        """
-        try:
-            tuples = {key: tuple(document[key]) for key in ("names", "pins")}
-            state = ImageState(document["state"])
-            return cls(**{**document, **tuples, "state": state})
-        except (TypeError, KeyError, ValueError):
-            raise PublishingError("expected the status of an image") from None
 
 
 class PublisherClient:

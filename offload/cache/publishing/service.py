@@ -27,7 +27,6 @@ from offload.cache.publishing.answers import (
     problem,
 )
 from offload.cache.publishing.bundles import LARGEST_TRACE, publish_bundle
-from offload.cache.publishing.client import Status
 from offload.cache.publishing.desk import Desk
 from offload.cache.publishing.errors import PublishingError, RefusedEventError
 from offload.cache.publishing.events import LARGEST_BODY, check_sender, read_events
@@ -36,6 +35,7 @@ from offload.cache.publishing.references import Reference, is_digest
 from offload.cache.publishing.serving import serve
 from offload.cache.publishing.shelf import remove_name
 from offload.cache.publishing.sources import inbox_reference
+from offload.cache.publishing.status import Status
 from offload.cache.publishing.statuses import Statuses
 from offload.cache.publishing.tokens import person_of
 from offload.cache.reading.traces import Trace

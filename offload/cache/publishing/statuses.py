@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from offload.cache.publishing.client import ImageState, Status
 from offload.cache.publishing.pins import Pins
 from offload.cache.publishing.queue import Entry, Queue, State
 from offload.cache.publishing.references import Reference, flat_path, is_digest
 from offload.cache.publishing.shelf import Shelf
+from offload.cache.publishing.status import ImageState, Status
 
 
 class Statuses:
@@ -54,7 +54,8 @@ class Statuses:
     def _of_image(self, image: str, entries: Iterable[Entry]) -> Status:
         mine = list(entries)
         if self._shelf.has_image(image):
-            there = [entry for entry in mine if entry.state is State.PUBLISHED]
+            # The queue may learn of it a moment later than everybody else.
+            there = [e for e in mine if self._shelf.meaning(e.reference) == image]
             return self._described(ImageState.PUBLISHED, image, there)
         for state in (State.WAITING, State.REFUSED):
             chosen = [entry for entry in mine if entry.state is state]
@@ -72,9 +73,11 @@ class Statuses:
             state,
             image,
             tuple(sorted(str(entry.reference) for entry in entries)),
-            detail=next((e.detail for e in entries if e.detail), ""),
-            done=max((e.done for e in entries), default=0),
-            total=max((e.total for e in entries), default=0),
+            detail=""
+            if is_there
+            else next((e.detail for e in entries if e.detail), ""),
+            done=0 if is_there else max((e.done for e in entries), default=0),
+            total=0 if is_there else max((e.total for e in entries), default=0),
             path=f"/{flat_path(image).decode()}" if is_there and image else None,
             revision=head.revision,
             fqrn=head.fqrn,
