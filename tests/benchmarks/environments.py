@@ -41,11 +41,11 @@ from typing import Self
 from machine import machine
 from measurement import Bar, Measurement
 
-from offload.cache.cvmfs.items import Item, read_folder
+from offload.cache.cvmfs.items import read_folder
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.reading import RepositoryCache, RepositorySettings
-from offload.cache.reading.bundles import pack, path_of
+from offload.cache.reading.bundles import item
 from offload.cache.reading.choosing import Amount, Situation, Way, choose
 from offload.cache.reading.traces import Trace
 from offload.snapshot.tree import Kind
@@ -101,8 +101,8 @@ class Site:
         self.numbers = itertools.count()
         stage(folder / "staged", packages)
         items = list(read_folder(folder / "staged"))
-        self.files = [item for item in items if item.kind is Kind.FILE]
-        self.amount = Amount(len(self.files), sum(item.size for item in self.files))
+        self.files = [one for one in items if one.kind is Kind.FILE]
+        self.amount = Amount(len(self.files), sum(one.size for one in self.files))
         keys = Keys.generate(FQRN, datetime.now(UTC))
         self.repository = Repository.create(folder / "repository", FQRN, keys)
         hexed = IMAGE.removeprefix("sha256:")
@@ -155,12 +155,8 @@ class Site:
         size = 0
         if trace is not None:
             public = self.repository.public
-            data = b"".join(
-                pack(trace.uses, lambda name: (public / name.path).read_bytes())
-            )
-            size = len(data)
-            name = path_of(IMAGE).rpartition(b"/")[2]
-            items = [Item(name, Kind.FILE, 0o644, size, content=data)]
+            items = [item(IMAGE, trace.uses, lambda n: (public / n.path).read_bytes())]
+            size = items[0].size
         with self.repository.transaction() as transaction:
             transaction.put_tree(b"/.bundles", items)
             transaction.commit()
@@ -217,8 +213,8 @@ def share_rows(site: Site, rounds: int) -> list[Measurement]:
         rng = random.Random(share)
         wanted = rng.sample(site.files, round(share * len(site.files)))
         listing = site.folder / "wanted"
-        listing.write_bytes(b"\n".join(item.path for item in wanted))
-        read = Amount(len(wanted), sum(item.size for item in wanted))
+        listing.write_bytes(b"\n".join(one.path for one in wanted))
+        read = Amount(len(wanted), sum(one.size for one in wanted))
         seconds: dict[str, list[float]] = {"whole": [], "lazy": [], "bundle": []}
         with site.cold() as cache:
             with site.mounted(cache) as where:

@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from offload.cache.cvmfs.errors import DamagedObjectError
+from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.names import ObjectName, Suffix
+from offload.snapshot.tree import Kind
 
 _MAGIC = b"offload bundle 1\n"
 _HEAD = struct.Struct(">20scHqI")
@@ -54,6 +56,13 @@ def pack(uses: Iterable[Use], read: Callable[[ObjectName], bytes]) -> Iterator[b
         data = read(name)
         suffix = name.suffix.encode() or _NONE
         yield _HEAD.pack(name.digest, suffix, mode & _MODE, mtime, len(data)) + data
+
+
+def item(image: str, uses: Iterable[Use], read: Callable[[ObjectName], bytes]) -> Item:
+    """Return a bundle as what a publisher puts at ``/.bundles``; see :func:`pack`."""
+    data = b"".join(pack(uses, read))
+    name = path_of(image).rpartition(b"/")[2]
+    return Item(name, Kind.FILE, 0o644, len(data), content=data)
 
 
 def unpack(data: bytes) -> Iterator[tuple[Use, memoryview]]:

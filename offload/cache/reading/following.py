@@ -120,7 +120,10 @@ class Follower:
         seen = self._known.seen
         if seen is not None:
             seen.allow(manifest)
-        self._known.save(signed, manifest, now)
+        if signed == before and seen is not None:
+            self._known.confirm()
+        else:
+            self._known.save(signed, manifest, now)
         return manifest
 
     def _renewed(

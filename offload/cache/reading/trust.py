@@ -120,29 +120,35 @@ class KnownRevision:
             return None
 
     def save(self, signed: Signed, manifest: Manifest, now: datetime) -> None:
-        """Keep a revision that was believed; first of all, that it was."""
+        """Keep a revision that was believed; first of all, durably, that it was."""
         seen = Seen(manifest.revision, str(manifest.catalogue), now.timestamp())
-        self._write("seen", json.dumps(asdict(seen)).encode())
+        self._write("seen", json.dumps(asdict(seen)).encode(), is_durable=True)
         for kind in _KINDS:
             self._write(kind, getattr(signed, kind))
+
+    def confirm(self) -> None:
+        """Note that the revision that is kept is still the newest."""
+        os.utime(self._path("manifest"))
 
     def _path(self, kind: str) -> Path:
         return self._folder / kind
 
-    def _write(self, kind: str, data: bytes) -> None:
+    def _write(self, kind: str, data: bytes, *, is_durable: bool = False) -> None:
         path = self._path(kind)
         draft = path.with_name(f".{kind}.{os.getpid()}")
         with room(self._folder):
             with draft.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if is_durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             draft.replace(path)
-        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        if is_durable:
+            handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 _KINDS = ("manifest", "whitelist", "certificate")

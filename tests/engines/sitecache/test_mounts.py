@@ -7,9 +7,8 @@ import subprocess
 
 import pytest
 
-from offload.cache.cvmfs.items import Item
 from offload.cache.reading import MountError
-from offload.cache.reading.bundles import pack, path_of
+from offload.cache.reading.bundles import item
 from offload.cache.reading.mounting import can_mount, unmount
 from offload.snapshot.tree import Kind
 
@@ -80,10 +79,7 @@ def test_a_bundle_of_a_trace_makes_the_next_cold_start_one_file(
             (where / name).read_bytes()
     uses = first.trace(image).uses
     assert len(uses) == len(names)
-    data = b"".join(
-        pack(uses, lambda name: (repository.public / name.path).read_bytes())
-    )
-    bundle = Item(path_of(image)[10:], Kind.FILE, 0o644, len(data), content=data)
+    bundle = item(image, uses, lambda n: (repository.public / n.path).read_bytes())
     with repository.transaction() as transaction:
         transaction.put_tree(b"/.bundles", [bundle])
         transaction.commit()

@@ -5,7 +5,7 @@ import pytest
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.objects import compress
-from offload.cache.reading.bundles import Use, pack, path_of, unpack
+from offload.cache.reading.bundles import Use, item, pack, unpack
 from offload.cache.reading.traces import Trace
 
 
@@ -26,15 +26,11 @@ def uses(cache, publisher, image):
     return trace.uses
 
 
-def bundle(publisher, image, uses, spoil=lambda name, data: data):
+def publish(publisher, image, uses, spoil=lambda name, data: data):
     def read(name):
         return spoil(name, (publisher.public / name.path).read_bytes())
 
-    data = b"".join(pack(uses, read))
-    folder = path_of(image).rpartition(b"/")[0]
-    name = path_of(image).rpartition(b"/")[2]
-    publisher.publish_at(folder, publisher.file(name, data))
-    return data
+    publisher.publish_at(b"/.bundles", item(image, uses, read))
 
 
 def test_what_is_packed_is_unpacked():
@@ -65,7 +61,7 @@ def test_what_is_no_whole_bundle_is_refused(cut):
 def test_a_cold_cache_gets_all_objects_in_one_file(
     make_cache, publisher, origin, image, uses
 ):
-    bundle(publisher, image, uses)
+    publish(publisher, image, uses)
     cache = make_cache("cold")
     assert cache.prefetch(image) == len(uses) == 7
     origin.requests.clear()
@@ -83,7 +79,7 @@ def test_a_bundle_that_lies_is_left_alone(make_cache, publisher, image, uses):
     bodies = {use.name: (publisher.public / use.name.path).read_bytes() for use in uses}
     names = list(bodies)
     swapped = dict(zip(names, [bodies[n] for n in names[1:] + names[:1]], strict=True))
-    bundle(publisher, image, uses, lambda name, _: swapped[name])
+    publish(publisher, image, uses, lambda name, _: swapped[name])
     cache = make_cache("cold")
     assert cache.prefetch(image) == 0
     tree = cache.image(image)

@@ -159,6 +159,9 @@ def test_a_new_revision_is_taken_with_one_question_each(
     before = origin.requests.copy()
     assert cache.refresh().number == 2
     assert origin.requests - before == {f"/{MANIFEST}": 1}
+    kept = (cache.folder / "signed/seen").stat()
+    cache.refresh()
+    assert (cache.folder / "signed/seen").stat().st_mtime_ns == kept.st_mtime_ns
     publisher.publish(other=publisher.small)
     assert cache.refresh().number == 3
 
