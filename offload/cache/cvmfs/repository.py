@@ -27,7 +27,8 @@ from offload.cache.cvmfs.packing import Packer
 from offload.cache.cvmfs.publication import Publication
 from offload.cache.cvmfs.settings import Settings
 from offload.cache.cvmfs.storage import Storage
-from offload.cache.cvmfs.transaction import Transaction, folder_row
+from offload.cache.cvmfs.transaction import Transaction
+from offload.cache.cvmfs.trees import folder_row
 from offload.cache.cvmfs.whitelist import Whitelist
 
 __all__ = ["Repository", "Settings"]

@@ -12,16 +12,13 @@ from offload.cache.cvmfs.errors import RefusedItemError, RepositoryError
 from offload.cache.cvmfs.items import Item, check_path
 from offload.cache.cvmfs.manifest import Manifest
 from offload.cache.cvmfs.merging import merge
-from offload.cache.cvmfs.names import ObjectName, Suffix, name_of, parent_of
+from offload.cache.cvmfs.names import ObjectName, Suffix, is_below, name_of, parent_of
 from offload.cache.cvmfs.packing import Packer, row_of
-from offload.cache.cvmfs.rows import FOLDER_BYTES, Nested, Row
+from offload.cache.cvmfs.rows import Nested, Row
 from offload.cache.cvmfs.splitting import cuts
 from offload.cache.cvmfs.storage import Storage
+from offload.cache.cvmfs.trees import Tree, folder_row
 from offload.snapshot.tree import Kind
-
-FOLDER_MODE = 0o755
-"""Of folders that nobody has described. Their time is the epoch: what is published
-twice is the same twice."""
 
 
 class Transaction:
@@ -86,7 +83,7 @@ class Transaction:
             OSError: a content cannot be read.
         """
         path = _absolute(path)
-        tree = _Tree(path)
+        tree = Tree(path)
         for item in items:
             item.check(path)
             place = tree.make_room(item)
@@ -233,7 +230,7 @@ class Transaction:
         """Free the memory of what was only read."""
         for path in [p for p, draft in self._drafts.items() if not draft.is_changed]:
             if path and not any(
-                other.is_changed and other.root.startswith(path + b"/")
+                other.is_changed and is_below(other.root, path)
                 for other in self._drafts.values()
             ):
                 del self._drafts[path]
@@ -280,9 +277,8 @@ class Transaction:
         if row.is_mount_point:
             draft.below = draft.below.minus(self._counted(path, draft.nested[path]))
             del draft.nested[path]
-            for other in [p for p in self._drafts if p.startswith(path)]:
-                if other[len(path) :][:1] in b"/":
-                    del self._drafts[other]
+            for other in [p for p in self._drafts if is_below(p, path)]:
+                del self._drafts[other]
             draft.is_changed = True
         elif row.kind is Kind.FOLDER:
             for child, found in draft.listing(path):
@@ -308,80 +304,7 @@ class Transaction:
         return [(child[skipped:], row) for child, row in self.walk(path)]
 
 
-class _Tree:
-    """A tree that is being put together."""
-
-    def __init__(self, path: bytes) -> None:
-        self._path = path
-        self._folders = {path}
-        self.draft = Draft(
-            path, folder_row(name_of(path))._replace(is_catalogue_root=True)
-        )
-
-    def make_room(self, item: Item) -> bytes:
-        """Return an item's place; what was there is gone, what it lies in is there.
-
-        Raises:
-            RefusedItemError: it lies in something that is no folder.
-        """
-        if not item.path:
-            if item.kind is not Kind.FOLDER:
-                raise RefusedItemError("a tree's own entry is no folder")
-            return self._path
-        place = self._path + b"/" + item.path
-        self._make_folder(parent_of(place))
-        if place in self._folders and item.kind is not Kind.FOLDER:
-            self._remove(place)
-        return place
-
-    def put(self, place: bytes, row: Row) -> None:
-        if row.kind is Kind.FOLDER:
-            self._folders.add(place)
-        is_root = place == self._path
-        self.draft.put(
-            place, row._replace(name=name_of(place), is_catalogue_root=is_root)
-        )
-
-    def expect(self, place: bytes, item: Item) -> Callable[[Row], None]:
-        """Note a file; return what sets its row once its objects are there."""
-        name = name_of(place)
-        waiting = Row(name, item.kind, item.permissions, item.size, item.mtime)
-        self.draft.put(place, waiting)
-
-        def settle(row: Row) -> None:
-            # Of the same path the last one counts: it may be another's by now.
-            if self.draft.get(place) is waiting:
-                self.draft.put(place, row)
-
-        return settle
-
-    def _make_folder(self, path: bytes) -> None:
-        if path in self._folders:
-            return
-        if (found := self.draft.get(path)) is not None:
-            raise RefusedItemError(
-                f"{os.fsdecode(path)!r}: expected a folder, as something lies in it; "
-                f"found a {found.kind}"
-            )
-        self._make_folder(parent_of(path))
-        self.put(path, folder_row(name_of(path)))
-
-    def _remove(self, path: bytes) -> None:
-        for child, row in self.draft.listing(path):
-            if row.kind is Kind.FOLDER:
-                self._remove(child)
-            else:
-                self.draft.discard(child)
-        self.draft.discard(path)
-        self._folders.discard(path)
-
-
 def _absolute(path: bytes) -> bytes:
     below = path.strip(b"/")
     check_path(below)
     return b"/" + below if below else b""
-
-
-def folder_row(name: bytes) -> Row:
-    """Return the row of a folder that nobody has described."""
-    return Row(name, Kind.FOLDER, FOLDER_MODE, FOLDER_BYTES, 0)
