@@ -155,7 +155,8 @@ class PublisherClient:
             for name in known.names:
                 if name.startswith(f"{INBOX}/"):  # it is asked for again: it stays
                     self.look(name)
-            return known
+        if known.is_published or known.state is ImageState.REFUSED:
+            return known  # the same bytes would be refused again
         wanted = [blob for blob in dict.fromkeys(blobs) if blob.digest != image]
         document = {"blobs": [{"digest": b.digest, "size": b.size} for b in wanted]}
         missing = {

@@ -25,6 +25,7 @@ from offload.cache.publishing.worker import Worker
 from offload.snapshot.store.local import LocalStore
 
 _RENEW_S = 86400.0
+_WAIT_S = 60.0
 
 
 def repository_of(settings: PublisherSettings) -> Repository:
@@ -50,7 +51,7 @@ def renew_whitelist(
     path = repository.public / whitelist.FILE_NAME
     is_fresh = path.exists() and now - path.stat().st_mtime < _RENEW_S
     if master.exists() and not is_fresh:
-        repository.renew_whitelist()
+        repository.renew_whitelist(wait_s=_WAIT_S)
 
 
 def secret_in(path: Path) -> str:
@@ -128,15 +129,17 @@ class Desk:
         )
         inbox = Inbox(store, state / "incoming", settings.inbox_bytes, shelf.has_layer)
 
-        def tidy() -> None:
+        def look() -> None:
             now = time.time()
             renew_whitelist(settings, shelf.repository, now)
+            poll.run(now)
+
+        def tidy() -> None:
+            now = time.time()
             collector.collect(now)
             inbox.drop_older(now - settings.grace_s)
 
-        worker = Worker(
-            publisher, queue, lambda: poll.run(time.time()), tidy, settings.poll_s
-        )
+        worker = Worker(publisher, queue, look, tidy, settings.poll_s)
         return cls(
             settings,
             shelf,

@@ -43,7 +43,8 @@ from offload.snapshot.model import Blob
 
 _BLOCK = 1 << 20
 _LONGEST_POLL_S = 60.0
-_LOOK_S = 0.05
+_FIRST_LOOK_S = 0.05
+_LONGEST_LOOK_S = 0.5
 _WAIT_S = 60.0
 
 
@@ -118,12 +119,14 @@ async def _until_final(
 ) -> Status:
     """Return what is known of an image; wait while that may change, but not longer."""
     until = time.monotonic() + max(0.0, min(wait_s, _LONGEST_POLL_S))
+    pause_s = _FIRST_LOOK_S
     while True:
         status = await asyncio.to_thread(statuses.of, name)
         is_over = status.is_final or time.monotonic() >= until
         if is_over or await request.is_disconnected():
             return status
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.25, _LONGEST_LOOK_S)
 
 
 def _add_events(app: FastAPI, desk: Desk) -> None:

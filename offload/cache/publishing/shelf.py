@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.items import Item
-from offload.cache.cvmfs.manifest import Manifest
+from offload.cache.cvmfs.manifest import FILE_NAME, Manifest
 from offload.cache.cvmfs.names import ObjectName, parent_of
 from offload.cache.cvmfs.namespace import Namespace
 from offload.cache.cvmfs.objects import content_of
@@ -50,12 +50,14 @@ class Shelf:
         self.repository = repository
         self._architecture = architecture
         self._lock = threading.Lock()
-        self._head: Manifest | None = None
-        self._namespace: Namespace | None = None
+        self._seen: tuple[int, ...] = ()
+        """Which file the manifest was read from: it is replaced, never changed."""
+        self._newest: tuple[Manifest, Namespace] | None = None
 
     def head(self) -> Manifest:
         """Return the manifest of what is published."""
-        return self.repository.head()
+        with self._lock:
+            return self._head_and_namespace()[0]
 
     def has_image(self, image: str) -> bool:
         """Whether an image's tree is there."""
@@ -137,11 +139,16 @@ class Shelf:
             return self._current().lookup(b"/" + path)
 
     def _current(self) -> Namespace:
-        head = self.repository.head()
-        if self._namespace is None or head != self._head:
-            self._namespace = self.repository.namespace(head.catalogue)
-            self._head = head
-        return self._namespace
+        return self._head_and_namespace()[1]
+
+    def _head_and_namespace(self) -> tuple[Manifest, Namespace]:
+        status = (self.repository.public / FILE_NAME).stat()
+        seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._newest is None or seen != self._seen:
+            head = self.repository.head()
+            self._newest = head, self.repository.namespace(head.catalogue)
+            self._seen = seen
+        return self._newest
 
 
 def put_image(

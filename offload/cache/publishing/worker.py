@@ -13,6 +13,8 @@ from offload.cache.publishing.queue import Queue
 
 _LONGEST_S = 30.0
 _TIDY_S = 3600.0
+_FIRST_TIDY_S = 600.0
+"""After the start; there is more urgent work then."""
 
 log = logging.getLogger("facility.publisher")
 
@@ -24,7 +26,7 @@ class Worker:
         publisher: does what a name asks for.
         queue: of names.
         poll: asks registries what no event told.
-        tidy: renews and removes what is due, once an hour.
+        tidy: removes what is due, once an hour.
         poll_s: seconds between two polls.
     """
 
@@ -78,7 +80,7 @@ class Worker:
             self._woken.wait(min(max(left_s, 0.0), _LONGEST_S))
 
     def _look(self) -> None:
-        tidy_at = time.monotonic()
+        tidy_at = time.monotonic() + _FIRST_TIDY_S
         while not self._stopping.is_set():
             self._safely(self._poll)
             self.wake()
