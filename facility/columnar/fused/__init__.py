@@ -20,8 +20,8 @@ What a body may say
 Numbers
 -------
 All arithmetic is 64-bit, whatever the branch: floating-point numbers as in IEEE 754
-(``1 / 0`` is infinite, ``0 / 0`` NaN, nothing raises), integers wrap round and divided
-by zero give zero. NaN is unequal to everything, is in the overflow bin, and as a
+(``1 / 0`` is infinite, ``0 / 0`` NaN, nothing raises), integers have a sign, wrap round
+and divided by zero give zero; a branch that holds larger ones ends the run. NaN is unequal to everything, is in the overflow bin, and as a
 weight is added and counted: ``NaN weights`` in the notes of a result. ``**`` with a
 constant whole exponent is a product. Angles are differences in [-pi, pi). What Python
 would raise (an index beyond the end, a variable without a value, ``int`` of NaN) ends
