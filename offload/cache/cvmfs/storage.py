@@ -1,4 +1,8 @@
-"""A repository's objects on disk: each is there whole, or not at all."""
+"""A repository's objects on disk: each is there whole, or not at all.
+
+That holds when a process is killed. Objects are not flushed to the disk one by one: what
+is lost when the machine goes down is made again as soon as it is published again.
+"""
 
 from __future__ import annotations
 

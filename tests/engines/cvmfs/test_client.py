@@ -1,10 +1,12 @@
 """What is published is what an independent client shows: its words count, not ours."""
 
+import errno
 import importlib.metadata
 import os
 import stat
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -125,6 +127,22 @@ def test_every_file_mode_and_link_is_equal(mounted, tmp_path):
     assert listed(point / "trees" / "one") == listed(source)
 
 
+def read(path: Path, tries: int = 20) -> bytes:
+    """Read a file, again if need be.
+
+    The client reads the next chunks of a file ahead, and answers with an error who comes
+    to one that it is still writing to its cache.
+    """
+    for _ in range(tries):
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            time.sleep(0.25)
+    return path.read_bytes()
+
+
 def listed(folder: Path) -> dict[str, tuple]:
     found = {}
     for path in folder.rglob("*"):
@@ -137,7 +155,7 @@ def listed(folder: Path) -> dict[str, tuple]:
         else:
             mode = stat.S_IMODE(status.st_mode)
             mtime = int(status.st_mtime)
-            found[name] = "file", mode, status.st_size, mtime, path.read_bytes()
+            found[name] = "file", mode, status.st_size, mtime, read(path)
     return found
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.cache.cvmfs.catalogue import Catalogue, Counters
@@ -54,6 +54,7 @@ def catalogue(root: bytes, found: dict[bytes, Row], nested=(), **more) -> Catalo
     return Catalogue.of(data, "a test's")
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(names, rows, max_size=30))
 def test_rows_come_back_as_they_were_written(found):
     here = {b"/" + name: row._replace(name=name) for name, row in found.items()}

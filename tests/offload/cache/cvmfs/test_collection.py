@@ -130,7 +130,7 @@ def test_the_published_revision_is_never_forgotten(repository, make):
 @settings(max_examples=3)
 @given(st.integers(0, 1 << 30))
 def test_random_steps_with_crashes(tmp_path_factory, keys, seed):
-    walk(tmp_path_factory.mktemp("used"), keys, seed, steps=25)
+    walk(tmp_path_factory.mktemp("used"), keys, seed, steps=20)
 
 
 @pytest.mark.soak
