@@ -140,3 +140,10 @@ def test_what_is_not_damaged_is_not_skipped(damaged):
 def test_an_unknown_word_is_said(ttree):
     with pytest.raises(UsageError, match="on_error='ignore': expected 'raise' or"):
         Dataset(ttree, on_error="ignore")
+
+
+def test_a_text_that_begins_like_a_root_file_is_none(tmp_path):
+    path = tmp_path / "passwd"
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n" * 9)
+    with pytest.raises(DatasetError, match="the rest is no header of a ROOT file"):
+        Dataset(path)

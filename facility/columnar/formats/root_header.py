@@ -15,13 +15,15 @@ from facility.columnar.remote import Location, RemoteFile
 _SMALL = struct.Struct(">4siiiiiiiBiiiH16s")
 _LARGE = struct.Struct(">4siiqqiiiBiqiH16s")
 _FROM_LARGE = 1_000_000
+_LATEST_BEGIN = 1000
+"""Where the first record is: at 100, in the oldest files at 64."""
 
 
 def identify_root(path: Location) -> FileIdentity:
     """Return the identity of a ROOT file, with its own UUID.
 
     Raises:
-        DatasetError: it is truncated.
+        DatasetError: it is truncated, or no ROOT file.
         OSError: it cannot be read.
     """
     identity = FileIdentity.of(path)
@@ -37,7 +39,11 @@ def identify_root(path: Location) -> FileIdentity:
     (version,) = struct.unpack_from(">i", head, 4)
     header = _LARGE if version >= _FROM_LARGE else _SMALL
     fields = header.unpack_from(head)
-    end, its_uuid = fields[3], fields[-1]
+    begin, end, its_uuid = fields[2], fields[3], fields[-1]
+    if not 0 < begin <= _LATEST_BEGIN:
+        raise DatasetError(
+            f"{path} begins with 'root', and the rest is no header of a ROOT file"
+        )
     if size < end:
         raise DatasetError(
             f"{path} is truncated: its header declares {end} bytes, it has {size}; "
