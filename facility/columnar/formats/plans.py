@@ -20,7 +20,7 @@ import numpy as np
 from facility.columnar.baskets.positions import Baskets, Layout, Lists, Positions
 from facility.columnar.columns import ColumnType
 
-FORMAT = 3
+FORMAT = 4
 """Changes whenever the bytes mean something else."""
 
 _LENGTHS = struct.Struct("<III")

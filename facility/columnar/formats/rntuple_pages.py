@@ -58,12 +58,23 @@ class Pages:
         for number, record in enumerate(self._fields):
             if record.parent_field_id != number:
                 self._items.setdefault(record.parent_field_id, []).append(number)
+        self._counts = {
+            record.source_field_id: str(record.field_name)
+            for number, record in enumerate(self._fields)
+            if _is_count(record) and record.parent_field_id == number
+        }
         clusters = tree.cluster_summaries
         counts = [0, *(int(c.num_entries) for c in clusters)]
         self._events = np.cumsum(counts, dtype=np.int64)
         """Before each cluster, and all."""
         firsts = [int(c.num_first_entry) for c in clusters]
         self._is_in_order = firsts == self._events[:-1].tolist()
+
+    def counts(self, field: int) -> str | None:
+        """Return the column that says how long a field's lists are, if there is one."""
+        record = self._fields[field]
+        source = field if record.source_field_id is None else record.source_field_id
+        return self._counts.get(source)
 
     def of(self, field: int, plain: ColumnType) -> Baskets | Lists | None:
         """Return where a plain field, by its number, has its pages.
@@ -106,7 +117,7 @@ class Pages:
         # Projected: another name for what that field has.
         source = field if record.source_field_id is None else record.source_field_id
         columns = self._columns.get(source, [])
-        if record.repetition or "Cardinality" in record.type_name:
+        if record.repetition or _is_count(record):
             return None
         if len(columns) != 1 or columns[0].type not in encodings:
             return None
@@ -130,3 +141,7 @@ class Pages:
             np.cumsum([0, *(p.num_elements for p in pages)], dtype=np.int64),
         )
         return baskets, np.cumsum(before, dtype=np.int64)
+
+
+def _is_count(record: Any) -> bool:
+    return "RNTupleCardinality" in record.type_name

@@ -77,7 +77,8 @@ def planned_column(tree: Any, name: str) -> PlannedColumn:
 def _planned_field(pages: Pages, field: Any) -> PlannedColumn:
     form, _ = field.to_akform()
     is_top = field.name in form.fields  # a field of a record has that around it
-    plain = type_of_form(form.content(field.name)) if is_top else None
+    counts = pages.counts(field.field_id)
+    plain = type_of_form(form.content(field.name), counts) if is_top else None
     if plain is None:
         return PlannedColumn(None, None)
     try:

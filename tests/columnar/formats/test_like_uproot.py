@@ -89,3 +89,16 @@ def test_samples(name):
             if start < stop:
                 compared += assert_like_uproot(path, tree, start, stop, buffers)
     assert compared
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["nano-dimuon-rntuple", "nano-dy-rntuple"])
+def test_projected_fields_of_a_collection_share_their_offsets(name):
+    """As CMS writes them: other names for the fields of one list of records."""
+    file = open_columns(samples.path(name))
+    names = ["Muon_pt", "Muon_charge", "nMuon"]
+    assert [file.type_of(n).counts for n in names] == ["nMuon", "nMuon", None]
+    columns = file.plain(names, 3, file.entries)
+    assert columns["Muon_pt"].offsets is columns["Muon_charge"].offsets
+    counts = columns["nMuon"].content
+    assert np.diff(columns["Muon_pt"].offsets).tolist() == counts.tolist()
