@@ -137,15 +137,25 @@ class Reader(threading.Thread):
 def test_killed_in_the_middle_it_is_published_once_and_always_valid(
     make_house, made, tmp_path
 ):
-    house = make_house()
+    _kill_in_the_middle(make_house(), made, tmp_path, [0.0, 0.2, 0.4])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_the_same_for_a_hundred_moments(make_house, made, tmp_path):
+    moments = [0.01 * number for number in range(100)]
+    _kill_in_the_middle(make_house(), made, tmp_path, moments)
+
+
+def _kill_in_the_middle(house, made, tmp_path, moments) -> None:
     house.registry.start()
     reader = Reader(house)
     reader.start()
     pushed = {}
     try:
-        for number in range(6):
+        for number, moment in enumerate(moments):
             tree = tmp_path / f"tree{number}"
-            files = {f"lib/{n}": os.urandom(60_000) for n in range(60)}
+            files = {f"lib/{n}": os.urandom(60_000) for n in range(40)}
             files["big"] = os.urandom(9_000_000)
             digest = house.copy(
                 made.image(folder(tree, **files)), f"group/env:v{number}"
@@ -155,7 +165,7 @@ def test_killed_in_the_middle_it_is_published_once_and_always_valid(
             with house.client() as client:
                 for _ in range(10):  # registries repeat themselves
                     client.look(f"{house.host}/group/env:v{number}")
-            time.sleep(0.12 * number)
+            time.sleep(moment)
             house.publisher.kill()
         house.publisher.start()
         with house.client() as client:
