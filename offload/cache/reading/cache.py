@@ -10,7 +10,6 @@ the same folder.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +30,15 @@ from offload.cache.reading.following import Follower
 from offload.cache.reading.locking import Locks
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.pace import Pace
+from offload.cache.reading.paths import (
+    bytes_of,
+    hex_of,
+    image_path,
+    is_wanted,
+    layer_path,
+    path_of_tree,
+    tree_name,
+)
 from offload.cache.reading.prefetching import Arrivals, Prefetcher
 from offload.cache.reading.settings import RepositorySettings
 from offload.cache.reading.store import Store
@@ -40,7 +48,6 @@ from offload.cache.reading.trees import Rows, Trees
 from offload.cache.reading.view import Catalogues, Revision, View
 from offload.snapshot.tree import Kind
 
-_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _LOOK_AGAIN = 50
 """The quota is looked at after each 1/50 of it that was fetched."""
 _POLL_S = 1.0
@@ -141,7 +148,7 @@ class RepositoryCache:
 
     def find(self, path: str) -> Row | None:
         """Return what lies at an absolute path of the repository."""
-        return self.view().find(_bytes(path))
+        return self.view().find(bytes_of(path))
 
     def fetch(self, name: ObjectName, size: int | None = None) -> Path:
         """Return where an object's content lies; see :meth:`Fetcher.fetch`."""
@@ -211,9 +218,9 @@ class RepositoryCache:
         Raises:
             CacheError: it cannot be had, or does not fit.
         """
-        rows = self.view().walk(_bytes(path))
-        wanted = [_bytes(one).strip(b"/") for one in only]
-        kept = ((p, row) for p, row in rows if not wanted or _is_wanted(p, wanted))
+        rows = self.view().walk(bytes_of(path))
+        wanted = [bytes_of(one).strip(b"/") for one in only]
+        kept = ((p, row) for p, row in rows if not wanted or is_wanted(p, wanted))
         self._kinds["images"].copy(kept, target)
 
     def prefetch(self, image: str, arrivals: Arrivals | None = None) -> int:
@@ -235,7 +242,7 @@ class RepositoryCache:
             if row is None:
                 return 0
             connections = self.settings.connections
-            name = _hex(image)
+            name = hex_of(image)
             count = self._prefetcher.prefetch(name, row, connections, arrivals)
         finally:
             arrivals.finish()
@@ -255,7 +262,7 @@ class RepositoryCache:
             raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
         counters = view.counters(path)
         amount = Amount(counters.regular, counters.file_size)
-        is_here = self._kinds["images"].has(_hex(image))
+        is_here = self._kinds["images"].has(hex_of(image))
         trace = self.trace(image)
         return choose(
             Situation(
@@ -316,7 +323,7 @@ class RepositoryCache:
 
     def trace_path(self, image: str) -> Path:
         """Return the file with an image's trace."""
-        return self.folder / "traces" / _hex(image)
+        return self.folder / "traces" / hex_of(image)
 
     @property
     def pace(self) -> Pace:
@@ -334,7 +341,7 @@ class RepositoryCache:
             CacheError: that is no UID or no image or layer.
         """
         with self._locks.held("collect"):
-            self._pins.add(uid, tuple(_tree_name(path) for path in paths))
+            self._pins.add(uid, tuple(tree_name(path) for path in paths))
 
     def unpin(self, uid: str) -> None:
         """Forget a job's need; again is fine."""
@@ -366,7 +373,7 @@ class RepositoryCache:
         for kind, trees in self._kinds.items():
             for name in trees.names():
                 progress(f"{kind}/{name}")
-                rows = self._rows(_path_of_tree(kind, name))
+                rows = self._rows(path_of_tree(kind, name))
                 mended += trees.mend(name, trees.entries(name), rows, reads_all=True)
         return mended
 
@@ -381,7 +388,7 @@ class RepositoryCache:
         return sum(kept.size for kept in self._store.kept().values())
 
     def _tree(self, kind: str, digest: str, path: bytes) -> Path | None:
-        name = _hex(digest)
+        name = hex_of(digest)
         trees = self._kinds[kind]
         if not trees.has(name):
             view = self.view()
@@ -421,42 +428,3 @@ class RepositoryCache:
                 f"{self.folder}: {size:,} bytes do not fit, {freed.lacking:,} are "
                 "lacking; all the rest is used by jobs"
             )
-
-
-def image_path(digest: str) -> bytes:
-    """Return where an image's tree lies in a repository."""
-    name = _hex(digest)
-    return f"/.flat/{name[:2]}/{name}".encode()
-
-
-def layer_path(digest: str) -> bytes:
-    """Return where a layer lies in a repository."""
-    name = _hex(digest)
-    return f"/.layers/{name[:2]}/{name}/layerfs".encode()
-
-
-def _path_of_tree(kind: str, name: str) -> bytes:
-    return image_path(name) if kind == "images" else layer_path(name)
-
-
-def _tree_name(path: str) -> str:
-    kind = "layers" if path.startswith("/.layers/") else "images"
-    name = path.removesuffix("/layerfs").rpartition("/")[2]
-    return f"{kind}/{_hex(name)}"
-
-
-def _hex(digest: str) -> str:
-    if (found := _DIGEST.fullmatch(digest)) is None:
-        raise CacheError(f"expected sha256:HEX (64 digits), got {digest[:80]!r}")
-    return found[1]
-
-
-def _bytes(path: str) -> bytes:
-    return path.rstrip("/").encode("utf-8", "surrogateescape")
-
-
-def _is_wanted(path: bytes, wanted: list[bytes]) -> bool:
-    return not path or any(
-        path == one or path.startswith(one + b"/") or one.startswith(path + b"/")
-        for one in wanted
-    )
