@@ -21,6 +21,16 @@ from facility.runtime import Runtime
 COMMAND = Path(sys.executable).parent / "facility"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """In CI an engine that is missing is a failure: there, nothing is skipped."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+    return report
+
+
 class RunningFacility:
     """A facility in a directory of its own, with state of its own."""
 
