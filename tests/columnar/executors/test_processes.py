@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from facility.columnar import ChunkError, Dataset, MissingBranchError
-from facility.columnar.executors import Processes
+from facility.columnar.executors import Processes, processes
 from facility.columnar.executors.processes import DEATHS
 from facility.errors import FacilityError, UsageError
 from facility.process import identify
@@ -94,8 +94,10 @@ REST = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 100)]
 
 
 @pytest.mark.parametrize("seed", [*SAMPLE, *REST])
-def test_processes_killed_at_random_moments_change_nothing(ttree, seed):
+def test_processes_killed_at_random_moments_change_nothing(ttree, seed, monkeypatch):
     """About one in three chunks loses its process, before, while or after it computes."""
+    # On a busy machine all kills may hit one chunk: that it is given up is not the matter.
+    monkeypatch.setattr(processes, "DEATHS", 100)
 
     def slow(events):
         import time
