@@ -1,7 +1,8 @@
 """What registries tell: which name to look at again. No I/O.
 
 An event is a hint, not an order: what a name means is asked of the registry itself when
-its turn comes. So events may come twice, late or in any order.
+its turn comes. So events may come twice, late or in any order. They may come early, too:
+distribution tells of a push before the tag leads to it.
 
 Sources: CNCF Distribution, "Work with notifications"; Harbor, "Configure Webhook
 Notifications" (payload format Default); RFC 6750 for ``Bearer``; ``X-Hub-Signature-256``
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from offload.cache.publishing.errors import RefusedEventError
 from offload.cache.publishing.references import is_digest, is_repository, is_tag
@@ -55,8 +56,18 @@ def _same(told: str, expected: str) -> bool:
     return hmac.compare_digest(told.encode(), expected.encode())
 
 
-def read_events(body: bytes) -> tuple[tuple[str, str], ...]:
-    """Return which names (repository, then tag or digest) may have changed.
+class Told(NamedTuple):
+    """A name that may have changed."""
+
+    repository: str
+    version: str
+    """Tag or digest."""
+    digest: str | None
+    """What the name means, or will in a moment, as far as the event knows."""
+
+
+def read_events(body: bytes) -> tuple[Told, ...]:
+    """Return which names may have changed.
 
     Blobs, pulls and what else registries tell of are left out.
 
@@ -71,13 +82,15 @@ def read_events(body: bytes) -> tuple[tuple[str, str], ...]:
             "expected events of a registry (distribution's notifications, or Harbor's "
             "webhook in the format Default), got something else"
         ) from None
-    for repository, version in found:
-        if not is_repository(repository) or not (is_tag(version) or is_digest(version)):
+    for repository, version, digest in found:
+        is_version = is_tag(version) or is_digest(version)
+        is_right = digest is None or is_digest(str(digest))
+        if not (is_repository(repository) and is_version and is_right):
             raise RefusedEventError("an event of an image whose name cannot be one")
     return tuple(found)
 
 
-def _read(document: Any) -> Iterator[tuple[str, str]]:
+def _read(document: Any) -> Iterator[Told]:
     if "events" in document:
         for event in document["events"]:
             yield from _of_distribution(event)
@@ -85,7 +98,7 @@ def _read(document: Any) -> Iterator[tuple[str, str]]:
         yield from _of_harbor(document)
 
 
-def _of_distribution(event: Any) -> Iterator[tuple[str, str]]:
+def _of_distribution(event: Any) -> Iterator[Told]:
     target = event["target"]
     if event["action"] not in _ACTIONS:
         return
@@ -95,14 +108,16 @@ def _of_distribution(event: Any) -> Iterator[tuple[str, str]]:
         return
     version = target.get("tag") or target.get("digest")
     if version:
-        yield str(target["repository"]), str(version)
+        is_push = event["action"] == "push"
+        digest = target.get("digest") if is_push else None
+        yield Told(str(target["repository"]), str(version), digest)
 
 
 def _is_manifest(kind: str) -> bool:
     return "manifest" in kind or "image.index" in kind
 
 
-def _of_harbor(document: Any) -> Iterator[tuple[str, str]]:
+def _of_harbor(document: Any) -> Iterator[Told]:
     if document["type"] not in _TYPES:
         return
     data = document["event_data"]
@@ -110,4 +125,6 @@ def _of_harbor(document: Any) -> Iterator[tuple[str, str]]:
     for resource in data["resources"]:
         version = resource.get("tag") or resource.get("digest")
         if version:
-            yield repository, str(version)
+            is_push = document["type"] == "PUSH_ARTIFACT"
+            digest = resource.get("digest") if is_push else None
+            yield Told(repository, str(version), digest)

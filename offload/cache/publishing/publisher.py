@@ -41,6 +41,9 @@ from offload.snapshot.store.local import LocalStore
 _FETCHES = 4
 _WAIT_S = 60.0
 """For so long somebody else may be writing to the repository."""
+_SETTLING_S = 5.0
+"""For so long a registry may tell of a push before its tag leads to it."""
+_PAUSE_S = 0.1
 _REPORT_S = 0.2
 """Between two notes of how many bytes have come."""
 
@@ -94,6 +97,9 @@ class Publisher:
         try:
             source = self._source(work.reference)
             meaning = self._meaning(source, work)
+            if self._is_early(work, meaning):
+                self._queue.look_again(work, self._clock() + _PAUSE_S)
+                return True
             if meaning is None:
                 self._forget(work.reference)
                 self._queue.answer(work, State.GONE, None, self._clock())
@@ -120,6 +126,12 @@ class Publisher:
         if image is not None:
             self._drop(image)
         return True
+
+    def _is_early(self, work: Work, meaning: Meaning | None) -> bool:
+        """Whether the registry does not say yet what its own event has said."""
+        told = None if meaning is None else meaning.told
+        is_recent = self._clock() - work.asked_at < _SETTLING_S
+        return work.expected not in {None, told} and is_recent
 
     def _source(self, reference: Reference) -> Source:
         source = self._sources.get(reference.registry)

@@ -38,6 +38,7 @@ _names = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("image", sa.String, index=True),
     sa.Column("told", sa.String),
+    sa.Column("expected", sa.String),
     sa.Column("detail", sa.Text, nullable=False, default=""),
     sa.Column("done", sa.BigInteger, nullable=False, default=0),
     sa.Column("total", sa.BigInteger, nullable=False, default=0),
@@ -89,6 +90,9 @@ class Work:
     asked: int
     """Up to which request an answer holds."""
     failures: int
+    asked_at: float
+    expected: str | None
+    """What its registry will say in a moment that it means, if who asked knew."""
 
 
 class Queue:
@@ -108,7 +112,12 @@ class Queue:
         self._engine.dispose()
 
     def ask(
-        self, references: Iterable[Reference], now: float, *, image: str | None = None
+        self,
+        references: Iterable[Reference],
+        now: float,
+        *,
+        image: str | None = None,
+        expected: str | None = None,
     ) -> None:
         """Have names looked at; on the disk when this returns.
 
@@ -116,10 +125,16 @@ class Queue:
             references: the names.
             now: seconds since the epoch.
             image: digest of what they mean, where that is known.
+            expected: what their registry will say in a moment that they mean.
         """
         with self._write() as connection:
             for reference in references:
-                values: dict[str, object] = {"asked_at": now, "due": now, "failures": 0}
+                values: dict[str, object] = {
+                    "asked_at": now,
+                    "due": now,
+                    "failures": 0,
+                    "expected": expected,
+                }
                 if image is not None:
                     values["image"] = image
                 changed = connection.execute(
@@ -150,7 +165,13 @@ class Queue:
             row = connection.execute(query).first()
         if row is None:
             return None
-        return Work(Reference.parse(row.name), row.asked, row.failures)
+        return Work(
+            Reference.parse(row.name),
+            row.asked,
+            row.failures,
+            row.asked_at,
+            row.expected,
+        )
 
     def answer(
         self,
@@ -204,6 +225,17 @@ class Queue:
                     detail=detail[:_MESSAGE_LENGTH],
                     at=now,
                 )
+            )
+
+    def look_again(self, work: Work, due: float) -> None:
+        """Write that it is too early to tell, unless it was asked for since."""
+        with self._write() as connection:
+            connection.execute(
+                _names.update()
+                .where(
+                    _names.c.name == str(work.reference), _names.c.asked == work.asked
+                )
+                .values(due=due)
             )
 
     def progress(self, work: Work, image: str, done: int, total: int) -> None:

@@ -139,9 +139,13 @@ def _add_events(app: FastAPI, desk: Desk) -> None:
             raise PublishingError(
                 f"{host[:100]!r} is no registry that `publisher` of facility.yaml names"
             )
-        names = [Reference(host, *name) for name in read_events(body)]
+        names = read_events(body)
         # Answered only once it is on the disk: until then the registry tries again.
-        await asyncio.to_thread(desk.queue.ask, names, time.time())
+        for repository, version, digest in names:
+            reference = Reference(host, repository, version)
+            await asyncio.to_thread(
+                desk.queue.ask, [reference], time.time(), expected=digest
+            )
         desk.worker.wake()
         return JSONResponse({"names": len(names)}, status_code=202)
 

@@ -60,12 +60,26 @@ def harbor(kind="PUSH_ARTIFACT", **resource) -> bytes:
     ],
 )
 def test_events_say_which_name_to_look_at(body, found):
-    assert list(read_events(body)) == found
+    assert [told[:2] for told in read_events(body)] == found
 
 
 def test_the_same_event_twice_is_one_name():
     twice = [event(mediaType=OCI, tag="v1")] * 2
-    assert read_events(distribution(*twice)) == (("group/env", "v1"),)
+    assert read_events(distribution(*twice)) == (("group/env", "v1", None),)
+
+
+@pytest.mark.parametrize(
+    ("body", "digest"),
+    [
+        (distribution(event(mediaType=OCI, digest=DIGEST, tag="v1")), DIGEST),
+        (distribution(event("delete", digest=DIGEST, tag="v1")), None),
+        (harbor(digest=DIGEST, tag="v1"), DIGEST),
+        (harbor("DELETE_ARTIFACT", digest=DIGEST, tag="v1"), None),
+    ],
+)
+def test_a_push_says_what_its_name_will_mean(body, digest):
+    ((_, _, told),) = read_events(body)
+    assert told == digest
 
 
 @pytest.mark.parametrize(
@@ -81,6 +95,7 @@ def test_the_same_event_twice_is_one_name():
         distribution(event(mediaType=OCI, tag="../../etc")),
         distribution(event(mediaType=OCI, tag="v1", repository="../x")),
         harbor(tag="a b"),
+        harbor(tag="v1", digest="sha256:x"),
     ],
 )
 def test_what_is_no_event_is_refused(body):

@@ -363,3 +363,38 @@ def test_a_full_disk_in_the_middle_publishes_nothing_and_is_tried_again(
         State.PUBLISHED,
         2,
     )
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_event_that_is_earlier_than_its_tag_waits_for_it(
+    is_new, bench, make_tar, make_image
+):
+    old, new = (
+        make_image(make_tar(("a", text)), annotations=OPEN) for text in (b"1", b"2")
+    )
+    if not is_new:
+        bench.push(old)
+    reference = Reference("h", "env", "v1")
+    bench.queue.ask([reference], bench.now, expected=new.digest)
+    assert bench.publisher.step()
+    assert not bench.publisher.step()
+    assert bench.queue.entry(reference).state is State.WAITING
+    bench.registry.push("env", "v1", new)
+    bench.now = bench.queue.entry(reference).due
+    assert bench.publisher.step()
+    assert bench.queue.entry(reference).state is State.PUBLISHED
+    assert bench.shelf.meaning(reference) == new.digest
+
+
+def test_after_a_while_the_registry_is_believed(bench, make_tar, make_image):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    bench.registry.push("env", "v1", image)
+    reference = Reference("h", "env", "v1")
+    bench.queue.ask([reference], bench.now, expected=f"sha256:{'a' * 64}")
+    for _ in range(200):
+        bench.now = bench.queue.entry(reference).due or bench.now
+        bench.publisher.step()
+        if bench.queue.entry(reference).due is None:
+            break
+    assert bench.queue.entry(reference).state is State.PUBLISHED
+    assert bench.now < 1010
