@@ -137,8 +137,11 @@ def plan(
 
 
 def _end(start: int, size: int, boundaries: Sequence[int], entries: int) -> int:
-    """Return the boundary nearest to ``start + size``, or that itself."""
-    wanted = start + size
+    """Return the boundary nearest to a multiple of the size, or that itself.
+
+    Not to ``start + size``: what all chunks are too long by, the last one would lack.
+    """
+    wanted = ((start + size // 2) // size + 1) * size
     low = bisect_left(boundaries, start + max(1, size // 2))
     high = bisect_right(boundaries, start + size + size // 2)
     near = boundaries[low:high]
