@@ -163,7 +163,7 @@ class Site:
             transaction.commit()
         time.sleep(1.1)  # the life of a manifest in squid
         with self.cold() as cache:
-            cache.prefetch(IMAGE)  # squid has it now
+            cache.bundle(IMAGE)  # squid has it now
         return size
 
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from offload.cache.cvmfs.errors import DamagedObjectError
-from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.names import ObjectName, Suffix
-from offload.snapshot.tree import Kind
+
+if TYPE_CHECKING:
+    from offload.cache.cvmfs.items import Item
 
 _MAGIC = b"offload bundle 1\n"
 _HEAD = struct.Struct(">20scHqI")
@@ -60,6 +61,9 @@ def pack(uses: Iterable[Use], read: Callable[[ObjectName], bytes]) -> Iterator[b
 
 def item(image: str, uses: Iterable[Use], read: Callable[[ObjectName], bytes]) -> Item:
     """Return a bundle as what a publisher puts at ``/.bundles``; see :func:`pack`."""
+    from offload.cache.cvmfs.items import Item  # late: who reads makes none
+    from offload.snapshot.tree import Kind
+
     data = b"".join(pack(uses, read))
     name = path_of(image).rpartition(b"/")[2]
     return Item(name, Kind.FILE, 0o644, len(data), content=data)
@@ -71,18 +75,28 @@ def unpack(data: bytes) -> Iterator[tuple[Use, memoryview]]:
     Raises:
         DamagedObjectError: it is no bundle, or is cut.
     """
+    view = memoryview(data)
+    for use, start, size in places(data):
+        yield use, view[start : start + size]
+
+
+def places(data: bytes) -> Iterator[tuple[Use, int, int]]:
+    """Yield the objects of a bundle: where their bytes begin, and how many they are.
+
+    Raises:
+        DamagedObjectError: it is no bundle, or is cut.
+    """
     if not data.startswith(_MAGIC):
         raise DamagedObjectError("a bundle: expected its first line, got another file")
-    view, start = memoryview(data), len(_MAGIC)
-    while start < len(view):
+    start = len(_MAGIC)
+    while start < len(data):
         try:
-            digest, mark, mode, mtime, size = _HEAD.unpack_from(view, start)
+            digest, mark, mode, mtime, size = _HEAD.unpack_from(data, start)
             suffix = Suffix("" if mark == _NONE else mark.decode("ascii"))
         except (struct.error, ValueError):
             raise DamagedObjectError(f"a bundle: broken at byte {start:,}") from None
         start += _HEAD.size
-        if start + size > len(view):
-            raise DamagedObjectError(f"a bundle: ends at {len(view):,}, in an object")
-        use = Use(ObjectName(digest, suffix), mode & _MODE, mtime)
-        yield use, view[start : start + size]
+        if start + size > len(data):
+            raise DamagedObjectError(f"a bundle: ends at {len(data):,}, in an object")
+        yield Use(ObjectName(digest, suffix), mode & _MODE, mtime), start, size
         start += size

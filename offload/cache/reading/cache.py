@@ -2,7 +2,7 @@
 
 Below the folder, for each repository by name: ``signed`` (the last revision that was
 believed), ``objects`` and ``content`` (the store), ``images/HEX`` and ``layers/HEX``
-(trees), ``pins/UID``, ``traces/HEX``, ``bundles/HEX``, ``drafts``, ``trash``, ``locks``.
+(trees), ``pins/UID``, ``traces/HEX``, ``drafts``, ``trash``, ``locks``.
 
 All methods block and may be called from several threads, and several processes may use
 the same folder.
@@ -10,24 +10,21 @@ the same folder.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
-from offload.cache.errors import CacheError, NoSpaceError
+from offload.cache.errors import NoSpaceError
 from offload.cache.pins import Pins
 from offload.cache.reading.bundles import path_of
 from offload.cache.reading.choosing import Amount, Choice, Situation, choose
 from offload.cache.reading.errors import AbsentError, ReadingError
 from offload.cache.reading.eviction import Collector, Freed
-from offload.cache.reading.fetching import Fetcher, key_of
+from offload.cache.reading.fetching import key_of
 from offload.cache.reading.following import Follower
-from offload.cache.reading.locking import Locks
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.pace import Pace
 from offload.cache.reading.paths import (
@@ -39,33 +36,16 @@ from offload.cache.reading.paths import (
     path_of_tree,
     tree_name,
 )
-from offload.cache.reading.prefetching import Arrivals, Prefetcher
+from offload.cache.reading.reader import Reader
 from offload.cache.reading.settings import RepositorySettings
-from offload.cache.reading.store import Store
 from offload.cache.reading.traces import Trace
-from offload.cache.reading.transfer import Transfer
 from offload.cache.reading.trees import Rows, Trees
-from offload.cache.reading.view import Catalogues, Revision, View
+from offload.cache.reading.view import Revision, View
 from offload.snapshot.tree import Kind
 
 _LOOK_AGAIN = 50
 """The quota is looked at after each 1/50 of it that was fetched."""
 _POLL_S = 1.0
-
-
-class Served(NamedTuple):
-    """What a file system that shows an image needs."""
-
-    view: View
-    top: bytes
-    """Where the image lies in it."""
-    root: Row
-    """What it says of the image's own folder."""
-    fetcher: Fetcher
-    trace: Trace
-    trace_path: Path
-    wait_for: Callable[[Iterable[ObjectName]], object]
-    """Waits for what comes ahead of time."""
 
 
 class RepositoryCache:
@@ -84,24 +64,27 @@ class RepositoryCache:
         self.folder = folder / settings.fqrn
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._store = Store(self.folder)
+            self._reader = Reader(
+                self.folder,
+                settings.urls,
+                settings.proxies,
+                settings.connections,
+                self.make_room,
+            )
         except OSError as error:
             raise ReadingError(
                 f"{folder}: expected a folder of mine, got: {error.strerror}"
             ) from None
-        self._locks = Locks(self.folder / "locks")
-        self._transfer = Transfer(settings.urls, settings.proxies, settings.connections)
-        self._fetcher = Fetcher(
-            self._store, self._transfer, self._locks, self._make_room
-        )
+        self._store = self._reader.store
+        self._locks = self._reader.locks
+        self._fetcher = self._reader.fetcher
         self._follower = Follower(
             self.folder / "signed",
             settings,
-            self._transfer,
+            self._reader.transfer,
             self._fetcher,
             self._locks,
         )
-        self._catalogues = Catalogues(self._fetcher.fetch)
         self._kinds = {
             kind: Trees(
                 self.folder / kind,
@@ -112,9 +95,6 @@ class RepositoryCache:
             )
             for kind in ("images", "layers")
         }
-        self._prefetcher = Prefetcher(
-            self.folder / "bundles", self._store, self._fetcher, self._locks
-        )
         self._pins = Pins(self.folder / "pins")
         self._collector = Collector(self.folder, self._store, self._kinds)
         self._looked_at = 0
@@ -127,7 +107,7 @@ class RepositoryCache:
 
     def close(self) -> None:
         """Close connections."""
-        self._transfer.close()
+        self._reader.close()
 
     # What the repository holds.
 
@@ -144,7 +124,7 @@ class RepositoryCache:
         Raises:
             CacheError: there is none.
         """
-        return View(self._follower.current(), self._catalogues)
+        return View(self._follower.current(), self._reader.catalogues)
 
     def find(self, path: str) -> Row | None:
         """Return what lies at an absolute path of the repository."""
@@ -201,7 +181,7 @@ class RepositoryCache:
         deadline = time.monotonic() + timeout_s
         while True:
             revision = self._follower.refresh(min(_POLL_S, self.settings.refresh_s))
-            if View(revision, self._catalogues).find(path) is not None:
+            if View(revision, self._reader.catalogues).find(path) is not None:
                 return revision
             if time.monotonic() + _POLL_S > deadline:
                 return None
@@ -223,31 +203,21 @@ class RepositoryCache:
         kept = ((p, row) for p, row in rows if not wanted or is_wanted(p, wanted))
         self._kinds["images"].copy(kept, target)
 
-    def prefetch(self, image: str, arrivals: Arrivals | None = None) -> int:
-        """Bring here what jobs read of an image before, if the repository knows.
-
-        Args:
-            image: digest of its manifest.
-            arrivals: told of each object that comes, and of the end.
+    def bundle(self, image: str) -> Path | None:
+        """Return the file with what jobs read of an image before, fetched if need be.
 
         Returns:
-            How many objects came.
+            None if the repository knows of nothing.
 
         Raises:
-            CacheError: no revision is known.
+            CacheError: no revision is known, or the bundle cannot be had.
         """
-        arrivals = arrivals or Arrivals()
-        try:
-            row = self.view().find(path_of(image))
-            if row is None:
-                return 0
-            connections = self.settings.connections
-            name = hex_of(image)
-            count = self._prefetcher.prefetch(name, row, connections, arrivals)
-        finally:
-            arrivals.finish()
+        row = self.view().find(path_of(image))
+        if row is None or row.kind is not Kind.FILE:
+            return None
+        found = self._fetcher.bring(row, self.settings.connections)
         self._stay_below_quota()
-        return count
+        return found
 
     def choose(self, image: str, *, can_mount: bool) -> Choice:
         """Return whether a job has what it needs of an image sooner whole or lazily.
@@ -284,51 +254,18 @@ class RepositoryCache:
         """
         return Mount(self, image, where)
 
-    def serving(self, image: str) -> Served:
-        """Return what a file system that shows an image needs.
-
-        What jobs read of it before is fetched meanwhile, in one go.
-
-        Raises:
-            AbsentError: there is no such image.
-            CacheError: no revision is known.
-        """
-        view = self.view()
-        path = image_path(image)
-        root = view.find(path)
-        if root is None:
-            raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
-        arrivals = Arrivals()
-        threading.Thread(
-            target=self._fetch_ahead, args=(image, arrivals), daemon=True
-        ).start()
-        return Served(
-            view,
-            path,
-            root,
-            self._fetcher,
-            self.trace(image),
-            self.trace_path(image),
-            arrivals.wait_for,
-        )
-
-    def _fetch_ahead(self, image: str, arrivals: Arrivals) -> None:
-        # What does not come ahead is fetched when it is read, and then it is told why.
-        with suppress(CacheError, OSError):
-            self.prefetch(image, arrivals)
-
     def trace(self, image: str) -> Trace:
         """Return what jobs were seen to read of an image."""
-        return Trace.load(self.trace_path(image))
+        return self._reader.trace(image)
 
     def trace_path(self, image: str) -> Path:
         """Return the file with an image's trace."""
-        return self.folder / "traces" / hex_of(image)
+        return self._reader.trace_path(image)
 
     @property
     def pace(self) -> Pace:
         """How fast this process's transfers were."""
-        return self._transfer.pace
+        return self._reader.transfer.pace
 
     # What is kept.
 
@@ -410,7 +347,7 @@ class RepositoryCache:
         }
         wanted = sum(missing.values())
         if self.size() + wanted > self.settings.quota_bytes:
-            self._make_room(wanted)
+            self.make_room(wanted)
 
     def _rows(self, path: bytes) -> Callable[[], Rows]:
         return lambda: self.view().walk(path)
@@ -422,7 +359,12 @@ class RepositoryCache:
             self._looked_at = self._fetcher.added
             self.collect()
 
-    def _make_room(self, size: int) -> None:
+    def make_room(self, size: int) -> None:
+        """Free so many bytes.
+
+        Raises:
+            NoSpaceError: all that is here is used by jobs.
+        """
         if (freed := self.collect(wanted=size)).lacking > 0:
             raise NoSpaceError(
                 f"{self.folder}: {size:,} bytes do not fit, {freed.lacking:,} are "

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
@@ -14,7 +15,9 @@ from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import NoSpaceError
 from offload.cache.reading.locking import Locks
 from offload.cache.reading.store import Content, Store
-from offload.cache.reading.transfer import Transfer
+
+if TYPE_CHECKING:
+    from offload.cache.reading.transfer import Transfer
 
 _LARGEST = 256 << 20
 """Bytes of content of an object whose size nothing tells."""
@@ -27,7 +30,7 @@ class Fetcher:
 
     Args:
         store: where they go.
-        transfer: where they come from.
+        transfer: returns where they come from; asked only if one has to.
         locks: shared by all processes that use the store.
         make_room: called with a number of bytes when they do not fit.
     """
@@ -35,7 +38,7 @@ class Fetcher:
     def __init__(
         self,
         store: Store,
-        transfer: Transfer,
+        transfer: Callable[[], Transfer],
         locks: Locks,
         make_room: Callable[[int], None],
     ) -> None:
@@ -125,7 +128,7 @@ class Fetcher:
         )
 
     def read(self, row: Row, connections: int) -> bytes:
-        """Return the content of a file that is read once; it is not stored.
+        """Return the content of a file, its parts fetched at the same time; not stored.
 
         Raises:
             Exception: as :meth:`fetch` does.
@@ -138,6 +141,20 @@ class Fetcher:
         with ThreadPoolExecutor(connections, "fetch") as pool:
             pieces = pool.map(lambda part: self._get(part[0], part[1], None), parts)
             return b"".join(pieces)
+
+    def bring(self, row: Row, connections: int) -> Path:
+        """Return where a file lies, its parts fetched at the same time.
+
+        Raises:
+            Exception: as :meth:`fetch` does.
+        """
+        key = key_of(row)
+        with self._locks.held(key):
+            if (found := self._store.find(key, row.size)) is None:
+                data = self.read(row, connections)
+                content = self.add(key, data, row.mode & 0o777, row.mtime)
+                found = self._store.path(content)
+        return Path(found)
 
     def _assemble(self, row: Row, key: str) -> None:
         with self._locks.held(key):
@@ -174,7 +191,7 @@ class Fetcher:
     def _get(
         self, name: ObjectName, size: int | None, patience_s: float | None
     ) -> bytes:
-        return self._transfer.get(
+        return self._transfer().get(
             name.path,
             lambda body: content_of(name, body, size),
             most=(_LARGEST if size is None else size + (size >> 8) + 1024),

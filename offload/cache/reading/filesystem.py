@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import mfusepy
 
-from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.rows import Chunk, Row
 from offload.cache.errors import CacheError
 from offload.cache.reading.bundles import Use
@@ -40,6 +41,10 @@ _FOLDERS = 4096
 also of the many that an import tries and that are not there."""
 _PIECES = 512
 """Objects that are held open."""
+_READDIRPLUS_AUTO = 1 << 14
+"""FUSE_CAP_READDIRPLUS_AUTO of libfuse's fuse_common.h."""
+_FILL_DIR_PLUS = 1 << 1
+"""FUSE_FILL_DIR_PLUS of libfuse's fuse.h."""
 _SAVE_EVERY = 200
 """Objects after which the trace is written: who is killed loses the last ones."""
 
@@ -54,7 +59,7 @@ class ImageFilesystem(mfusepy.Operations):
         fetcher: gets what is read.
         trace: notes it.
         trace_path: where the trace is kept.
-        wait_for: waits for those of some objects that are on their way already.
+        ahead: returns an object's content if that is in memory.
         mounted: called once the kernel asks.
     """
 
@@ -68,7 +73,7 @@ class ImageFilesystem(mfusepy.Operations):
         fetcher: Fetcher,
         trace: Trace,
         trace_path: Path,
-        wait_for: Callable[[Iterable[ObjectName]], object],
+        ahead: Callable[[ObjectName], bytes | None],
         mounted: Callable[[], object],
     ) -> None:
         self._view = view
@@ -78,21 +83,27 @@ class ImageFilesystem(mfusepy.Operations):
         self._trace = trace
         self._trace_path = trace_path
         self._saved = len(trace)
-        self._wait_for = wait_for
+        self._ahead = ahead
         self._mounted = mounted
-        self._pieces: OrderedDict[bytes | None, _Piece] = OrderedDict()
+        self._pieces: OrderedDict[bytes, _Piece] = OrderedDict()
         self._lock = threading.Lock()
         self._folder = lru_cache(_FOLDERS)(self._listed)
         self._owner = os.getuid(), os.getgid()
 
-    def init(self, path: str) -> None:
+    def init_with_config(self, connection: Any, config: Any) -> None:
+        # All that a folder holds is told at once, not only its first entries: what the
+        # kernel knows it need not ask for, name by name.
+        connection.want &= ~_READDIRPLUS_AUTO
         self._mounted()
 
     def destroy(self, path: str) -> None:
         self._trace.save(self._trace_path)
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
-        row = self._row(path)
+        return self.status(self._row(path))
+
+    def status(self, row: Row) -> dict[str, int]:
+        """Return what the kernel is told of an entry."""
         time_ns = row.mtime * 1_000_000_000
         return {
             "st_mode": _TYPES[row.kind] | row.mode,
@@ -106,10 +117,8 @@ class ImageFilesystem(mfusepy.Operations):
             "st_ctime": time_ns,
         }
 
-    def readdir(self, path: str, fh: int) -> list[tuple[str, int, int]]:
-        rows = self._folder(self._path(path)).values()
-        names = [(os.fsdecode(row.name), _TYPES[row.kind], 0) for row in rows]
-        return [(".", stat.S_IFDIR, 0), ("..", stat.S_IFDIR, 0), *names]
+    def readdir(self, path: str, fh: int) -> Iterable[Row]:
+        return self._folder(self._path(path)).values()
 
     def readlink(self, path: str) -> str:
         row = self._row(path)
@@ -124,14 +133,14 @@ class ImageFilesystem(mfusepy.Operations):
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         row = self._row(path)
         if row.digest is not None:
-            return self._piece(row, 0).read(size, offset)
+            return self._part(row, 0, size, offset)
         pieces = []
         end = min(offset + size, row.size)
         while offset < end:
             index = bisect_right(row.chunks, offset, key=_offset) - 1
             start, length, _ = row.chunks[index]
             wanted = min(end, start + length) - offset
-            pieces.append(self._piece(row, index).read(wanted, offset - start))
+            pieces.append(self._part(row, index, wanted, offset - start))
             offset += wanted
         return b"".join(pieces)
 
@@ -155,29 +164,40 @@ class ImageFilesystem(mfusepy.Operations):
     def _path(self, path: str) -> bytes:
         return self._top + os.fsencode(path).rstrip(b"/")
 
-    def _piece(self, row: Row, index: int) -> _Piece:
+    def _part(self, row: Row, index: int, size: int, offset: int) -> bytes:
+        """Return bytes of a file's object of that number."""
+        if row.chunks:
+            _, whole, digest = row.chunks[index]
+            use = Use(ObjectName(digest, Suffix.CHUNK), 0o444, 0)
+        else:
+            assert row.digest is not None
+            whole = row.size
+            use = Use(ObjectName(row.digest), row.mode, row.mtime)
+        self._note(use, whole)
+        if (data := self._ahead(use.name)) is not None and len(data) == whole:
+            is_all = offset == 0 and len(data) <= size
+            return data if is_all else data[offset : offset + size]
+        return self._piece(row, index, use.name).read(size, offset)
+
+    def _piece(self, row: Row, index: int, name: ObjectName) -> _Piece:
         """Return a file's object of that number, fetched if need be, and opened."""
-        digest = row.chunks[index].digest if row.chunks else row.digest
+        digest = name.digest
         with self._lock:
             if (piece := self._pieces.get(digest)) is not None:
                 self._pieces.move_to_end(digest)
                 return piece
         with _as_system_errors():
-            piece = self._opened(row, index)
+            piece = self._opened(row, index, name)
         with self._lock:
             self._pieces[digest] = piece
             while len(self._pieces) > _PIECES:
                 self._pieces.popitem(last=False)  # closed once nobody reads it
         return piece
 
-    def _opened(self, row: Row, index: int) -> _Piece:
-        name = tuple(row.objects())[index]
-        self._wait_for((name,))
+    def _opened(self, row: Row, index: int, name: ObjectName) -> _Piece:
         if not row.chunks:
-            self._note(Use(name, row.mode, row.mtime), row.size)
             return _Piece(self._fetcher.path(row))
         offset, size, _ = row.chunks[index]
-        self._note(Use(name, 0o444, 0), size)
         if (whole := self._fetcher.whole(row)) is not None:
             return _Piece(whole, offset)
         return _Piece(self._fetcher.fetch(name, size))
@@ -187,6 +207,22 @@ class ImageFilesystem(mfusepy.Operations):
         if len(self._trace) >= self._saved + _SAVE_EVERY:
             self._saved = len(self._trace)
             self._trace.save(self._trace_path)
+
+
+class Mounted(mfusepy.FUSE):
+    """Tells the kernel of a folder's entries all that it would ask of each of them."""
+
+    def readdir_fuse_3(
+        self, path: bytes, buf: Any, filler: Any, offset: int, fip: Any, flags: int
+    ) -> int:
+        folder = mfusepy.c_stat(st_mode=stat.S_IFDIR)
+        for name in (b".", b".."):
+            filler(buf, name, folder, 0, 0)
+        found = mfusepy.c_stat()
+        for row in self.operations.readdir(os.fsdecode(path), 0):
+            mfusepy.set_st_attrs(found, self.operations.status(row), use_ns=True)
+            filler(buf, row.name, found, 0, _FILL_DIR_PLUS)
+        return 0
 
 
 class _Piece:

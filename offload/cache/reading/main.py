@@ -19,7 +19,6 @@ from facility.errors import ExitCode, FacilityError
 from offload.cache.errors import CacheError
 from offload.cache.reading.cache import RepositoryCache
 from offload.cache.reading.errors import AbsentError
-from offload.cache.reading.mounting import serve
 from offload.cache.reading.settings import load_settings
 
 
@@ -152,7 +151,9 @@ def _get(cache: RepositoryCache, options: argparse.Namespace) -> None:
 
 
 def _mount(cache: RepositoryCache, options: argparse.Namespace) -> None:
-    serve(cache, options.image, options.where, lambda: _say(f"{options.where}: ready"))
+    with cache.mount(options.image, options.where) as mount:
+        _say(f"{options.where}: ready")
+        mount.wait()
 
 
 def _pin(cache: RepositoryCache, options: argparse.Namespace) -> None:

@@ -1,10 +1,12 @@
 """Mounts one image; a process of its own, which ends with whoever has started it.
 
-Standard input is a line of JSON (``settings``, ``folder``, ``image``, ``where``); its
-end means that the mount is needed no more. ``ready`` on standard output means that it
-is there; an error is one line on standard error, and the exit code as documented for
-``offload-cache``.
+Standard input is a line of JSON (``settings``, ``folder``, ``image``, ``where``, and the
+``revision`` that was believed), then a line with the
+path of the image's bundle, empty if there is none; its end means that the mount is
+needed no more. ``ready`` on standard output means that it is there; an error is one line
+on standard error, and the exit code as documented for ``offload-cache``.
 """
+# Each job waits for this to start: what is seldom needed is loaded late.
 
 from __future__ import annotations
 
@@ -13,25 +15,40 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from facility.errors import ExitCode, FacilityError
-from offload.cache.reading.cache import RepositoryCache
-from offload.cache.reading.mounting import serve, unmount
-from offload.cache.reading.settings import RepositorySettings
+from offload.cache.reading.ahead import Ahead
+from offload.cache.reading.reader import Reader
+from offload.cache.reading.serving import serve
+from offload.cache.reading.view import Revision, View
 
 
 def main() -> int:
     """Mount until standard input ends or somebody unmounts."""
-    order = json.loads(sys.stdin.buffer.readline())
-    settings = RepositorySettings.model_validate(order["settings"])
+    # Without a buffer, whose lock a thread that waits would hold at the end.
+    orders = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
+    order = json.loads(orders.readline())
+    settings = order["settings"]
     where = Path(order["where"])
+    reader = Reader(
+        Path(order["folder"], settings["fqrn"]),
+        settings["urls"],
+        settings["proxies"],
+        settings["connections"],
+        lambda size: _make_room(order, size),
+    )
+    view = View(Revision.parse(order["revision"]), reader.catalogues)
+    ahead = Ahead()
+    threading.Thread(target=_follow, args=(orders, ahead, where), daemon=True).start()
     try:
-        with RepositoryCache(Path(order["folder"]), settings) as cache:
-            threading.Thread(target=_watch, args=(where,), daemon=True).start()
-            serve(cache, order["image"], where, _say_ready)
+        serve(reader, view, ahead, order["image"], where, _say_ready)
     except FacilityError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    finally:
+        ahead.close()
+        reader.close()
     return ExitCode.OK
 
 
@@ -40,11 +57,23 @@ def _say_ready() -> None:
     sys.stdout.flush()
 
 
-def _watch(where: Path) -> None:
-    # Not by sys.stdin, whose lock a thread that waits would hold at the end.
-    while os.read(0, 1):
+def _follow(orders: BinaryIO, ahead: Ahead, where: Path) -> None:
+    bundle = orders.readline().rstrip(b"\n")
+    ahead.open(Path(os.fsdecode(bundle)) if bundle else None)
+    while orders.read(1):
         pass
+    from offload.cache.reading.mounting import unmount
+
     unmount(where)
+
+
+def _make_room(order: dict[str, Any], size: int) -> None:
+    from offload.cache.reading.cache import RepositoryCache
+    from offload.cache.reading.settings import RepositorySettings
+
+    settings = RepositorySettings.model_validate(order["settings"])
+    with RepositoryCache(Path(order["folder"]), settings) as cache:
+        cache.make_room(size)
 
 
 if __name__ == "__main__":

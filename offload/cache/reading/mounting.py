@@ -9,22 +9,21 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from offload.cache.reading.errors import MountError
+from offload.cache.errors import CacheError
+from offload.cache.reading.errors import AbsentError, MountError
+from offload.cache.reading.paths import image_path
+from offload.cache.reading.serving import SUBTYPE
 
 if TYPE_CHECKING:
     from offload.cache.reading.cache import RepositoryCache
 
-_KEPT_S = 86400
-"""What the kernel was told of an image it may believe as long as a job lasts."""
 _START_S = 60.0
 _END_S = 20.0
 _FUSERMOUNT = "fusermount3"
-_SUBTYPE = "offload-cache"
 
 
 def can_mount() -> bool:
@@ -60,12 +59,6 @@ class Mount:
             )
         unmount(where)  # what a killed one has left
         self.where = where
-        order = {
-            "settings": cache.settings.model_dump(mode="json"),
-            "folder": str(cache.folder.parent),
-            "image": image,
-            "where": str(where),
-        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "offload.cache.reading.mounted"],
             stdin=subprocess.PIPE,
@@ -73,10 +66,54 @@ class Mount:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        try:
+            self._order(cache, image)
+            self._wait_until_ready()
+        except BaseException:
+            self._process.kill()
+            self._process.communicate()
+            unmount(where)
+            raise
+
+    def _order(self, cache: RepositoryCache, image: str) -> None:
+        """Say what is to be mounted; find out while that process starts."""
+        try:
+            view = cache.view()
+            if view.find(image_path(image)) is None:
+                fqrn = view.revision.fqrn
+                raise AbsentError(f"{image[:19]}: no image of {fqrn}")
+        except CacheError as error:
+            raise MountError(f"{self.where}: {error}") from None
+        order = {
+            "settings": cache.settings.model_dump(mode="json"),
+            "folder": str(cache.folder.parent),
+            "image": image,
+            "where": str(self.where),
+            "revision": str(view.revision),
+        }
+        self._tell(json.dumps(order).encode())
+        self._bringing = threading.Thread(
+            target=self._bring, args=(cache, image), daemon=True
+        )
+        self._bringing.start()
+
+    def _bring(self, cache: RepositoryCache, image: str) -> None:
+        # What does not come ahead is fetched when it is read, and then it is told why.
+        bundle = None
+        try:
+            with suppress(CacheError, OSError):
+                bundle = cache.bundle(image)
+        finally:
+            self._tell(b"" if bundle is None else os.fsencode(bundle))
+
+    def _tell(self, line: bytes) -> None:
         assert self._process.stdin is not None
+        with suppress(OSError, ValueError):  # it has ended already, and says why
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+
+    def _wait_until_ready(self) -> None:
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
         late = threading.Timer(_START_S, self._process.kill)
         late.start()
         is_ready = self._process.stdout.readline() == b"ready\n"
@@ -84,7 +121,13 @@ class Mount:
         if not is_ready:
             _, told = self._process.communicate()
             last = told.decode(errors="replace").strip().splitlines()[-1:]
-            raise MountError(f"{where}: {''.join(last) or 'it did not start in time'}")
+            raise MountError(
+                f"{self.where}: {''.join(last) or 'it did not start in time'}"
+            )
+
+    def wait(self) -> None:
+        """Return once somebody has unmounted it."""
+        self._process.wait()
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +139,7 @@ class Mount:
         """Unmount; what is still open there can be read to its end."""
         with suppress(BrokenPipeError):
             self._process.communicate(timeout=_END_S)
+        self._bringing.join(_END_S)
 
 
 def unmount(where: Path) -> None:
@@ -109,40 +153,6 @@ def unmount(where: Path) -> None:
         )
 
 
-def serve(
-    cache: RepositoryCache, image: str, where: Path, mounted: Callable[[], object]
-) -> None:
-    """Serve an image in this process until somebody unmounts it.
-
-    Raises:
-        MountError: that does not work here.
-        CacheError: the repository has no such image.
-    """
-    try:
-        # Late: a machine may lack the library that these load.
-        import mfusepy
-
-        from offload.cache.reading.filesystem import ImageFilesystem
-    except (ImportError, OSError) as error:
-        raise MountError(f"{where}: FUSE cannot be used: {error}") from None
-    operations = ImageFilesystem(*cache.serving(image), mounted)
-    try:
-        mfusepy.FUSE(
-            operations,
-            str(where),
-            foreground=True,
-            ro=True,
-            fsname=f"{cache.settings.fqrn}",
-            subtype=_SUBTYPE,
-            kernel_cache=True,
-            entry_timeout=_KEPT_S,
-            attr_timeout=_KEPT_S,
-            negative_timeout=_KEPT_S,
-        )
-    except RuntimeError as error:
-        raise MountError(f"{where}: cannot be mounted (FUSE error {error})") from None
-
-
 def _is_ours(where: Path) -> bool:
     """Whether one of our mounts is there, also one whose process was killed."""
     # proc(5): mount point in the fifth field, blanks as octal; the type after a dash.
@@ -150,6 +160,6 @@ def _is_ours(where: Path) -> bool:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
         fields = [line.split(" ") for line in mounts]
     return any(
-        one[4] == place and one[one.index("-") + 1] == f"fuse.{_SUBTYPE}"
+        one[4] == place and one[one.index("-") + 1] == f"fuse.{SUBTYPE}"
         for one in fields
     )

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offload.cache.cvmfs.catalogue import Catalogue, Counters
-from offload.cache.cvmfs.manifest import Manifest
-from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading.errors import ReadingError
 from offload.snapshot.tree import Kind
+
+if TYPE_CHECKING:
+    from offload.cache.cvmfs.manifest import Manifest
 
 _OPEN = 64
 """Catalogues that are held open."""
@@ -32,6 +35,25 @@ class Revision:
     catalogue_bytes: int
     note: str | None = None
     """Why it may not be the newest, if nobody can be asked."""
+
+    @classmethod
+    def parse(cls, text: str) -> Revision:
+        """Read what :meth:`__str__` gives."""
+        fqrn, number, published, catalogue, size = text.split(" ")
+        return cls(
+            fqrn,
+            int(number),
+            datetime.fromisoformat(published),
+            ObjectName.parse(catalogue, Suffix.CATALOGUE),
+            int(size),
+        )
+
+    def __str__(self) -> str:
+        """Return what another process needs to look at it; without the note."""
+        return (
+            f"{self.fqrn} {self.number} {self.published.isoformat()} "
+            f"{self.catalogue.hex} {self.catalogue_bytes}"
+        )
 
     @classmethod
     def of(cls, manifest: Manifest, note: str | None = None) -> Revision:

@@ -1,9 +1,12 @@
 """Images mounted lazily by a real kernel: what is read is fetched, and noted."""
 
+import json
 import os
 import signal
 import stat
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -88,6 +91,61 @@ def test_a_bundle_of_a_trace_makes_the_next_cold_start_one_file(
         for name in names:
             assert (where / name).read_bytes() == expected[name]
     assert len([p for p in origin.objects() if p[-1] not in "CXP"]) <= 1
+
+
+def test_a_bundle_damaged_on_disk_is_fetched_again(
+    make_cache, image, where, published, expected
+):
+    repository, _ = published
+    names = [f"env/p{n % 20:02}/m{n:03}.py" for n in range(100, 160)]
+    with make_cache("first") as first, first.mount(image, where):
+        for name in names:
+            (where / name).read_bytes()
+    uses = first.trace(image).uses
+    bundle = item(image, uses, lambda n: (repository.public / n.path).read_bytes())
+    with repository.transaction() as transaction:
+        transaction.put_tree(b"/.bundles", [bundle])
+        transaction.commit()
+    good = make_cache("second").bundle(image)
+    data = good.read_bytes()
+    for place in (10, len(data) // 2, len(data) - 1):
+        damaged = bytearray(data)
+        damaged[place] ^= 4
+        status = good.stat()
+        good.chmod(0o600)
+        good.write_bytes(damaged)
+        good.chmod(0o644)
+        os.utime(good, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with make_cache("second").mount(image, where):
+            for name in names:
+                assert (where / name).read_bytes() == expected[name]
+        assert good.read_bytes() == data
+
+
+def test_a_mount_ends_with_the_process_that_made_it(make_cache, image, where, tmp_path):
+    cache = make_cache("site")
+    code = (
+        "import json, pathlib, sys, time\n"
+        "from offload.cache.reading import RepositoryCache, RepositorySettings\n"
+        "settings = RepositorySettings.model_validate(json.loads(sys.argv[1]))\n"
+        "cache = RepositoryCache(pathlib.Path(sys.argv[2]), settings)\n"
+        "mount = cache.mount(sys.argv[3], pathlib.Path(sys.argv[4]))\n"
+        "print('mounted', flush=True)\n"
+        "time.sleep(100)\n"
+    )
+    document = json.dumps(cache.settings.model_dump(mode="json"))
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code, document, cache.folder.parent, image, where],
+        stdout=subprocess.PIPE,
+    )
+    assert starter.stdout.readline() == b"mounted\n"
+    assert (where / "env").is_dir()
+    starter.kill()
+    starter.communicate()
+    deadline = time.monotonic() + 20
+    while os.path.ismount(where) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not os.path.ismount(where)
 
 
 def test_a_mount_of_a_killed_process_is_replaced(make_cache, image, where, expected):

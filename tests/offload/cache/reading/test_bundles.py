@@ -5,6 +5,7 @@ import pytest
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.objects import compress
+from offload.cache.reading.ahead import Ahead
 from offload.cache.reading.bundles import Use, item, pack, unpack
 from offload.cache.reading.traces import Trace
 
@@ -63,27 +64,39 @@ def test_a_cold_cache_gets_all_objects_in_one_file(
 ):
     publish(publisher, image, uses)
     cache = make_cache("cold")
-    assert cache.prefetch(image) == len(uses) == 7
+    place = cache.bundle(image)
+    found = [use for use, _ in unpack(place.read_bytes())]
+    assert tuple(found) == uses
+    assert len(found) == 7
     origin.requests.clear()
-    tree = cache.image(image)
-    assert (tree / "env/one.py").read_bytes() == b"one = 1\n" * 90
-    assert not [p for p in origin.requests if "/data/" in p and p[-1] != "C"]
-    assert cache.prefetch(image) == 0
+    assert cache.bundle(image) == place
+    assert not [p for p in origin.requests if "/data/" in p]
+
+
+def test_a_bundle_that_is_damaged_on_disk_is_fetched_again(
+    make_cache, publisher, image, uses
+):
+    publish(publisher, image, uses)
+    place = make_cache("cold").bundle(image)
+    good = place.read_bytes()
+    place.chmod(0o600)
+    place.write_bytes(good[:-1])
+    assert make_cache("cold").bundle(image).read_bytes() == good
 
 
 def test_without_a_bundle_nothing_is_ahead(cache, image):
-    assert cache.prefetch(image) == 0
+    assert cache.bundle(image) is None
 
 
-def test_a_bundle_that_lies_is_left_alone(make_cache, publisher, image, uses):
+def test_of_a_bundle_that_lies_nothing_is_used(make_cache, publisher, image, uses):
     bodies = {use.name: (publisher.public / use.name.path).read_bytes() for use in uses}
     names = list(bodies)
     swapped = dict(zip(names, [bodies[n] for n in names[1:] + names[:1]], strict=True))
     publish(publisher, image, uses, lambda name, _: swapped[name])
-    cache = make_cache("cold")
-    assert cache.prefetch(image) == 0
-    tree = cache.image(image)
-    assert (tree / "env/one.py").read_bytes() == b"one = 1\n" * 90
+    ahead = Ahead()
+    ahead.open(make_cache("cold").bundle(image))
+    assert [ahead.content(name) for name in names] == [None] * len(names)
+    ahead.close()
 
 
 def test_a_trace_survives_the_disk(tmp_path):

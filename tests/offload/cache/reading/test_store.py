@@ -1,15 +1,12 @@
 """Objects on disk: found by an index that all append to, verified before they are used."""
 
 import os
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from offload.cache.cvmfs.names import ObjectName
 from offload.cache.reading.index import Index
-from offload.cache.reading.prefetching import Arrivals
 from offload.cache.reading.store import Content, Store, digest_of
 
 A, B = "aa" + "0" * 38, "aa" + "1" * 38
@@ -104,29 +101,3 @@ def test_use_is_noted_now_and_then(store):
     assert store.find(A) == path
     assert store.kept()[content].used > time.time() - 60
     assert Path(path).stat().st_mtime == 0
-
-
-def test_who_waits_for_an_object_of_a_bundle_waits_for_no_other():
-    first, second, other = (ObjectName(bytes([n]) * 20) for n in range(3))
-    arrivals = Arrivals()
-    got = []
-
-    def wait(*names):
-        arrivals.wait_for(names)
-        got.append(names)
-
-    threads = [
-        threading.Thread(target=wait, args=names)
-        for names in ((first,), (second,), (other,))
-    ]
-    for thread in threads:
-        thread.start()
-    assert got == []
-    arrivals.expect([first, second])
-    threads[2].join()
-    arrivals.arrived(first)
-    threads[0].join()
-    assert got == [(other,), (first,)]
-    arrivals.finish()
-    threads[1].join()
-    assert got[-1] == (second,)
