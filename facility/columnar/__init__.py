@@ -21,6 +21,7 @@ from facility.columnar.kernels import leading, massless_pair_mass, pair_mass
 from facility.columnar.processors import Processor
 from facility.columnar.provenance import Provenance
 from facility.columnar.result import Result, load
+from facility.errors import UsageError
 
 __all__ = [
     "AnalysisError",
@@ -39,6 +40,7 @@ __all__ = [
     "Provenance",
     "ReadError",
     "Result",
+    "UsageError",
     "kernel",
     "leading",
     "load",
