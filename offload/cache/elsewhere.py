@@ -34,7 +34,10 @@ class MountedLayers:
         """Return where a layer lies there, as it unpacks; None if it is not there."""
         name = digest.removeprefix("sha256:")
         place = self._mount / ".layers" / name[:2] / name / "layerfs"
-        return place if place.is_dir() else None
+        try:
+            return place if place.is_dir() else None
+        except OSError:  # the mount is dead, or closed to us: as if it were not there
+            return None
 
 
 class Repository(Protocol):

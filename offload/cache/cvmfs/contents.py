@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError
+from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError, is_full
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.errors import NoSpaceError
 
@@ -36,7 +36,9 @@ class Contents:
         self._path = path
         try:
             self._connection = self._open()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if is_full(error):
+                raise NoSpaceError(DISK_IS_FULL) from None
             # No index is better than a damaged one.
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
                 path.with_name(name).unlink(missing_ok=True)
@@ -138,7 +140,7 @@ class Contents:
             with self._lock, self._connection:
                 yield self._connection
         except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if is_full(error):
                 raise NoSpaceError(DISK_IS_FULL) from None
             raise RepositoryError(
                 f"{self._path}: the index of contents cannot be used ({error}); "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from offload.cache.errors import CacheError
 
 
@@ -26,3 +28,9 @@ class RepositoryBusyError(RepositoryError):
 
 
 DISK_IS_FULL = "the repository's disk is full; nothing was published"
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether SQLite means that the disk is full, or fails: of both it says either."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}

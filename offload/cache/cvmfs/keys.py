@@ -158,15 +158,17 @@ class Keys:
     def save(self, folder: Path, fqrn: str) -> None:
         """Write the keys (private ones: mode 0600) to a folder (made with 0700).
 
+        The key that signs manifests comes last: where it is, all others are.
+
         Raises:
             RepositoryError: there are keys already; they are left alone.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(folder / f"{fqrn}.key", self.repository.pem(), 0o600)
-        _write(folder / f"{fqrn}.crt", self.repository.certificate, 0o644)
         if self.master is not None:
             _write(folder / f"{fqrn}.masterkey", self.master.pem(), 0o600)
             _write(folder / f"{fqrn}.pub", self.master.public, 0o644)
+        _write(folder / f"{fqrn}.crt", self.repository.certificate, 0o644)
+        _write(folder / f"{fqrn}.key", self.repository.pem(), 0o600)
 
 
 def fingerprint(certificate: bytes) -> str:

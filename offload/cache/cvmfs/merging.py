@@ -33,7 +33,8 @@ def merge(
             in them: they are as lower layers have them.
 
     Raises:
-        RefusedItemError: such a folder is a link, or a file, in a lower layer.
+        RefusedItemError: such a folder is a link, or a file, in a lower layer; or
+            something lies in what deletes.
     """
     merged = _Merged()
     for layer, only_used in zip_longest(layers, implied, fillvalue=()):
@@ -58,6 +59,11 @@ class _Merged:
 
     def put(self, path: bytes, row: Row, *, is_implied: bool) -> None:
         before = self.rows.get(path)
+        folder = parent_of(path)
+        if folder and folder not in self.rows:
+            raise RefusedItemError(
+                f"{os.fsdecode(path)!r}: lies in a folder whose name says to delete"
+            )
         if before is not None and is_implied:
             if before.kind is not Kind.FOLDER:
                 raise RefusedItemError(
@@ -69,7 +75,7 @@ class _Merged:
             self.empty(path)
         # It is part of another catalogue from now on.
         self.rows[path] = row._replace(is_mount_point=False, is_catalogue_root=False)
-        self._names[parent_of(path)].add(name_of(path))
+        self._names[folder].add(name_of(path))
 
     def remove(self, path: bytes) -> None:
         if self.rows.pop(path, None) is not None:

@@ -1,8 +1,8 @@
 """Puts together what a cold start of an image needs, from what jobs have opened.
 
 A trace says which objects were read, in order (:mod:`offload.cache.reading.traces`). Only
-objects of the image's own published tree get into its bundle, read from the repository:
-who sends a trace can leave things out, and can show nobody anything.
+objects of the image's own published tree get into its bundle, read from the repository,
+and only as files of that tree: who sends a trace can leave things out, and no more.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def publish_bundle(shelf: Shelf, image: str, trace: Trace) -> int:
     public = shelf.repository.public
     wanted: list[Use] = []
     size = 0
-    own = shelf.objects(flat_path(image))
+    own = shelf.uses(flat_path(image))
     for use in trace.uses:
-        if use.name in own:
+        if known := own.get(use.name):
             size += (public / use.name.path).stat().st_size
             if size > LARGEST_BUNDLE:
                 break
-            wanted.append(use)
+            wanted.append(use if use in known else known[0])
     if not wanted:
         raise RefusedRequestError(f"the trace has no object of {image}")
 
@@ -57,6 +57,8 @@ def publish_bundle(shelf: Shelf, image: str, trace: Trace) -> int:
 
     content = b"".join(pack(wanted, read))
     with shelf.repository.transaction(wait_s=_WAIT_S) as change:
+        if change.lookup(flat_path(image)) is None:  # collected meanwhile
+            raise MissingImageError(f"{image} is not published any more")
         item = Item(b"", Kind.FILE, 0o644, len(content), content=content)
         change.put(path_of(image), item)
         change.commit()

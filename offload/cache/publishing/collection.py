@@ -114,7 +114,11 @@ class Collector:
                 remove_image(change, image)
             for layer in removed.layers:
                 remove_layer(change, layer)
-            change.commit()
+            with self._pins.still():
+                # Who has pinned one since we looked keeps it: the rest goes next time.
+                if not self._pins.images().isdisjoint(removed.images):
+                    return Removed()
+                change.commit()
         self._queue.forget(removed.names)
         return removed
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from facility.errors import NotRunningError, UsageError
-from offload.cache.errors import CacheError
+from offload.cache.cvmfs.errors import is_full
+from offload.cache.errors import CacheError, NoSpaceError
 
 
 class PublishingError(CacheError):
@@ -40,3 +45,17 @@ class RefusedRequestError(PublishingError, UsageError):
 
 class PublisherAwayError(PublishingError, NotRunningError):
     """The publisher cannot be reached; later it may work, as it is."""
+
+
+@contextmanager
+def room_for_notes() -> Iterator[None]:
+    """Turn SQLite's words for a full disk into ours."""
+    try:
+        yield
+    except Exception as error:
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps it
+        if isinstance(cause, sqlite3.Error) and is_full(cause):
+            raise NoSpaceError(
+                "the publisher's disk is full, or fails; later it may work"
+            ) from None
+        raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from offload.cache.errors import NoSpaceError
+from offload.cache.errors import DigestError, NoSpaceError
 from offload.cache.publishing.errors import MissingImageError, NoImageError
 from offload.cache.publishing.images import Image, digest_of, read_manifest
 from offload.cache.receiving import Incoming
@@ -42,11 +42,16 @@ class Inbox:
 
     def missing(self, blobs: Iterable[Blob]) -> list[tuple[str, int]]:
         """Return which of these have to be sent, each with where to go on."""
-        return [
-            (blob.digest, self.incoming(blob).offset)
-            for blob in blobs
-            if not self.has(blob.digest)
-        ]
+        found: list[tuple[str, int]] = []
+        for blob in blobs:
+            if not self.has(blob.digest):
+                incoming = self.incoming(blob)
+                # We may have been killed before the last byte was followed by this.
+                with suppress(DigestError):
+                    if incoming.commit():
+                        continue
+                found.append((blob.digest, incoming.offset))
+        return found
 
     def has(self, digest: str) -> bool:
         """Whether nobody has to send a blob."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from offload.cache.publishing.errors import PublishingError
+from offload.cache.publishing.errors import PublishingError, room_for_notes
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TABLES = """
@@ -23,13 +24,19 @@ class Pins:
 
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
         self._connection.executescript(f"PRAGMA journal_mode = WAL; {_TABLES}")
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let nobody else pin or ask, for a moment."""
+        with self._lock:
+            yield
 
     def add(self, person: str, uid: str, image: str) -> None:
         """Keep an image until :meth:`remove`; again is fine.
@@ -41,13 +48,13 @@ class Pins:
             raise PublishingError(
                 f"pin {uid[:80]!r}: expected letters, digits, dots and dashes"
             )
-        with self._lock, self._connection as connection:
+        with self._lock, room_for_notes(), self._connection as connection:
             row = (person, uid, image)
             connection.execute("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", row)
 
     def remove(self, person: str, uid: str, image: str | None = None) -> int:
         """Forget a need, or what it has of one image; return how many pins went."""
-        with self._lock, self._connection as connection:
+        with self._lock, room_for_notes(), self._connection as connection:
             return connection.execute(
                 "DELETE FROM pins WHERE person = ? AND uid = ? "
                 "AND (? IS NULL OR image = ?)",
@@ -74,7 +81,7 @@ class Pins:
         What was noted of others is forgotten: somebody uses them again, or they are
         gone.
         """
-        with self._lock, self._connection as connection:
+        with self._lock, room_for_notes(), self._connection as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO unused VALUES (?, ?)",
                 [(image, now) for image in images],

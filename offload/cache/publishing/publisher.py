@@ -26,7 +26,7 @@ from offload.cache.publishing.images import (
 )
 from offload.cache.publishing.inbox import LARGEST_CONFIG
 from offload.cache.publishing.queue import Queue, State, Work
-from offload.cache.publishing.references import Reference, Wish
+from offload.cache.publishing.references import Reference, Wish, flat_path
 from offload.cache.publishing.shelf import (
     Shelf,
     put_image,
@@ -87,7 +87,7 @@ class Publisher:
     def step(self) -> bool:
         """Look at the name whose turn it is; False if it is nobody's.
 
-        What fails is written into the queue: nothing is raised but programming errors.
+        What fails is written into the queue, whatever it is: others have their turn.
         """
         work = self._queue.next(self._clock())
         if work is None:
@@ -112,6 +112,11 @@ class Publisher:
         except (FacilityError, OSError) as error:
             log.warning("%s has to wait: %s", work.reference, error)
             self._queue.postpone(work, self._clock(), str(error))
+            return True
+        except Exception as error:  # we have erred: that shall not hold up the others
+            log.exception("%s has to wait", work.reference)
+            reason = f"the publisher has erred ({type(error).__name__}); see its log"
+            self._queue.postpone(work, self._clock(), reason)
             return True
         else:
             state, detail = State.PUBLISHED, ""
@@ -165,10 +170,7 @@ class Publisher:
             return
         # Also of what is there under another name: it may have been made public there.
         self._check(source, reference, image)
-        if self._shelf.has_image(image.digest):
-            with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
-                put_name(change, reference, image.digest)
-                change.commit()
+        if self._shelf.has_image(image.digest) and self._name(reference, image):
             return
         begin = self._clock()
         missing = [
@@ -191,6 +193,15 @@ class Publisher:
             len(image.layers),
             self._clock() - begin,
         )
+
+    def _name(self, reference: Reference, image: Image) -> bool:
+        """Let the name lead to an image; False if it has been collected meanwhile."""
+        with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
+            if change.lookup(flat_path(image.digest)) is None:
+                return False
+            put_name(change, reference, image.digest)
+            change.commit()
+        return True
 
     def _check(self, source: Source, reference: Reference, image: Image) -> None:
         if image.config.size > LARGEST_CONFIG:

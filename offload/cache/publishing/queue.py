@@ -17,10 +17,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from facility.sqlite import made_by_one, open_engine
+from offload.cache.publishing.errors import room_for_notes
 from offload.cache.publishing.references import Reference
 
 SHORTEST_S = 1.0
 LONGEST_S = 600.0
+_FARTHEST_S = 2 * LONGEST_S
 _MESSAGE_LENGTH = 2000
 _WRITES = "queue_writes"
 _VERSION = 1
@@ -154,10 +156,13 @@ class Queue:
                     )
 
     def next(self, now: float) -> Work | None:
-        """Return whose turn it is, the longest due first."""
+        """Return whose turn it is, the longest due first.
+
+        Also what is due later than ever was meant: the clock has been set back.
+        """
         query = (
             sa.select(_names)
-            .where(_names.c.due <= now)
+            .where(sa.or_(_names.c.due <= now, _names.c.due > now + _FARTHEST_S))
             .order_by(_names.c.due, _names.c.asked_at, _names.c.name)
             .limit(1)
         )
@@ -280,12 +285,13 @@ class Queue:
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
-        with self._engine.connect() as connection, connection.begin():
+        with room_for_notes(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         with (
+            room_for_notes(),
             self._engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):

@@ -1,7 +1,8 @@
 """The publisher's HTTP interface: events in, images in, the repository out.
 
-Who is on one of the configured networks may read. Who writes shows a token or, for
-events, the shared secret. Errors are problem documents (RFC 9457).
+Who is on one of the configured networks may read what is published. Who writes, or wants
+to know what others push and keep, shows a token; events show the shared secret. Errors
+are problem documents (RFC 9457).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import asdict
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from facility.errors import FacilityError
 from offload.cache.publishing.answers import (
@@ -56,6 +58,10 @@ def application(desk: Desk) -> FastAPI:
     async def refuse(_: Request, error: FacilityError) -> Response:
         return problem(error)
 
+    @app.exception_handler(ClientDisconnect)
+    async def end(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it, and nothing is wrong here
+
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -88,12 +94,15 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
     async def images(request: Request) -> Response:
         check(request)
         found = await asyncio.to_thread(statuses.all)
+        if not _is_person(request, desk):  # names of what is private are private, too
+            found = [each.without_people() for each in found if each.is_published]
         return JSONResponse({"images": [asdict(each) for each in found]})
 
     @app.get("/images/{name:path}")
     async def image(name: str, request: Request, wait_s: float = 0.0) -> Response:
         check(request)
-        return _told(await _until_final(statuses, name, request, wait_s))
+        status = await _until_final(statuses, name, request, wait_s)
+        return _told(status if _is_person(request, desk) else status.without_people())
 
     @app.get("/revisions")
     async def revisions(request: Request) -> Response:
@@ -294,6 +303,14 @@ def _told(status: Status, code: int = 200) -> Response:
 
 def _person(request: Request, desk: Desk) -> str:
     return person_of(request.headers.get("Authorization"), desk.token_key)
+
+
+def _is_person(request: Request, desk: Desk) -> bool:
+    try:
+        _person(request, desk)
+    except RefusedEventError:
+        return False
+    return True
 
 
 def _administrator(request: Request, desk: Desk) -> str:

@@ -34,7 +34,7 @@ from offload.cache.publishing.references import (
     metadata_path,
 )
 from offload.cache.publishing.trees import LayerTree
-from offload.cache.reading.bundles import path_of
+from offload.cache.reading.bundles import Use, path_of
 from offload.snapshot.tree import Kind
 
 _IMAGES = b"images"
@@ -112,11 +112,14 @@ class Shelf:
         data = self._content(layer_path(layer) + _IMPLIED)
         return [] if data is None else data.split(b"\0")[:-1]
 
-    def objects(self, path: bytes) -> frozenset[ObjectName]:
-        """Return every object that holds a content below a folder."""
+    def uses(self, path: bytes) -> dict[ObjectName, list[Use]]:
+        """Return how files below a folder use every object that holds their contents."""
+        found: dict[ObjectName, list[Use]] = {}
         with self._lock:
-            rows = self._current().walk(b"/" + path)
-            return frozenset(name for _, row in rows for name in row.objects())
+            for _, row in self._current().walk(b"/" + path):
+                for name in row.objects():
+                    found.setdefault(name, []).append(Use(name, row.mode, row.mtime))
+        return found
 
     def _content(self, path: bytes) -> bytes | None:
         row = self._lookup(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -51,6 +51,10 @@ class Status:
     def is_final(self) -> bool:
         """Whether waiting changes nothing."""
         return self.state in {ImageState.PUBLISHED, ImageState.REFUSED, ImageState.GONE}
+
+    def without_people(self) -> Self:
+        """Return what anybody may know: not who keeps it."""
+        return replace(self, pins=())
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:

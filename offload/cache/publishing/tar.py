@@ -15,8 +15,9 @@ from offload.cache.publishing.errors import NoImageError, UnsafeImageError
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
+_LATEST = (1 << 31) - 1
 _MAX_RECORDS = 1 << 20
-"""Bytes of extended header that are read; a path has at most 4096."""
+"""Bytes of extended header of one member; a path has at most 4096."""
 
 
 class Type(Enum):
@@ -56,7 +57,7 @@ class Header:
     size: int
     """Bytes of content that follow, without the padding."""
     mtime: int
-    """Seconds since the epoch."""
+    """Seconds since the epoch; the nearest that every file system has."""
     target: bytes
     """Of a link: any text of a symbolic one, a path of the archive for a hard one."""
 
@@ -72,19 +73,21 @@ def read_header(read: Callable[[int], bytes]) -> Header | None:
         UnsafeImageError: the member is neither file, folder nor link.
     """
     records: dict[bytes, bytes] = {}
+    extended = 0
     while True:
         block = read(BLOCK)
         if block in {b"", _ZEROS}:
             return None
         if len(block) < BLOCK:
             raise NoImageError("the archive ends in the middle")
-        kind, size = block[156:157], _number(block[124:136])
+        kind, size = block[156:157], _size(block[124:136])
         if sum(block[:148]) + sum(block[156:]) + 8 * 32 != _number(block[148:156]):
             raise NoImageError("no tar archive: a checksum is wrong")
         if kind not in b"xgLK":
             return _header(block, kind, size, records)
-        if size > _MAX_RECORDS:
-            raise NoImageError(f"the archive has {size:,} bytes of extended header")
+        extended += size
+        if extended > _MAX_RECORDS:
+            raise NoImageError(f"the archive has {extended:,} bytes of extended header")
         extension = read(size + -size % BLOCK)[:size]
         if len(extension) < size:
             raise NoImageError("the archive ends in the middle")
@@ -115,14 +118,14 @@ def _header(
         type_ = Type.FOLDER
     if b"size" in records:
         size = _decimal(records[b"size"])
-    mtime = records.get(b"mtime", b"").partition(b".")[0]
+    told = records.get(b"mtime", b"").partition(b".")[0]
+    mtime = _decimal(told) if told.isdigit() else _number(block[136:148])
     return Header(
         path,
         type_,
         _number(block[100:108]) & 0o7777,
         size if type_ is Type.FILE else 0,
-        # What came before the epoch has its seconds left out.
-        _decimal(mtime) if mtime.isdigit() else _number(block[136:148]),
+        min(max(0, mtime), _LATEST),
         records.get(b"linkpath", block[157:257].partition(b"\0")[0]),
     )
 
@@ -152,9 +155,18 @@ def _decimal(digits: bytes) -> int:
     return int(digits)
 
 
+def _size(field: bytes) -> int:
+    size = _number(field)
+    if size < 0:
+        raise NoImageError(f"the archive has a member of {size:,} bytes")
+    return size
+
+
 def _number(field: bytes) -> int:
     if field[0] & 0x80:  # GNU's form of what does not fit: base 256
-        return int.from_bytes(field, "big") & ~(0x80 << (8 * (len(field) - 1)))
+        number = int.from_bytes(field, "big") & ~(0x80 << (8 * (len(field) - 1)))
+        is_negative = field[0] & 0x40
+        return number - (0x80 << (8 * (len(field) - 1))) if is_negative else number
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError:

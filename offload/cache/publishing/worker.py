@@ -73,7 +73,10 @@ class Worker:
                 if self._publisher.step():
                     continue
                 due = self._queue.next_due()
-            except Exception:  # the queue's disk is full, or we have erred
+            except (FacilityError, OSError) as error:  # the queue's disk is full
+                log.warning("publishing goes on in a while: %s", error)
+                due = time.time() + 1.0
+            except Exception:  # we have erred
                 log.exception("publishing goes on in a while")
                 due = time.time() + 1.0
             left_s = _LONGEST_S if due is None else due - time.time()

@@ -125,7 +125,7 @@ def read_member(read: Callable[[int], bytes]) -> Member | None:
         block = read(BLOCK)
         if block == END[:BLOCK]:
             return None
-        kind, size = block[156:157], _number(block[124:136])
+        kind, size = block[156:157], _size(block[124:136])
         if sum(block[:148]) + sum(block[156:]) + 8 * 32 != _number(block[148:156]):
             raise DamagedError("a layer is no tar archive: a checksum is wrong")
         if kind not in b"xg":
@@ -176,6 +176,13 @@ def _decimal(digits: bytes) -> int:
     if not digits.isdigit() or len(digits) > 20:
         raise DamagedError(f"a layer has {digits[:30]!r} where a number should be")
     return int(digits)
+
+
+def _size(field: bytes) -> int:
+    size = _number(field)
+    if size < 0:
+        raise DamagedError(f"a layer has a member of {size:,} bytes")
+    return size
 
 
 def _number(field: bytes) -> int:

@@ -226,3 +226,9 @@ def test_a_list_of_trees_without_links_is_as_before(tmp_path):
     assert not is_ready(path)
     path.write_text('{"parts": []}')
     assert is_ready(path)
+
+
+def test_a_mount_that_cannot_be_looked_at_has_nothing():
+    # As one whose connection is lost, the system says something else than "not there".
+    mount = Path("/") / ("x" * 300)
+    assert module.MountedLayers(mount).folder(f"sha256:{'a' * 64}") is None

@@ -105,3 +105,35 @@ def test_a_bundle_goes_with_its_image(shelf, publish):
 def test_a_trace_is_read_from_what_somebody_sends():
     line = f"{'a' * 40} 644 7 100\n"
     assert len(Trace.parse(line + "no line\n../../etc\n")) == 1
+
+
+def test_an_image_that_is_collected_meanwhile_leaves_no_bundle(
+    shelf, publish, monkeypatch
+):
+    image = publish(a=b"1")
+    trace = trace_of(objects_of(shelf, image)["a"])
+    transaction = shelf.repository.transaction
+
+    def late(**options):
+        monkeypatch.undo()
+        with transaction() as change:
+            remove_image(change, image)
+            change.commit()
+        return transaction(**options)
+
+    monkeypatch.setattr(shelf.repository, "transaction", late)
+    with pytest.raises(MissingImageError):
+        publish_bundle(shelf, image, trace)
+    assert shelf.repository.namespace().lookup(path_of(image)) is None
+
+
+def test_files_in_a_bundle_appear_as_in_their_tree(shelf, publish):
+    image = publish(a=b"1")
+    trace = Trace()
+    trace.note(Use(objects_of(shelf, image)["a"], 0o000, -7), 1)
+    publish_bundle(shelf, image, trace)
+    row = shelf.repository.namespace().lookup(path_of(image))
+    (name,) = row.objects()
+    data = content_of(name, (shelf.repository.public / name.path).read_bytes())
+    ((use, _),) = unpack(data)
+    assert (use.mode, use.mtime) == (0o644, 1_700_000_000)

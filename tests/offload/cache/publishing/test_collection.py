@@ -261,3 +261,24 @@ def test_what_a_dry_run_says_is_done_then(world):
     assert told.names == (inbox_reference(image.digest),)
     assert world.shelf.names() != {}
     assert world.collector.collect(world.now)[0] == told
+
+
+def test_who_pins_while_it_is_being_collected_keeps_it(world, monkeypatch):
+    image = world.images[0]
+    world.publish(image)
+    with world.repository.transaction() as change:
+        remove_name(change, inbox_reference(image.digest))
+        change.commit()
+    world.collector.collect(world.now)
+    world.now += GRACE_S
+    decide = world.collector._decide
+
+    def late(now):
+        removed = decide(now)
+        assert removed.images == (image.digest,)
+        world.pins.add("anna", "job", image.digest)
+        return removed
+
+    monkeypatch.setattr(world.collector, "_decide", late)
+    world.collector.collect(world.now)
+    assert world.shelf.has_image(image.digest)

@@ -174,3 +174,44 @@ def test_any_bytes_are_read_or_refused(noise, where):
         with contextlib.suppress(NoImageError, UnsafeImageError):
             for member, _ in read(bad):
                 assert b".." not in member.path.split(b"/")
+
+
+def with_size(field: bytes, kind: bytes = b"0") -> bytes:
+    """Return an archive whose only member has a size of its maker's choice."""
+    block = bytearray(tarfile.TarInfo("a").tobuf(tarfile.USTAR_FORMAT))
+    block[124:136], block[156:157] = field.ljust(12, b"\0"), kind
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + bytes(4096)
+
+
+@pytest.mark.parametrize("kind", [b"0", b"x", b"g", b"L"])
+@pytest.mark.parametrize("field", [b"-1", b"-17", b"-1000", b"\xff" * 12])
+def test_less_than_nothing_is_refused(field, kind):
+    assert "a member of -" in refused(with_size(field, kind))
+
+
+def test_extended_headers_of_one_member_are_bounded_together():
+    info = tarfile.TarInfo("a")
+    piles = [
+        tarfile.TarInfo.create_pax_global_header({f"k{n}": "v" * 300_000})
+        for n in range(5)
+    ]
+    piles = [b"".join((pile[:156], b"x", pile[157:])) for pile in piles]
+    fixed = []
+    for pile in piles:
+        block = bytearray(pile[:512])
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        fixed.append(bytes(block) + pile[512:])
+    data = b"".join(fixed) + info.tobuf() + bytes(1024)
+    assert "extended header" in refused(data)
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize(("told", "mtime"), [(-5, 0), (1 << 62, (1 << 31) - 1)])
+def test_times_are_those_that_every_file_system_has(told, mtime, form, make_tar):
+    info = tarfile.TarInfo("a")
+    info.mtime = told
+    ((member, _), _) = read(make_tar(("a", info), form=form))
+    assert member.mtime == mtime

@@ -13,11 +13,16 @@ from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.objects import content_of
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.publishing.errors import PublishingError
-from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.images import PUBLIC, read_manifest
 from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.queue import Queue, State
 from offload.cache.publishing.references import Reference, Wish
-from offload.cache.publishing.shelf import Shelf
+from offload.cache.publishing.shelf import (
+    Shelf,
+    remove_image,
+    remove_layer,
+    remove_name,
+)
 from offload.snapshot.store.local import LocalStore
 
 FQRN = "images.example.org"
@@ -398,3 +403,46 @@ def test_after_a_while_the_registry_is_believed(bench, make_tar, make_image):
             break
     assert bench.queue.entry(reference).state is State.PUBLISHED
     assert bench.now < 1010
+
+
+def test_an_image_that_is_collected_while_it_gets_a_name_is_made_again(
+    bench, make_tar, make_image, monkeypatch
+):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    first = bench.push(image).reference
+    transaction = bench.repository.transaction
+
+    def late(**options):
+        monkeypatch.undo()
+        with transaction() as change:
+            remove_name(change, first)
+            remove_image(change, image.digest)
+            for blob in read_manifest(image.manifest, "amd64").layers:
+                remove_layer(change, blob.digest)
+            change.commit()
+        return transaction(**options)
+
+    monkeypatch.setattr(bench.repository, "transaction", late)
+    assert bench.push(image, tag="v2").state is State.PUBLISHED
+    assert bench.tree(image.digest) == {"a": b"1"}
+
+
+def test_an_error_of_ours_holds_up_nobody_else(bench, make_tar, make_image):
+    bench.registry.broken = ZeroDivisionError("not thought of")
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    entry = bench.push(image, tag="bad")
+    assert entry.state is State.WAITING
+    assert "ZeroDivisionError" in entry.detail
+    bench.registry.broken = None
+    assert bench.push(image, tag="good").state is State.PUBLISHED
+
+
+def test_what_lies_in_something_that_deletes_is_refused(bench, make_tar, make_image):
+    image = make_image(
+        make_tar(("a", b"1")),
+        make_tar((".wh.a/", None), (".wh.a/b", b"2")),
+        annotations=OPEN,
+    )
+    entry = bench.push(image)
+    assert (entry.state, bench.revision) == (State.REFUSED, 1)
+    assert "says to delete" in entry.detail

@@ -210,3 +210,10 @@ QueueMachine.TestCase.settings = settings(
     max_examples=10, stateful_step_count=20, deadline=None
 )
 TestQueue = QueueMachine.TestCase
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(queue):
+    year_s = 365 * 86400.0
+    queue.ask([A], year_s)
+    queue.postpone(queue.next(year_s), year_s, "away")
+    assert queue.next(0.0).reference == A

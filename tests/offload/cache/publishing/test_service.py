@@ -15,11 +15,14 @@ import pytest
 
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
+from offload.cache.errors import NoSpaceError
 from offload.cache.publishing.desk import Desk
 from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.references import Reference
 from offload.cache.publishing.service import application
 from offload.cache.publishing.settings import PublisherSettings, RegistrySettings
 from offload.cache.publishing.tokens import token_of
+from offload.snapshot.model import Blob
 
 FQRN = "images.example.org"
 HERE = ("127.0.0.1", 40000)
@@ -321,3 +324,40 @@ async def test_waiting_for_what_nobody_has_ends(desk):
         answer = await client.get("/images/h/env:v1", params={"wait_s": 0.2})
     assert answer.json()["state"] == "unknown"
     assert time.monotonic() - begin < 10
+
+
+async def test_strangers_do_not_hear_what_others_push_and_keep(desk):
+    image = f"sha256:{'a' * 64}"
+    desk.queue.ask([Reference("h", "anna/secret", "v1")], time.time(), image=image)
+    desk.pins.add("anna", "job-1", image)
+    async with asking(desk, person="bob") as bob, asking(desk) as stranger:
+        assert "anna/secret" in (await bob.get("/images")).text
+        assert (await bob.get(f"/images/{image}")).json()["pins"] == ["anna/job-1"]
+        assert (await stranger.get("/images")).json() == {"images": []}
+        told = (await stranger.get(f"/images/{image}")).json()
+        assert (told["state"], told["pins"]) == ("waiting", [])
+
+
+async def test_what_came_whole_before_a_kill_need_not_come_again(desk):
+    right, wrong = b"all of it", b"something"
+    digest = f"sha256:{hashlib.sha256(right).hexdigest()}"
+    blob = Blob(digest, len(right))
+    desk.inbox.incoming(blob).append(0, wrong)  # and killed
+    assert desk.inbox.missing([blob]) == [(digest, 0)]
+    desk.inbox.incoming(blob).append(0, right)
+    assert desk.inbox.missing([blob]) == []
+    assert desk.inbox.has(digest)
+
+
+async def test_a_full_disk_is_said_in_one_line(desk):
+    # As SQLite says it of a file that may not grow.
+    with desk.queue._engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    references = [Reference("h", "env", f"{n}" + "x" * 100) for n in range(500)]
+    with pytest.raises(NoSpaceError, match="the publisher's disk is full"):
+        desk.queue.ask(references, time.time())
+    desk.pins._connection.execute("PRAGMA max_page_count=1")
+    images = [f"sha256:{n:064x}" for n in range(500)]
+    with pytest.raises(NoSpaceError, match="the publisher's disk is full"):
+        desk.pins.unused_since(images, 0.0)

@@ -179,6 +179,19 @@ def test_a_layer_that_ends_early_is_refused(layer, tmp_path, keep):
         unpack(path, tmp_path / "to")
 
 
+@pytest.mark.parametrize("kind", [FILE, b"x"])
+@pytest.mark.parametrize("size", [b"-1", b"-1000"])
+def test_less_than_nothing_is_refused(tmp_path, size, kind):
+    block = bytearray(tarfile.TarInfo("a").tobuf(tarfile.USTAR_FORMAT))
+    block[124:136], block[156:157] = size.ljust(12, b"\0"), kind
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    path = tmp_path / "layer"
+    path.write_bytes(zstd.compress(bytes(block) + bytes(4096)))
+    with pytest.raises(DamagedError, match="a member of -"):
+        unpack(path, tmp_path / "to")
+
+
 def test_garbage_is_refused(tmp_path):
     path = tmp_path / "layer"
     path.write_bytes(b"not a layer at all")
