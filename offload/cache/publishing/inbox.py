@@ -107,7 +107,8 @@ class Inbox:
                 f"{len(missing)} blobs of {digest} were not sent, such as "
                 f"{missing[0].digest}"
             )
-        self._store.add(manifest)
+        with self._store.in_use():  # else who is at work clears away what we write
+            self._store.add(manifest)
         return image
 
     def _files(self) -> Iterator[Path]:

@@ -206,7 +206,8 @@ class Publisher:
     def _check(self, source: Source, reference: Reference, image: Image) -> None:
         if image.config.size > LARGEST_CONFIG:
             raise NoImageError(f"a configuration of {image.config.size:,} bytes")
-        source.fetch(reference.repository, image.config, self._store, _unseen)
+        with self._store.in_use():
+            source.fetch(reference.repository, image.config, self._store, _unseen)
         is_wished = any(wish.covers(reference) for wish in self._wishes)
         config = self._store.read(image.config.digest)
         check_public(image, config, is_wished=is_wished)

@@ -14,6 +14,7 @@ from offload.cache.cvmfs.objects import content_of
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.publishing.errors import PublishingError
 from offload.cache.publishing.images import PUBLIC, read_manifest
+from offload.cache.publishing.inbox import Inbox
 from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.queue import Queue, State
 from offload.cache.publishing.references import Reference, Wish
@@ -23,7 +24,9 @@ from offload.cache.publishing.shelf import (
     remove_layer,
     remove_name,
 )
+from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
+from offload.snapshot.store.writing import BlobWriter
 
 FQRN = "images.example.org"
 OPEN = {PUBLIC: "1"}
@@ -446,3 +449,31 @@ def test_what_lies_in_something_that_deletes_is_refused(bench, make_tar, make_im
     entry = bench.push(image)
     assert (entry.state, bench.revision) == (State.REFUSED, 1)
     assert "says to delete" in entry.detail
+
+
+@pytest.fixture
+def busy(bench, monkeypatch):
+    """Others begin to work with the store while something is written to it."""
+    write = BlobWriter.write
+
+    def slowly(self, data):
+        with LocalStore(bench.store.path).in_use():
+            write(self, data)
+
+    monkeypatch.setattr(BlobWriter, "write", slowly)
+
+
+def test_what_is_handed_over_is_not_cleared_away(bench, busy, tmp_path, make_image):
+    image = make_image(annotations=OPEN)
+    inbox = Inbox(bench.store, tmp_path / "in", 10**9, bench.shelf.has_layer)
+    for digest, data in image.blobs.items():
+        incoming = inbox.incoming(Blob(digest, len(data)))
+        incoming.append(0, data)
+        incoming.commit()
+    inbox.take(image.manifest, image.digest, "amd64")
+    assert bench.store.has(image.digest)
+
+
+def test_what_is_fetched_is_not_cleared_away(bench, busy, make_tar, make_image):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    assert bench.push(image).state is State.PUBLISHED
