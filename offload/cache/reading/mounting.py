@@ -66,12 +66,17 @@ class Mount:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._ordered = threading.Event()
+        self._bringing = threading.Thread(
+            target=self._bring, args=(cache, image), daemon=True
+        )
         try:
             self._order(cache, image)
             self._wait_until_ready()
         except BaseException:
             self._process.kill()
             self._process.communicate()
+            self._ordered.set()
             unmount(where)
             raise
 
@@ -79,6 +84,7 @@ class Mount:
         """Say what is to be mounted; find out while that process starts."""
         try:
             view = cache.view()
+            self._bringing.start()  # beside all that follows
             if view.find(image_path(image)) is None:
                 fqrn = view.revision.fqrn
                 raise AbsentError(f"{image[:19]}: no image of {fqrn}")
@@ -92,10 +98,7 @@ class Mount:
             "revision": str(view.revision),
         }
         self._tell(json.dumps(order).encode())
-        self._bringing = threading.Thread(
-            target=self._bring, args=(cache, image), daemon=True
-        )
-        self._bringing.start()
+        self._ordered.set()
 
     def _bring(self, cache: RepositoryCache, image: str) -> None:
         # What does not come ahead is fetched when it is read, and then it is told why.
@@ -104,6 +107,7 @@ class Mount:
             with suppress(CacheError, OSError):
                 bundle = cache.bundle(image)
         finally:
+            self._ordered.wait()
             self._tell(b"" if bundle is None else os.fsencode(bundle))
 
     def _tell(self, line: bytes) -> None:
