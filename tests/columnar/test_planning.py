@@ -61,7 +61,7 @@ def test_a_chunk_ends_at_a_boundary_if_there_is_one_in_reach(files, size):
         (26, (), 10, [10, 20, 26]),
         (40, (13, 27), 10, [13, 27, 40]),  # the nearest boundary, above or below
         (30, (8, 11, 19), 10, [11, 19, 30]),
-        (80, range(0, 80, 10), 27, [30, 50, 80]),  # equal ones, as far as clusters allow
+        (80, range(0, 80, 10), 27, [30, 50, 80]),  # equal, as clusters allow
         (100, (1, 2, 3), 50, [50, 100]),  # tiny clusters at the start: no tiny chunks
     ],
 )
