@@ -4,7 +4,8 @@ The job *is* a pod specification: what a virtual node sends is what our agent se
 Source: interLink's sources and its plugin OpenAPI document, specification 0.4.0.
 """
 
-from offload.interlink.client import Download, PluginClient
+from offload.interlink.client import PluginClient
+from offload.interlink.connection import Download
 from offload.interlink.errors import (
     ImpossibleError,
     InterlinkError,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from offload.snapshot.secrets.rules import Rule, is_placeholder
+from offload.snapshot.secrets.rule import Rule, is_placeholder
 
 _TOKEN = re.compile(r"[^\s\"'<>,;]{1,300}")
 

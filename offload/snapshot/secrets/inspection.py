@@ -11,7 +11,8 @@ from ahocorasick_rs import BytesAhoCorasick
 from pathspec import GitIgnoreSpec
 
 from offload.snapshot.secrets.finding import Finding
-from offload.snapshot.secrets.rules import Rule, rules
+from offload.snapshot.secrets.rule import Rule
+from offload.snapshot.secrets.rules import rules
 from offload.snapshot.secrets.searching import WHOLE_BYTES, find
 from offload.snapshot.selection.ignoring import matches
 from offload.snapshot.tree import Tree

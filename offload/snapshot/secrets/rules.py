@@ -12,53 +12,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
+
+from offload.snapshot.secrets.detectors import detectors
+from offload.snapshot.secrets.rule import Rule, is_placeholder
 
 VERSION = 2
 """Raise it when a rule changes: what was found before is then looked for again."""
-
-_PLACEHOLDER = re.compile(
-    r"example|sample|dummy|changeme|placeholder|redacted|your|insert|secret|password"
-    r"|passwd|token|xxxx|\*\*\*|\.\.\.|<|>|\{|\}|\$\(|\$[A-Za-z_]|%\(|1234567|abcdefg",
-    re.IGNORECASE,
-)
-_ALLOWED_LINE = re.compile(r"pragma: ?allowlist", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One kind of secret in text."""
-
-    kind: str
-    needles: tuple[bytes, ...]
-    """One of them is in every text that the rule matches."""
-    find: Callable[[str], Iterator[int]]
-    """Yields where in the text a secret begins."""
-
-    def is_possible(self, content: bytes) -> bool:
-        return any(needle in content for needle in self.needles)
-
-
-def is_placeholder(value: str) -> bool:
-    """Tell whether a value stands for a secret in a document, rather than being one."""
-    return len(set(value)) < 5 or _PLACEHOLDER.search(value) is not None
-
-
-def is_allowed_line(text: str, position: int) -> bool:
-    """Whether the line carries detect-secrets' ``pragma: allowlist secret``."""
-    start = text.rfind("\n", 0, position) + 1
-    end = text.find("\n", position)
-    return _ALLOWED_LINE.search(text[start : None if end < 0 else end]) is not None
-
-
-@cache
-def rules() -> tuple[Rule, ...]:
-    """Return all rules."""
-    # Late, so that detectors may import what a rule is.
-    from offload.snapshot.secrets.detectors import detectors
-
-    return (*detectors(), *_OWN)
 
 
 def _pattern(
@@ -274,3 +234,9 @@ _OWN = (
         _passwords,
     ),
 )
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Return all rules."""
+    return (*detectors(), *_OWN)

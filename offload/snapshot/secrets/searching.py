@@ -8,7 +8,8 @@ from itertools import islice
 from offload.snapshot.secrets.files import find_by_file
 from offload.snapshot.secrets.finding import Finding
 from offload.snapshot.secrets.notebooks import notebook_texts
-from offload.snapshot.secrets.rules import Rule, is_allowed_line, rules
+from offload.snapshot.secrets.rule import Rule, is_allowed_line
+from offload.snapshot.secrets.rules import rules
 
 WHOLE_BYTES = 2**20
 """Up to which size contents are worth looking at as a whole."""

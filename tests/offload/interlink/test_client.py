@@ -253,7 +253,7 @@ async def test_outputs_from_an_offset_on(plugin, client):
 
 
 async def test_no_answer_takes_all_memory(plugin, client, monkeypatch):
-    monkeypatch.setattr("offload.interlink.client.LARGEST_ANSWER", 100)
+    monkeypatch.setattr("offload.interlink.connection.LARGEST_ANSWER", 100)
     for status in (200, 500):
         plugin.canned["GET", "/system-info"] = (status, b" " * 200, [])
         with pytest.raises(MalformedAnswerError, match="at most 100 bytes"):
