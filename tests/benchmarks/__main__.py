@@ -9,7 +9,6 @@ Exit codes: 0 every bar is kept, 1 one is not.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -25,8 +24,8 @@ from installation import base_megabytes, describe_seconds, kernels_megabytes
 from machine import machine
 from measurement import Bar, Measurement
 from ours import ours
+from report import report
 from rich.console import Console
-from rich.table import Table
 from running import Running, spawn_seconds
 
 from facility.samples.dimuon import DimuonParameters, generate
@@ -50,16 +49,8 @@ def main() -> int:
     rows = measure(arguments.rounds, arguments.events, console.print)
     rows += measure_all(console)
     rows += column_rows(console.print)
-    if arguments.json:
-        document = {"machine": about, "rows": [row.to_json() for row in rows]}
-        print(json.dumps(document, indent=1))
-    else:
-        Console(width=100).print(
-            ", ".join(f"{name} {value}" for name, value in about.items()),
-            table_of(rows, arguments.rounds),
-            soft_wrap=True,
-        )
-    return 0 if all(row.passes for row in rows) else 1
+    title = f"medians of {arguments.rounds}"
+    return report(rows, about, title, as_json=arguments.json)
 
 
 def measure(rounds: int, events: int, report: Report) -> list[Measurement]:
@@ -174,25 +165,6 @@ def numbers_of(program: str, running: Running | None, *arguments: str) -> list[f
         timeout=TIMEOUT_S,
     )
     return [float(word) for word in done.stdout.split()]
-
-
-def table_of(rows: list[Measurement], rounds: int) -> Table:
-    """Return medians, ratios and bars as people read them."""
-    table = Table(title=f"medians of {rounds}")
-    for heading in ("what", "unit", "ours", "other side", "ratio", "bar", ""):
-        is_number = heading in {"ours", "other side", "ratio"}
-        table.add_column(heading, justify="right" if is_number else "left")
-    for row in rows:
-        table.add_row(
-            row.name,
-            row.unit,
-            f"{row.ours:.3g}",
-            "" if row.theirs is None else f"{row.theirs:.3g} ({row.other})",
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            str(row.bar),
-            "[green]kept[/]" if row.passes else "[red]missed[/]",
-        )
-    return table
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ class Bar:
         return f"{sign} {self.limit:g}{' x' if self.of_ratio else ''}"
 
 
+NOT_JUDGED = Bar(0.0, at_least=True)
+"""For what is printed beside."""
+
+
 @dataclass(slots=True)
 class Measurement:
     """One row: repetitions of ours and of the other side, in the same unit."""

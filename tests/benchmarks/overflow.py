@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any, NamedTuple
 
 from machine import machine
 from measurement import Bar, Measurement
+from report import report
 from rich.console import Console
 
 ENGINES = Path(__file__).parents[1] / "engines"
@@ -274,6 +274,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["warm", "cold", "once"])
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    about = machine()
     homes = load(ENGINES / "offload/home.py", "homes")
     cluster = load(ENGINES / "slurm/cluster.py", "cluster")
     rows: list[Measurement] = []
@@ -290,18 +291,7 @@ def main() -> int:
             large = Path(folder) / "large"
             make_environment(large)
             rows += cold_environment(homes, slurm, large, max(1, arguments.rounds // 2))
-    if arguments.json:
-        print(json.dumps({"machine": machine(), "rows": [r.to_json() for r in rows]}))
-    else:
-        print(machine())
-        for row in rows:
-            other = "" if row.theirs is None else f"{row.other} {row.theirs:.2f}, "
-            ratio = "" if row.ratio is None else f"ratio {row.ratio:.3f}, "
-            verdict = "kept" if row.passes else "MISSED"
-            print(
-                f"{row.name:34} {row.ours:8.3f} {row.unit}  {other}{ratio}bar {row.bar}: {verdict}"
-            )
-    return 0 if all(row.passes for row in rows) else 1
+    return report(rows, about, "jobs at another site", as_json=arguments.json)
 
 
 def make_environment(prefix: Path) -> None:

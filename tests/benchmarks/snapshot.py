@@ -24,6 +24,7 @@ from pathlib import Path
 
 from machine import machine
 from measurement import Bar, Measurement
+from report import report
 
 CODE_SHARE = 0.8
 """Of the files: pieces of the standard library, a few kB each, a tenth of the bytes. The
@@ -41,21 +42,13 @@ def main() -> int:
     if arguments.freeze:
         freeze_here(*arguments.freeze)
         return 0
+    about = machine()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         base = Path(folder)
         size = make_tree(base / "tree", arguments.files, arguments.gigabytes * 1e9)
         rows = measure(base, arguments.rounds)
-    print(machine())
-    print(f"{arguments.files} files, {size / 1e9:.2f} GB, {arguments.rounds} rounds")
-    for row in rows:
-        other = "" if row.theirs is None else f"{row.other} {row.theirs:.2f}, "
-        ratio = "" if row.ratio is None else f"ratio {row.ratio:.3f}, "
-        verdict = "kept" if row.passes else "MISSED"
-        print(
-            f"{row.name:28} {row.ours:10.3f} {row.unit:4} {other}{ratio}"
-            f"bar {row.bar}: {verdict}"
-        )
-    return 0 if all(row.passes for row in rows) else 1
+    files = f"{arguments.files:,} files, {size / 1e9:.2f} GB"
+    return report(rows, about, f"freezing {files}: medians of {arguments.rounds}")
 
 
 def make_tree(root: Path, files: int, size: float) -> int:

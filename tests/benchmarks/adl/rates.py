@@ -19,14 +19,13 @@ from adl.asking import (
     Program,
     engines,
 )
-from measurement import Bar, Measurement
+from measurement import NOT_JUDGED, Bar, Measurement
 
 UNIT = "kev/CPU s"
 BEST_PEER = {1: 3.0, 2: 2.5, 3: 3.5, 4: 1.5, 5: 3.3, 6: 2.7, 7: 5.0, 8: 3.3}
 """Kernels over the best peer of that query in the same run, ZSTD."""
 SHARE = {1: 0.6, 2: 0.6, 3: 0.6, 4: 0.55, 5: 0.6, 6: 0.4, 7: 0.6, 8: 0.6}
 """Kernels over decompression only."""
-NOT_JUDGED = Bar(0.0, at_least=True)
 SLOW_QUERIES = (6, 8)
 """Those that engines of arrays answer on fewer events."""
 
