@@ -19,6 +19,7 @@ from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import NoSpaceError
 from offload.cache.pins import Pins
+from offload.cache.reading.building import Rows
 from offload.cache.reading.bundles import path_of
 from offload.cache.reading.choosing import Amount, Choice, Situation, choose
 from offload.cache.reading.errors import AbsentError, ReadingError
@@ -36,10 +37,11 @@ from offload.cache.reading.paths import (
     path_of_tree,
     tree_name,
 )
+from offload.cache.reading.placing import Placer
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.settings import RepositorySettings
 from offload.cache.reading.traces import Trace
-from offload.cache.reading.trees import Rows, Trees
+from offload.cache.reading.trees import Trees
 from offload.cache.reading.view import Revision, View
 from offload.snapshot.tree import Kind
 
@@ -85,11 +87,12 @@ class RepositoryCache:
             self._fetcher,
             self._locks,
         )
+        placer = Placer(self._store, self._fetcher)
         self._kinds = {
             kind: Trees(
                 self.folder / kind,
                 self._store,
-                self._fetcher,
+                placer,
                 self._locks,
                 settings.connections,
             )

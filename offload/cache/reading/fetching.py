@@ -96,7 +96,9 @@ class Fetcher:
         return content
 
     def content(self, row: Row, *, is_like: bool = True) -> Content:
-        """Return the content of a file, stored with the file's mode and time.
+        """Return the content of a file, stored with the file's time and mode.
+
+        The mode is another one where the file's keeps its owner from reading it.
 
         Args:
             row: of the file.

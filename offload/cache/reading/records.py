@@ -34,7 +34,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of so many bytes."""
+    """A file of so many bytes; its mode is that of the file, not of what is stored."""
 
     path: bytes
     content: Content
@@ -122,7 +122,7 @@ def _is_as_placed(path: bytes, entry: Placed, *, reads_all: bool) -> bool:
             case File():
                 return entry.content.is_like(found, entry.size) and (
                     not reads_all
-                    or not entry.content.mode & stat.S_IRUSR
+                    or not os.access(path, os.R_OK)  # then no job can, either
                     or digest_of(os.fsdecode(path)) == entry.content.digest
                 )
             case Link():

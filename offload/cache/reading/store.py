@@ -3,9 +3,9 @@
 ``content/ab/...`` is named by the BLAKE2b (160 bits) of its bytes, its mode and its time
 (seconds), so that each file can be checked without asking anybody, also once it is part
 of a tree by a hard link: whatever has written to it has given it another time. Contents
-that differ in mode or time are files of their own, for a file has one of each. ``objects``
-is the index from names of objects to contents. A content's time of access is when it
-was last used.
+that differ in mode or time are files of their own, for a file has one of each; their
+owner can read all of them, whatever mode is asked for. ``objects`` is the index from
+names of objects to contents. A content's time of access is when it was last used.
 """
 # Names of 100,000 objects: strings and os, no Path objects.
 # ruff: noqa: PTH101, PTH103, PTH105, PTH108, PTH120, PTH208
@@ -139,7 +139,7 @@ class Store:
                     for piece in pieces:
                         found.update(piece)
                         file.write(piece)
-                content = Content(found.hexdigest(), mode, mtime)
+                content = Content(found.hexdigest(), mode | stat.S_IRUSR, mtime)
                 self._place(draft, content)
                 self._index.put(name, str(content))
             except BaseException:
@@ -149,13 +149,13 @@ class Store:
         return content
 
     def variant(self, content: Content, mode: int, mtime: int) -> Content:
-        """Return the same content with that mode and time; made if need be.
+        """Return the same content with that time, and mode if its owner can read it so.
 
         Raises:
             FileNotFoundError: it is gone, or was found damaged.
             NoSpaceError: the disk is full.
         """
-        wanted = Content(content.digest, mode, mtime)
+        wanted = Content(content.digest, mode | stat.S_IRUSR, mtime)
         if wanted == content or self._is_whole(self.path(wanted), wanted, None):
             return wanted
         draft = self._draft(content.digest[:2])
@@ -218,9 +218,8 @@ class Store:
         except FileNotFoundError:
             return False
         is_known = self._verified.get(path) == (found.st_ino, found.st_mtime_ns)
-        is_ours = bool(content.mode & stat.S_IRUSR)  # else nobody here reads it
         if content.is_like(found, size) and (
-            is_known or not is_ours or digest_of(path) == content.digest
+            is_known or digest_of(path) == content.digest
         ):
             self._verified[path] = (found.st_ino, found.st_mtime_ns)
             if time.time() - found.st_atime > _USED_S:

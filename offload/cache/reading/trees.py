@@ -2,42 +2,30 @@
 
 In the cache's own folder files are hard links to the store's contents: nobody but the
 cache's user may write there, and jobs see it bound read-only; who writes in spite of all
-leaves a trace in the file's time, and the file is replaced. Anywhere else they are
-copies.
+leaves a trace in the file's time, and the file is replaced. Anywhere else, and where
+their owner may not read them, they are copies.
 """
-# Names are bytes of any kind, and there are 50,000 of them.
-# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH118, PTH208, PTH211
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
-import shutil
-import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.cvmfs.errors import DamagedObjectError
-from offload.cache.cvmfs.rows import Row
 from offload.cache.reading import records
+from offload.cache.reading.building import Rows, build
 from offload.cache.reading.errors import ReadingError
-from offload.cache.reading.fetching import Fetcher
 from offload.cache.reading.locking import Locks
-from offload.cache.reading.records import File, Folder, Link, Placed
+from offload.cache.reading.mending import put_back
+from offload.cache.reading.placing import Placer
+from offload.cache.reading.records import File, Placed
 from offload.cache.reading.store import Content, Store
 from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
-from offload.snapshot.tree import Kind
-
-_NO_LINK = {errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS}
-_TRIES = 8
-
-Rows = Iterable[tuple[bytes, Row]]
-"""Relative paths with what lies there, the tree's own folder first, as the empty path."""
 
 
 class Trees:
@@ -51,13 +39,13 @@ class Trees:
         self,
         folder: Path,
         store: Store,
-        fetcher: Fetcher,
+        placer: Placer,
         locks: Locks,
         connections: int,
     ) -> None:
         self._folder = folder
         self._store = store
-        self._fetcher = fetcher
+        self._placer = placer
         self._locks = locks
         self._connections = connections
         self.trash = folder.parent / "trash"
@@ -131,7 +119,7 @@ class Trees:
             with self._locks.held(f"tree {name}"):
                 wrong = list(records.differences(place, entries, reads_all=reads_all))
                 self._store.distrust()
-                self._replace(place, entries, wrong, dict(rows()))
+                put_back(place, entries, wrong, dict(rows()), self._placer.link)
         if reads_all:
             self._stamp(name)
         return len(wrong)
@@ -147,7 +135,7 @@ class Trees:
         draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.draft")
         try:
             with room(target.parent):
-                self._build(draft, rows, self._copy)
+                build(draft, rows, self._placer.copy, self._connections)
                 draft.rename(target)
         finally:
             with suppress(FileNotFoundError):
@@ -180,7 +168,7 @@ class Trees:
         draft = place.with_name(f".{name}.{secrets.token_hex(4)}.draft")
         try:
             with room(self._folder):
-                entries = self._build(draft, rows, self._link)
+                entries = build(draft, rows, self._placer.link, self._connections)
                 if place.exists():  # without a good record: what it is, nobody knows
                     self.discard(name)
                 draft.rename(place)
@@ -191,102 +179,6 @@ class Trees:
         finally:
             with suppress(FileNotFoundError):
                 remove_tree(draft)
-
-    def _build(
-        self, draft: Path, rows: Rows, put: Callable[[Row, bytes], Content]
-    ) -> list[Placed]:
-        top = os.fsencode(draft)
-        entries: list[Placed] = []
-        files: list[tuple[int, bytes, Row]] = []
-        for relative, row in rows:
-            path = os.path.join(top, relative) if relative else top
-            match row.kind:
-                case Kind.FOLDER:
-                    os.mkdir(path, 0o700)
-                    entries.append(Folder(relative, row.mode & 0o777, row.mtime))
-                case Kind.LINK:
-                    os.symlink(row.target, path)
-                    entries.append(Link(relative, row.target))
-                case Kind.FILE:
-                    entries.append(Link(relative, b""))  # replaced below
-                    files.append((len(entries) - 1, path, row))
-        with ThreadPoolExecutor(self._connections, "fetch") as pool:
-            try:
-                futures = [pool.submit(put, row, path) for _, path, row in files]
-                for (index, _, row), future in zip(files, futures, strict=True):
-                    relative = entries[index].path
-                    entries[index] = File(relative, future.result(), row.size)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-        # Last, and the inner ones first: what is put into a folder changes its time.
-        for entry in reversed(entries):
-            if isinstance(entry, Folder):
-                _close(os.path.join(top, entry.path) if entry.path else top, entry)
-        return entries
-
-    def _link(self, row: Row, path: bytes) -> Content:
-        for _ in range(_TRIES):
-            content = self._fetcher.content(row)
-            source = os.fsencode(self._store.path(content))
-            try:
-                os.link(source, path, follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # cleared away a moment ago
-            except OSError as error:
-                if error.errno not in _NO_LINK:
-                    raise
-                self._copy(row, path)
-            return content
-        raise ReadingError(f"{path!r}: what is fetched is cleared away at once")
-
-    def _copy(self, row: Row, path: bytes) -> Content:
-        content = self._fetcher.content(row)
-        shutil.copyfile(os.fsencode(self._store.path(content)), path)
-        os.chmod(path, content.mode)
-        os.utime(path, (content.mtime, content.mtime))
-        return content
-
-    def _replace(
-        self,
-        place: Path,
-        entries: Sequence[Placed],
-        wrong: Sequence[Placed],
-        rows: dict[bytes, Row],
-    ) -> None:
-        """Put entries back in place, below folders that are opened meanwhile."""
-        top = os.fsencode(place)
-        folders = {e.path: e for e in entries if isinstance(e, Folder)}
-        known = {entry.path for entry in entries}
-        touched = {
-            parent
-            for entry in wrong
-            for parent in (entry.path, entry.path.rpartition(b"/")[0])
-            if parent in folders
-        }
-        for path in sorted(touched):
-            _open(os.path.join(top, path) if path else top)
-        for path in touched:
-            _remove_strangers(os.path.join(top, path) if path else top, path, known)
-        for entry in wrong:
-            path = os.path.join(top, entry.path)
-            row = rows.get(entry.path)
-            if isinstance(entry, Folder):
-                continue
-            if row is None:
-                raise ReadingError(f"{entry.path!r}: the repository has it no more")
-            draft = path + b".%b.draft" % secrets.token_hex(4).encode()
-            if isinstance(entry, Link):
-                os.symlink(entry.target, draft)
-            elif self._link(row, draft) != entry.content:
-                raise ReadingError(
-                    f"{entry.path!r}: the repository has another one now"
-                )
-            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-                remove_tree(Path(os.fsdecode(path)))
-            os.replace(draft, path)
-        for path in sorted(touched, reverse=True):
-            _close(os.path.join(top, path) if path else top, folders[path])
 
     def _is_due(self, name: str, verify_s: float) -> bool:
         try:
@@ -303,27 +195,3 @@ class Trees:
 
     def _verified(self, name: str) -> Path:
         return self._folder / f"{name}.verified"
-
-
-def _open(path: bytes) -> None:
-    """Make sure that there is a folder that can be written to."""
-    if os.path.islink(path) or not os.path.isdir(path):  # noqa: PTH112, PTH114
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        os.mkdir(path, 0o700)
-    os.chmod(path, 0o700)
-
-
-def _close(path: bytes, folder: Folder) -> None:
-    os.chmod(path, folder.mode)
-    os.utime(path, (folder.mtime, folder.mtime))
-
-
-def _remove_strangers(path: bytes, relative: bytes, known: set[bytes]) -> None:
-    for name in os.listdir(path):
-        if (os.path.join(relative, name) if relative else name) not in known:
-            found = os.path.join(path, name)
-            if stat.S_ISDIR(os.lstat(found).st_mode):
-                remove_tree(Path(os.fsdecode(found)))
-            else:
-                os.unlink(found)
