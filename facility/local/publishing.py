@@ -162,9 +162,9 @@ def ensure_repository(places: RepositoryPlaces, fqrn: str) -> bool:
             raise UsageError(f"{path}: others can read it; run: chmod 600 {path}")
     if is_new:
         places.folder.mkdir(parents=True, exist_ok=True)
-        Repository.create(places.folder, fqrn, keys)
+        Repository(places.folder, fqrn, keys).create()
     else:
-        Repository.open(places.folder, fqrn, keys)
+        Repository(places.folder, fqrn, keys).open()
     return is_new
 
 

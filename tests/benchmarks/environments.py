@@ -105,7 +105,7 @@ class Site:
         self.files = [one for one in items if one.kind is Kind.FILE]
         self.amount = Amount(len(self.files), sum(one.size for one in self.files))
         keys = Keys.generate(FQRN, datetime.now(UTC))
-        self.repository = Repository.create(folder / "repository", FQRN, keys)
+        self.repository = Repository(folder / "repository", FQRN, keys).create()
         hexed = IMAGE.removeprefix("sha256:")
         with self.repository.transaction() as transaction:
             transaction.put_tree(f"/.flat/{hexed[:2]}/{hexed}".encode(), items)

@@ -162,7 +162,7 @@ class House:
         keys = Keys.generate(FQRN, datetime.now(UTC))
         keys.save(folder / "keys", FQRN)
         self.certificate = keys.repository.certificate
-        Repository.create(folder / "repository", FQRN, keys)
+        Repository(folder / "repository", FQRN, keys).create()
         (folder / "secret").write_text("secret")
         settings = PublisherSettings(
             fqrn=FQRN,

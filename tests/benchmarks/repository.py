@@ -109,7 +109,7 @@ def main() -> int:
 
 
 def create(folder: Path) -> Repository:
-    return Repository.create(folder, FQRN, Keys.generate(FQRN, datetime.now(UTC)))
+    return Repository(folder, FQRN, Keys.generate(FQRN, datetime.now(UTC))).create()
 
 
 def package(name: str) -> list[Item]:

@@ -1,8 +1,8 @@
 """Which objects hold which content: what is known is not compressed a second time.
 
 An index only: lost, or behind the truth, it costs time. It is not to be ahead of it, so
-objects are there before they are noted, and forgotten before they are removed; who uses
-what it says looks whether they still are, as a machine that goes down may lose files.
+objects are on the disk before they are noted for good, and forgotten before they are
+removed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Contents:
             sha256: of the content, 32 bytes.
             is_chunk: whether it is part of a file, rather than one.
         """
-        with self._alone() as connection:
+        with self._usable() as connection:
             if (fresh := self._fresh.get((sha256, is_chunk))) is not None:
                 return fresh
             found = connection.execute(
@@ -70,12 +70,13 @@ class Contents:
     def add(
         self, sha256: bytes, objects: tuple[bytes, ...], *, is_chunk: bool = False
     ) -> None:
-        """Note objects that are there; on disk with the next flush."""
+        """Note objects that are there; for good with :meth:`save`."""
         with self._lock:
             self._fresh[sha256, is_chunk] = objects
 
     def flush(self) -> None:
-        with self._alone() as connection:
+        """Free the memory that what was added takes; whoever is killed loses it."""
+        with self._usable() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
                 (
@@ -84,6 +85,12 @@ class Contents:
                 ),
             )
             self._fresh.clear()
+
+    def save(self) -> None:
+        """Keep what was added; its objects must be on the disk."""
+        self.flush()
+        with self._alone():
+            pass
 
     def forget(self, objects: Iterable[ObjectName]) -> None:
         """Forget the contents that these objects hold; on disk when it returns."""
@@ -103,7 +110,7 @@ class Contents:
 
     def unused(self) -> dict[str, datetime]:
         """Return the objects that nothing named any more, and since when, by name."""
-        with self._alone() as connection:
+        with self._usable() as connection:
             found = connection.execute("SELECT object, since FROM unused").fetchall()
         return {name: datetime.fromtimestamp(since, UTC) for name, since in found}
 
@@ -130,14 +137,20 @@ class Contents:
 
     @contextmanager
     def _alone(self) -> Iterator[sqlite3.Connection]:
-        """One thread at a time; what is done becomes lasting together.
+        """One thread at a time; what is done becomes lasting together."""
+        with self._usable() as connection, connection:
+            yield connection
+
+    @contextmanager
+    def _usable(self) -> Iterator[sqlite3.Connection]:
+        """One thread at a time.
 
         Raises:
             NoSpaceError: the disk is full.
             RepositoryError: the file is damaged.
         """
         try:
-            with self._lock, self._connection:
+            with self._lock:
                 yield self._connection
         except sqlite3.Error as error:
             if is_full(error):

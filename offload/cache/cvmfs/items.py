@@ -46,9 +46,17 @@ class Item:
         """Make sure that it can stand in a repository below a path.
 
         Raises:
-            RefusedItemError: its path escapes, or is too long for Linux to open.
+            RefusedItemError: its path escapes, or is too long for Linux to open; it is
+                a link that leads elsewhere at each client.
         """
         check_path(self.path, below)
+        # CernVM-FS, "Variant Symlinks": clients put values of their own in its place.
+        if self.kind is Kind.LINK and b"$(" in self.target:
+            raise RefusedItemError(
+                f"{_shown(self.path)}: a link to {_shown(self.target)}: clients of "
+                "CernVM-FS replace $(NAME) by a variable of their own; expected a "
+                "target without $("
+            )
         if self.kind is Kind.LINK and (
             not self.target or b"\0" in self.target or len(self.target) >= _LONGEST_PATH
         ):

@@ -24,6 +24,9 @@ _BATCH_FILES = 64
 """Small files are handed to a thread by the dozen: one by one it would cost more than
 their compression."""
 
+_SAVE_BYTES = 256 << 20
+"""After so many, what is known is kept for good: a kill loses no more work than that."""
+
 _LONGEST_QUEUE = 2
 """Jobs per thread that wait; each holds a few MB."""
 
@@ -66,6 +69,7 @@ class Packer:
         self._waiting: deque[_Waiting] = deque()
         self._batch: list[_Small] = []
         self._batch_bytes = 0
+        self._unsaved = 0
 
     def close(self) -> None:
         """Stop, also in the middle."""
@@ -89,6 +93,7 @@ class Packer:
             if known is not None:
                 done(row_of(item, known))
                 return
+        self._unsaved += item.size
         parts = pieces(item.content)
         first = next(parts, b"")
         if item.size > CHUNK_BYTES:
@@ -107,6 +112,18 @@ class Packer:
         while self._waiting:
             self._collect()
         self._contents.flush()
+        if self._unsaved >= _SAVE_BYTES:
+            self.save()
+
+    def save(self) -> None:
+        """Bring the objects to the disk, and note for good what they hold.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        self._storage.sync()
+        self._contents.save()
+        self._unsaved = 0
 
     def _add_large(self, item: Item, parts: Iterator[bytes], done: Done) -> None:
         sha256 = hashlib.sha256()

@@ -200,6 +200,8 @@ class Publication:
         return manifest
 
     def _sign(self, manifest: Manifest) -> None:
+        # What it names outlives the machine's going down, then it is named.
+        self._storage.sync()
         # From here on it is published: the file is replaced at once.
         self._write(manifests.FILE_NAME, manifest.sign(self._keys.repository))
 

@@ -30,6 +30,7 @@ from offload.cache.cvmfs.storage import Storage
 from offload.cache.cvmfs.transaction import Transaction
 from offload.cache.cvmfs.trees import folder_row
 from offload.cache.cvmfs.whitelist import Whitelist
+from offload.cache.cvmfs.working import WorkingCopy
 
 __all__ = ["Repository", "Settings"]
 
@@ -37,7 +38,7 @@ _FQRN = re.compile(r"[a-z0-9][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")
 
 
 class Repository:
-    """A repository that this process may write to. Made by :meth:`create` or `open`.
+    """A repository that this process may write to, once :meth:`create` or `open` is done.
 
     Args:
         folder: see the module.
@@ -66,48 +67,35 @@ class Repository:
             self.public, self._storage, fqrn, keys, self._settings, clock
         )
 
-    @classmethod
-    def create(
-        cls,
-        folder: Path,
-        fqrn: str,
-        keys: Keys,
-        settings: Settings | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> Self:
-        """Make a repository whose first revision is empty.
-
-        Interrupted, it can be done again.
+    def create(self) -> Self:
+        """Make it, with a first revision that is empty; interrupted, do it again.
 
         Raises:
             RepositoryError: there is one already, or the name is none.
         """
-        if _FQRN.fullmatch(fqrn) is None or len(fqrn) > 60:
+        if _FQRN.fullmatch(self.fqrn) is None or len(self.fqrn) > 60:
             raise RepositoryError(
-                f"repository {fqrn!r}: expected a name like environments.example.org "
-                "(lower case, at least one dot, at most 60 characters)"
+                f"repository {self.fqrn!r}: expected a name like "
+                "environments.example.org (lower case, at least one dot, at most 60 "
+                "characters)"
             )
-        repository = cls(folder, fqrn, keys, settings, clock)
-        repository._create()
-        return repository
+        self.public.mkdir(parents=True, exist_ok=True)
+        self._private.mkdir(mode=0o700, exist_ok=True)
+        with self._alone(0.0):
+            if self._publication.exists:
+                raise RepositoryError(f"{self.public}: there is a repository already")
+            self._storage.make_folders()
+            self._publication.start(Draft(b"", folder_row(b"")))
+        return self
 
-    @classmethod
-    def open(
-        cls,
-        folder: Path,
-        fqrn: str,
-        keys: Keys,
-        settings: Settings | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> Self:
-        """Open a repository.
+    def open(self) -> Self:
+        """Make sure that it is there, and ours.
 
         Raises:
             RepositoryError: there is none, or it is another's.
         """
-        repository = cls(folder, fqrn, keys, settings, clock)
-        repository.head()
-        return repository
+        self.head()
+        return self
 
     def head(self) -> Manifest:
         """Return the manifest of the revision that is published.
@@ -240,15 +228,6 @@ class Repository:
         with self._alone(wait_s):
             return self._publication.install_whitelist(data, masters)
 
-    def _create(self) -> None:
-        self.public.mkdir(parents=True, exist_ok=True)
-        self._private.mkdir(mode=0o700, exist_ok=True)
-        with self._alone(0.0):
-            if self._publication.exists:
-                raise RepositoryError(f"{self.public}: there is a repository already")
-            self._storage.make_folders()
-            self._publication.start(Draft(b"", folder_row(b"")))
-
     def _alone(self, wait_s: float) -> AbstractContextManager[None]:
         return held(self._private / "lock", wait_s)
 
@@ -261,11 +240,8 @@ class Repository:
         packer = Packer(self._storage, contents, settings.level, settings.workers)
         try:
             yield Transaction(
-                self._storage,
+                WorkingCopy(self._storage, root, settings.most_rows, settings.level),
                 packer,
-                root,
-                settings.most_rows,
-                settings.level,
                 self._publication.publish,
             )
         finally:

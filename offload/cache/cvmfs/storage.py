@@ -1,7 +1,8 @@
 """A repository's objects on disk: each is there whole, or not at all.
 
-That holds when a process is killed. Objects are not flushed to the disk one by one: what
-is lost when the machine goes down is made again as soon as it is published again.
+That holds when a process is killed. Objects are not flushed to the disk one by one but
+all at once, before anything says that they are there (:meth:`Storage.sync`): when the
+machine goes down, only what nobody has named yet is lost.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.objects import compress, content_of
 from offload.cache.errors import NoSpaceError
+from offload.outputs.kernel import synchronise
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -35,6 +37,7 @@ class Storage:
         self._public = os.fspath(public)
         self._drafts = os.fspath(drafts)
         self._numbers = count()
+        self._unsynced = False
 
     def make_folders(self) -> None:
         """Make the folders that objects and drafts lie in."""
@@ -55,7 +58,9 @@ class Storage:
             NoSpaceError: the disk is full.
         """
         place = self.path(name)
-        # One of another size was cut when the machine went down.
+        # What is there may be what a killed process has left, not on the disk yet; one
+        # of another size was cut when the machine went down.
+        self._unsynced = True
         with suppress(FileNotFoundError):
             if os.stat(place).st_size == len(compressed):  # noqa: PTH116 -- by the thousand
                 return
@@ -78,7 +83,8 @@ class Storage:
         Args:
             place: on the file system of the drafts.
             data: what it holds.
-            is_flushed: whether it is on the disk before it is in place.
+            is_flushed: whether it is on the disk before it is in place, and in place
+                for good when this returns.
 
         Raises:
             NoSpaceError: the disk is full; what was there is untouched.
@@ -98,10 +104,25 @@ class Storage:
                 finally:
                     os.close(handle)
                 os.rename(draft, place)  # noqa: PTH104 -- by the thousand
+                if is_flushed:
+                    _flush_folder(os.path.dirname(place))  # noqa: PTH120
             except BaseException:
                 with suppress(OSError):
                     os.unlink(draft)  # noqa: PTH108
                 raise
+
+    def sync(self) -> None:
+        """Make sure that all objects that were put are on the disk.
+
+        Raises:
+            NoSpaceError: the disk is full.
+            OSError: it fails.
+        """
+        if not self._unsynced:
+            return
+        self._unsynced = False
+        with room():
+            synchronise(Path(self._drafts))
 
     def read(self, name: ObjectName) -> bytes:
         """Return an object's content.
@@ -157,6 +178,14 @@ class Storage:
         """Remove what killed writers have left. Nobody may be writing."""
         for path in Path(self._drafts).iterdir():
             path.unlink()
+
+
+def _flush_folder(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -35,9 +35,9 @@ def repository_of(settings: PublisherSettings) -> Repository:
         RepositoryError: there is none, or its keys are missing.
     """
     keys = Keys.load(settings.keys, settings.fqrn)
-    return Repository.open(
+    return Repository(
         settings.folder, settings.fqrn, keys, Settings(level=settings.level)
-    )
+    ).open()
 
 
 def renew_whitelist(

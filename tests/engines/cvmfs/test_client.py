@@ -26,7 +26,7 @@ PACKAGES = ["numpy", "pandas", "python-dateutil", "six"]
 
 def create(folder: Path, **settings) -> Repository:
     keys = Keys.generate(FQRN, datetime.now(UTC))
-    return Repository.create(folder, FQRN, keys, Settings(**settings))
+    return Repository(folder, FQRN, keys, Settings(**settings)).create()
 
 
 def environment() -> dict[str, list[Item]]:

@@ -99,7 +99,7 @@ class House:
 
     @property
     def repository(self) -> Repository:
-        return Repository.open(self.settings.folder, FQRN, self.keys)
+        return Repository(self.settings.folder, FQRN, self.keys).open()
 
     def client(self, person: str = "root") -> PublisherClient:
         return PublisherClient(self.publisher.url, token_of(person, "of tokens"))
@@ -179,7 +179,7 @@ def make_house(tmp_path: Path, monkeypatch) -> Iterator:
         (publisher / "token-key").write_text("of tokens")
         keys = Keys.generate(FQRN, datetime.now(UTC))
         keys.save(publisher / "keys", FQRN)
-        Repository.create(publisher / "repository", FQRN, keys)
+        Repository(publisher / "repository", FQRN, keys).create()
         settings = PublisherSettings(
             fqrn=FQRN,
             port=ports[1],

@@ -57,7 +57,7 @@ def published(tmp_path_factory):
     """A repository with the images ``one`` and ``two``."""
     folder = tmp_path_factory.mktemp("published")
     keys = Keys.generate(FQRN, datetime.now(UTC))
-    repository = Repository.create(folder / "repository", FQRN, keys)
+    repository = Repository(folder / "repository", FQRN, keys).create()
     with repository.transaction() as transaction:
         for name in ("one", "two"):
             hexed = digest(name)[7:]

@@ -71,9 +71,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def repository(tmp_path: Path, keys: Keys, clock: Clock) -> Repository:
-    return Repository.create(
+    return Repository(
         tmp_path / "repository", FQRN, keys, Settings(level=1, workers=2), clock
-    )
+    ).create()
 
 
 @pytest.fixture

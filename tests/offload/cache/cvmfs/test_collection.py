@@ -141,10 +141,13 @@ def test_ten_thousand_random_steps_with_crashes(tmp_path, keys):
 
 def walk(folder, keys, seed, steps):
     clock = used_repository.Clock()
-    repository = Repository.create(
+    repository = Repository(
         folder / "repository", FQRN, keys, Settings(level=1, workers=1), clock
-    )
+    ).create()
     used = used_repository.UsedRepository(repository, clock, seed)
-    for _ in range(steps):
-        used.step()
-    used.check_nothing_is_left()
+    try:
+        for _ in range(steps):
+            used.step()
+        used.check_nothing_is_left()
+    finally:
+        used.close()

@@ -24,9 +24,9 @@ from offload.cache.cvmfs.repository import Repository, Settings
 from offload.snapshot.tree import Kind
 
 folder, keys, fqrn = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-repository = Repository.open(
+repository = Repository(
     folder, fqrn, Keys.load(keys, fqrn), Settings(level=1, workers=2, most_rows=100)
-)
+).open()
 number = repository.head().revision
 while True:
     number += 1

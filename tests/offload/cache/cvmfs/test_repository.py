@@ -273,6 +273,21 @@ def test_trees_that_are_none_are_refused(repository, tree):
     assert repository.head() == before
 
 
+@pytest.mark.parametrize("target", [b"$(HOME)/.ssh", b"a/$(X:-/etc)/b", b"$("])
+def test_links_that_clients_lead_elsewhere_are_refused(repository, make, target):
+    before = repository.head()
+    with pytest.raises(RefusedItemError, match=r"'link': .*variable"):
+        publish(repository, {b"/t": [make.link(b"link", target)]})
+    with repository.transaction() as transaction:
+        with pytest.raises(RefusedItemError):
+            transaction.symlink(b"/link", target)
+        transaction.symlink(b"/kept", b"a/$HOME/(b)/$")
+        transaction.commit()
+    assert repository.namespace().lookup(b"/kept").target == b"a/$HOME/(b)/$"
+    assert repository.namespace().lookup(b"/t") is None
+    assert repository.head().revision == before.revision + 1
+
+
 def test_only_files_folders_and_links_are_read_from_disk(repository, tmp_path):
     place = tmp_path / "place"
     (place / "folder").mkdir(parents=True)
@@ -361,7 +376,7 @@ def test_time_never_goes_back(repository, make, clock):
 
 
 def test_one_writer_at_a_time(repository, tmp_path, keys):
-    other = Repository.open(tmp_path / "repository", FQRN, keys)
+    other = Repository(tmp_path / "repository", FQRN, keys).open()
     entered = threading.Event()
     with repository.transaction():
         with (
@@ -386,13 +401,13 @@ def test_repositories_are_made_once_and_opened_by_their_keys(
 ):
     place = tmp_path / "repository"
     with pytest.raises(RepositoryError, match="already"):
-        Repository.create(place, FQRN, keys)
+        Repository(place, FQRN, keys).create()
     with pytest.raises(RepositoryError, match="make one first"):
-        Repository.open(tmp_path / "other", FQRN, keys)
+        Repository(tmp_path / "other", FQRN, keys).open()
     with pytest.raises(UntrustedError, match="not signed"):
-        Repository.open(place, FQRN, Keys.generate(FQRN, clock()))
+        Repository(place, FQRN, Keys.generate(FQRN, clock())).open()
     with pytest.raises(UntrustedError, match="expected one of"):
-        Repository.open(place, "other.example.org", keys)
+        Repository(place, "other.example.org", keys).open()
 
 
 @pytest.mark.parametrize(
@@ -400,7 +415,7 @@ def test_repositories_are_made_once_and_opened_by_their_keys(
 )
 def test_names_that_are_no_repositorys_are_refused(tmp_path, keys, fqrn):
     with pytest.raises(RepositoryError, match="expected a name like"):
-        Repository.create(tmp_path / "new", fqrn, keys)
+        Repository(tmp_path / "new", fqrn, keys).create()
 
 
 def test_the_whitelist_is_renewed_here_or_where_the_master_key_is(
@@ -409,7 +424,7 @@ def test_the_whitelist_is_renewed_here_or_where_the_master_key_is(
     clock.forward(days=29)
     assert repository.renew_whitelist().expires == clock() + timedelta(days=30)
     away = Keys(keys.repository, None)
-    other = Repository.create(tmp_path / "other", FQRN, away, Settings(), clock)
+    other = Repository(tmp_path / "other", FQRN, away, Settings(), clock).create()
     with pytest.raises(RepositoryError, match="master key is not here"):
         other.renew_whitelist()
     signed = (repository.public / ".cvmfswhitelist").read_bytes()

@@ -83,7 +83,7 @@ def _mounts(part):
 @pytest.fixture
 def small(tmp_path, keys, clock):
     settings = Settings(level=1, workers=1, most_rows=100)
-    return Repository.create(tmp_path / "small", FQRN, keys, settings, clock)
+    return Repository(tmp_path / "small", FQRN, keys, settings, clock).create()
 
 
 def catalogues(repository, path=b""):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from offload.cache.cvmfs import storage
 from offload.cache.cvmfs.collection import mark
 from offload.cache.cvmfs.contents import Contents
 from offload.cache.cvmfs.items import Item
@@ -20,6 +22,8 @@ _EFFECTS = [
     (Contents, "forget"),
     (Contents, "set_unused"),
     (Contents, "flush"),
+    (Contents, "save"),
+    (Storage, "sync"),
 ]
 
 
@@ -66,6 +70,41 @@ def crashing(after: int):
             setattr(kind, name, effect)
 
 
+class Disk:
+    """Knows what is written and not on the disk yet, until it is closed."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, bytes | None] = {}
+        """By path: what the disk holds there."""
+        self._real = Storage.write, storage.synchronise
+
+        def write(where, place, data, *, is_flushed=False):
+            before = Path(place).read_bytes() if Path(place).exists() else None
+            self._real[0](where, place, data, is_flushed=is_flushed)
+            if not is_flushed:
+                self._waiting.setdefault(place, before)
+
+        def synchronise(folder):
+            self._real[1](folder)
+            self._waiting.clear()
+
+        Storage.write, storage.synchronise = write, synchronise
+
+    def close(self) -> None:
+        Storage.write, storage.synchronise = self._real
+
+    def lose(self, chance: random.Random) -> None:
+        """The machine goes down: what waited is gone, empty, cut or there."""
+        for place, before in self._waiting.items():
+            path = Path(place)
+            if not path.exists():
+                continue
+            data = path.read_bytes()
+            left = chance.choice([before, b"", data[: len(data) // 2], data])
+            path.unlink() if left is None else path.write_bytes(left)
+        self._waiting.clear()
+
+
 class UsedRepository:
     """Steps that one can take with it; after each, what it must hold is checked."""
 
@@ -76,15 +115,21 @@ class UsedRepository:
         self.held: dict[int, dict[bytes, bytes]] = {1: {}}
         """By revision: path to content, of all files."""
         self._checked: dict = {}
+        self._disk = Disk()
+
+    def close(self) -> None:
+        self._disk.close()
 
     def step(self) -> None:
-        """Take any step; every fourth one crashes somewhere."""
+        """Take any step; every fourth one crashes somewhere, or the machine does."""
         steps = [self.publish] * 4 + [self.remove, self.rollback, self.untag]
         steps += [self.collect, self.wait]
         chosen = self.random.choice(steps)
         if self.random.random() < 0.25:
-            with crashing(self.random.randrange(12)):
+            with crashing(self.random.randrange(30)):
                 chosen()
+            if self.random.random() < 0.5:
+                self._disk.lose(self.random)
         else:
             chosen()
         self.check()
@@ -132,6 +177,9 @@ class UsedRepository:
         for tag in tags:
             used = mark(self.repository._storage, [tag.catalogue])
             assert used <= there.keys(), (tag, used - there.keys())
+            # Every object is whole, also of what was checked before.
+            for name in used:
+                self.repository._storage.read(name)
             if tag.catalogue not in self._checked:
                 assert self._read(tag.catalogue) == self.held[tag.revision], tag
                 self._checked[tag.catalogue] = None

@@ -24,7 +24,7 @@ FQRN = "images.example.org"
 @pytest.fixture
 def shelf(tmp_path):
     keys = Keys.generate(FQRN, datetime.now(UTC))
-    return Shelf(Repository.create(tmp_path / "repository", FQRN, keys), "amd64")
+    return Shelf(Repository(tmp_path / "repository", FQRN, keys).create(), "amd64")
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class World:
         self.folder = folder
         self.keys = keys
         self.now = 1_000_000.0
-        Repository.create(folder / "repository", FQRN, keys, clock=self.clock)
+        Repository(folder / "repository", FQRN, keys, clock=self.clock).create()
         self.images = [
             make_image(
                 make_tar(("base", b"%d" % (n % 2))),
@@ -68,9 +68,9 @@ class World:
         return datetime.fromtimestamp(self.now, UTC)
 
     def start(self) -> None:
-        self.repository = Repository.open(
+        self.repository = Repository(
             self.folder / "repository", FQRN, self.keys, clock=self.clock
-        )
+        ).open()
         self.shelf = Shelf(self.repository, "amd64")
         self.queue = Queue(self.folder / "queue")
         self.pins = Pins(self.folder / "pins")

@@ -71,7 +71,7 @@ class Bench:
 
     def __init__(self, folder, keys, wishes=()):
         self.registry = FakeRegistry()
-        self.repository = Repository.create(folder / "repository", FQRN, keys)
+        self.repository = Repository(folder / "repository", FQRN, keys).create()
         self.shelf = Shelf(self.repository, "amd64")
         self.queue = Queue(folder / "queue.sqlite")
         self.store = LocalStore(folder / "store")

@@ -41,7 +41,7 @@ def make_desk(tmp_path: Path, keys_folder):
 
     def make(**changes) -> Desk:
         folder = tmp_path / "repository"
-        Repository.create(folder, FQRN, Keys.load(keys_folder, FQRN))
+        Repository(folder, FQRN, Keys.load(keys_folder, FQRN)).create()
         (tmp_path / "secret").write_text("hidden\n")
         (tmp_path / "key").write_text("of tokens\n")
         settings = PublisherSettings(

@@ -66,8 +66,8 @@ class Publisher:
     small, large = SMALL, LARGE
 
     def __init__(self, path, keys, clock=lambda: datetime.now(UTC)):
-        self.opened = lambda clock: Repository.open(path, FQRN, keys, clock=clock)
-        self.repository = Repository.create(path, FQRN, keys, Settings(), clock)
+        self.opened = lambda clock: Repository(path, FQRN, keys, clock=clock).open()
+        self.repository = Repository(path, FQRN, keys, Settings(), clock).create()
         self.public = self.repository.public
 
     def publish(self, **images):
