@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from offload.cache.cvmfs.collection import Collected
 from offload.cache.publishing.pins import Pins
-from offload.cache.publishing.queue import Entry, Queue
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import INBOX, Reference
 from offload.cache.publishing.shelf import (
     Shelf,
@@ -21,6 +21,7 @@ from offload.cache.publishing.shelf import (
     remove_layer,
     remove_name,
 )
+from offload.cache.publishing.work import Entry
 
 _WAIT_S = 60.0
 

@@ -137,7 +137,7 @@ class Desk:
         def tidy() -> None:
             now = time.time()
             collector.collect(now)
-            inbox.drop_older(now - settings.grace_s)
+            inbox.drop_older(now - settings.grace_s, queue.waiting())
 
         worker = Worker(publisher, queue, look, tidy, settings.poll_s)
         return cls(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.errors import DigestError, NoSpaceError
 from offload.cache.publishing.errors import MissingImageError, NoImageError
 from offload.cache.publishing.images import Image, digest_of, read_manifest
-from offload.cache.receiving import Incoming
+from offload.cache.receiving import Incoming, room
+from offload.snapshot.errors import MissingError
 from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
 
@@ -18,7 +21,7 @@ LARGEST_CONFIG = 16 << 20
 
 
 class Inbox:
-    """Blobs on their way, in a store; what is complete is verified.
+    """Blobs on their way, in a store; what is complete is verified. Any thread may ask.
 
     Args:
         store: where complete blobs are.
@@ -38,19 +41,35 @@ class Inbox:
         self._drafts = drafts
         self._quota_bytes = quota_bytes
         self._is_published = is_published
+        self._complete = store.path / "blobs" / "sha256"
+        self._lock = threading.Lock()
+        self._promised: dict[str, int] = {}
+        """Bytes that drafts will have, by the name of the file."""
         drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def missing(self, blobs: Iterable[Blob]) -> list[tuple[str, int]]:
-        """Return which of these have to be sent, each with where to go on."""
+        """Return which of these have to be sent, each with where to go on.
+
+        What is here stays for the whole grace period again.
+
+        Raises:
+            NoSpaceError: they do not fit into the inbox.
+        """
         found: list[tuple[str, int]] = []
+        size = 0
         for blob in blobs:
             if not self.has(blob.digest):
-                incoming = self.incoming(blob)
+                incoming = self._incoming(blob)
                 # We may have been killed before the last byte was followed by this.
                 with suppress(DigestError):
                     if incoming.commit():
                         continue
                 found.append((blob.digest, incoming.offset))
+                size += blob.size - incoming.offset
+            self._refresh(blob.digest)
+        if found:
+            with self._lock:
+                self._require_room(size)
         return found
 
     def has(self, digest: str) -> bool:
@@ -58,30 +77,36 @@ class Inbox:
         return self._store.has(digest) or self._is_published(digest)
 
     def incoming(self, blob: Blob) -> Incoming:
-        """Return a blob to append to.
+        """Return a blob to append to; there is room for all of it from now on.
 
         Raises:
             NoSpaceError: it does not fit into the inbox.
         """
-        place = self._store.blob_path(blob.digest)
-        incoming = Incoming(self._drafts / place.name, place, blob.digest, blob.size)
-        if incoming.offset == 0 and self.size() + blob.size > self._quota_bytes:
-            raise NoSpaceError(
-                f"the publisher's inbox has no room for {blob.size:,} bytes more; "
-                "later it may"
-            )
+        incoming = self._incoming(blob)
+        name = self._store.blob_path(blob.digest).name
+        with self._lock:
+            here = max(incoming.offset, self._promised.get(name, 0))
+            if blob.size > here:
+                self._require_room(blob.size - here)
+            with room(self._drafts):
+                if not self.has(blob.digest):
+                    (self._drafts / name).touch(mode=0o600)
+            self._promised[name] = max(blob.size, here)
         return incoming
 
-    def size(self) -> int:
-        """Return the bytes of all that is here."""
-        return sum(_size(path) for path in self._files())
+    def drop_older(self, moment: float, waiting: Iterable[str]) -> None:
+        """Delete what came before a moment, and no image that waits refers to.
 
-    def drop_older(self, moment: float) -> None:
-        """Delete what came before a moment (seconds since the epoch), for nothing."""
-        for path in self._files():
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < moment:
-                    path.unlink()
+        Args:
+            moment: seconds since the epoch.
+            waiting: digests of the images that wait to be published.
+        """
+        with self._lock:
+            kept = {name.partition(":")[2] for name in blobs_of(self._store, waiting)}
+            for path in [*self._drafts.iterdir(), *self._complete.iterdir()]:
+                with suppress(FileNotFoundError):
+                    if path.name not in kept and path.stat().st_mtime < moment:
+                        path.unlink()
 
     def take(self, manifest: bytes, digest: str, architecture: str) -> Image:
         """Take an image whose blobs are here; its manifest is on the disk afterwards.
@@ -99,21 +124,54 @@ class Inbox:
             raise NoImageError("expected an image, got an index of several")
         if image.config.size > LARGEST_CONFIG:
             raise NoImageError(f"a configuration of {image.config.size:,} bytes")
-        missing = [blob for blob in image.layers if not self.has(blob.digest)]
-        if not self._store.has(image.config.digest):
-            missing.append(image.config)
-        if missing:
-            raise MissingImageError(
-                f"{len(missing)} blobs of {digest} were not sent, such as "
-                f"{missing[0].digest}"
-            )
-        with self._store.in_use():  # else who is at work clears away what we write
-            self._store.add(manifest)
+        with self._lock:
+            # From here to its place in the queue it must not grow too old.
+            for blob in image.blobs:
+                self._refresh(blob.digest)
+            missing = [blob for blob in image.layers if not self.has(blob.digest)]
+            if not self._store.has(image.config.digest):
+                missing.append(image.config)
+            if missing:
+                raise MissingImageError(
+                    f"{len(missing)} blobs of {digest} were not sent, or have waited "
+                    f"for too long, such as {missing[0].digest}; send them again"
+                )
+            with self._store.in_use():  # else who is at work clears away what we write
+                self._store.add(manifest)
         return image
 
-    def _files(self) -> Iterator[Path]:
-        for folder in (self._drafts, self._store.path / "blobs" / "sha256"):
-            yield from folder.iterdir()
+    def _incoming(self, blob: Blob) -> Incoming:
+        place = self._store.blob_path(blob.digest)
+        return Incoming(self._drafts / place.name, place, blob.digest, blob.size)
+
+    def _refresh(self, digest: str) -> None:
+        with suppress(FileNotFoundError):
+            os.utime(self._store.blob_path(digest))
+
+    def _require_room(self, size: int) -> None:
+        """Raise unless so much more fits in; the lock is held."""
+        drafts = {path.name: _size(path) for path in self._drafts.iterdir()}
+        self._promised = {n: b for n, b in self._promised.items() if n in drafts}
+        taken = sum(max(b, self._promised.get(n, 0)) for n, b in drafts.items())
+        taken += sum(map(_size, self._complete.iterdir()))
+        if taken + size > self._quota_bytes:
+            raise NoSpaceError(
+                f"the publisher's inbox has no room for {size:,} bytes more; later it may"
+            )
+
+
+def blobs_of(store: LocalStore, images: Iterable[str]) -> set[str]:
+    """Return the digests of those images' manifests and blobs.
+
+    What a store does not have the manifest of is left out.
+    """
+    found: set[str] = set()
+    for digest in images:
+        with suppress(MissingError, NoImageError):
+            image = read_manifest(store.read(digest), "")
+            if isinstance(image, Image):
+                found |= {digest, *(blob.digest for blob in image.blobs)}
+    return found
 
 
 def _size(path: Path) -> int:

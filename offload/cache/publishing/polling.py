@@ -6,9 +6,10 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from facility.errors import FacilityError
-from offload.cache.publishing.queue import Entry, Queue, State
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference, Wish
 from offload.cache.publishing.sources import RegistrySource
+from offload.cache.publishing.work import Entry, State
 
 log = logging.getLogger("facility.publisher")
 

@@ -8,24 +8,23 @@ killed in between finds the name still in the queue, and the blobs that had come
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from facility.errors import FacilityError
 from offload.cache.cvmfs.errors import RefusedItemError
 from offload.cache.publishing.errors import NoImageError, RefusedImageError
+from offload.cache.publishing.fetching import fetch_blobs
 from offload.cache.publishing.images import (
     Image,
     check_public,
     digest_of,
     read_manifest,
 )
-from offload.cache.publishing.inbox import LARGEST_CONFIG
-from offload.cache.publishing.queue import Queue, State, Work
+from offload.cache.publishing.inbox import LARGEST_CONFIG, blobs_of
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference, Wish, flat_path
 from offload.cache.publishing.shelf import (
     Shelf,
@@ -35,17 +34,15 @@ from offload.cache.publishing.shelf import (
 )
 from offload.cache.publishing.sources import Source
 from offload.cache.publishing.trees import LayerTree
+from offload.cache.publishing.work import MOST_CRASHES, State, Work
 from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
 
-_FETCHES = 4
 _WAIT_S = 60.0
 """For so long somebody else may be writing to the repository."""
 _SETTLING_S = 5.0
 """For so long a registry may tell of a push before its tag leads to it."""
 _PAUSE_S = 0.1
-_REPORT_S = 0.2
-"""Between two notes of how many bytes have come."""
 
 log = logging.getLogger("facility.publisher")
 
@@ -89,7 +86,7 @@ class Publisher:
 
         What fails is written into the queue, whatever it is: others have their turn.
         """
-        work = self._queue.next(self._clock())
+        work = self._queue.take(self._clock())
         if work is None:
             return False
         meaning: Meaning | None = None
@@ -105,6 +102,9 @@ class Publisher:
                 self._queue.answer(work, State.GONE, None, self._clock())
                 return True
             image = meaning.image
+            if work.crashes >= MOST_CRASHES:
+                self._set_aside(work, meaning)
+                return True
             self._ensure(work, source, image)
         except (RefusedImageError, RefusedItemError) as error:
             log.warning("%s is refused: %s", work.reference, error)
@@ -137,6 +137,23 @@ class Publisher:
         told = None if meaning is None else meaning.told
         is_recent = self._clock() - work.asked_at < _SETTLING_S
         return work.expected not in {None, told} and is_recent
+
+    def _set_aside(self, work: Work, meaning: Meaning) -> None:
+        """Leave alone what ends us each time; what has come of it may be of use yet."""
+        detail = (
+            f"set aside: the publisher ended {work.crashes} times while it worked on "
+            "this image (killed, or out of memory?); push it again once that is mended, "
+            "or: facility images retry NAME"
+        )
+        log.error("%s is %s", work.reference, detail)
+        self._queue.answer(
+            work,
+            State.REFUSED,
+            meaning.image.digest,
+            self._clock(),
+            told=meaning.told,
+            detail=detail,
+        )
 
     def _source(self, reference: Reference) -> Source:
         source = self._sources.get(reference.registry)
@@ -179,6 +196,7 @@ class Publisher:
             if not self._shelf.has_layer(blob.digest)
         ]
         with self._store.in_use():
+            self._store.add(image.manifest)  # it says what is not to be cleared away
             self._fetch(work, source, image, missing)
             with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
                 layers = {blob.digest: self._layer(blob) for blob in missing}
@@ -216,22 +234,13 @@ class Publisher:
         self, work: Work, source: Source, image: Image, missing: Sequence[Blob]
     ) -> None:
         total = sum(blob.size for blob in missing)
-        meter = _Meter(
-            lambda done: self._queue.progress(work, image.digest, done, total)
+        fetch_blobs(
+            source,
+            work.reference.repository,
+            missing,
+            self._store,
+            lambda done: self._queue.progress(work, image.digest, done, total),
         )
-        meter.tell()
-
-        def fetch(blob: Blob) -> None:
-            source.fetch(work.reference.repository, blob, self._store, meter.add)
-
-        with ThreadPoolExecutor(_FETCHES, "fetch") as pool:
-            futures = [pool.submit(fetch, blob) for blob in missing]
-            try:
-                for future in futures:
-                    future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
 
     def _layer(self, blob: Blob) -> LayerTree:
         path = self._store.blob_path(blob.digest)
@@ -258,8 +267,9 @@ class Publisher:
             )
 
     def _drop(self, image: Image) -> None:
-        """Delete what came for an image: it is published, or will not be."""
-        for digest in (image.digest, *(blob.digest for blob in image.blobs)):
+        """Delete what came for an image, published or refused, and for no other."""
+        needed = blobs_of(self._store, self._queue.waiting() - {image.digest})
+        for digest in {image.digest, *(blob.digest for blob in image.blobs)} - needed:
             self._store.blob_path(digest).unlink(missing_ok=True)
 
 
@@ -270,26 +280,6 @@ class Meaning:
     told: str
     """Digest of its manifest, or of the index that it has."""
     image: Image
-
-
-class _Meter:
-    """Adds up what threads have fetched, and tells of it now and then."""
-
-    def __init__(self, tell: Callable[[int], None]) -> None:
-        self._tell = tell
-        self._done = 0
-        self._told_at = 0.0
-        self._lock = threading.Lock()
-
-    def add(self, size: int) -> None:
-        with self._lock:
-            self._done += size
-            if time.monotonic() - self._told_at >= _REPORT_S:
-                self.tell()
-
-    def tell(self) -> None:
-        self._told_at = time.monotonic()
-        self._tell(self._done)
 
 
 def _unseen(_: int) -> None:

@@ -51,7 +51,12 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; the process is the only one that works on the queue.
+
+        Raises:
+            NoSpaceError: the queue's disk is full.
+        """
+        self._queue.recover(time.time())
         for thread in self._threads:
             thread.start()
 

@@ -6,8 +6,9 @@ import pytest
 
 from facility.errors import FacilityError
 from offload.cache.publishing.polling import Poll, repositories_of, worth_a_question
-from offload.cache.publishing.queue import Queue, State
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference, Wish
+from offload.cache.publishing.work import State
 
 HEX = "ab" * 32
 DIGEST = f"sha256:{HEX}"
@@ -44,7 +45,7 @@ def registry():
 
 def answer(queue, tag, digest, state=State.PUBLISHED, host="h"):
     queue.ask([Reference(host, "env", tag)], 1.0)
-    queue.answer(queue.next(1.0), state, digest, 1.0, told=digest)
+    queue.answer(queue.take(1.0), state, digest, 1.0, told=digest)
 
 
 def asked(queue) -> list[str]:

@@ -16,7 +16,7 @@ from offload.cache.publishing.errors import PublishingError
 from offload.cache.publishing.images import PUBLIC, read_manifest
 from offload.cache.publishing.inbox import Inbox
 from offload.cache.publishing.publisher import Publisher
-from offload.cache.publishing.queue import Queue, State
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference, Wish
 from offload.cache.publishing.shelf import (
     Shelf,
@@ -24,6 +24,7 @@ from offload.cache.publishing.shelf import (
     remove_layer,
     remove_name,
 )
+from offload.cache.publishing.work import MOST_CRASHES, State
 from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
 from offload.snapshot.store.writing import BlobWriter
@@ -440,6 +441,31 @@ def test_an_error_of_ours_holds_up_nobody_else(bench, make_tar, make_image):
     assert bench.push(image, tag="good").state is State.PUBLISHED
 
 
+def test_an_image_that_ends_the_publisher_each_time_is_set_aside(
+    bench, make_tar, make_image
+):
+    bad, good = (make_image(make_tar(("a", x)), annotations=OPEN) for x in (b"1", b"2"))
+    bench.registry.broken = KeyboardInterrupt()  # as a kill: nothing is written
+    reference = Reference("h", "env", "bad")
+    bench.queue.ask([reference], bench.now)
+    for crashes in range(MOST_CRASHES):
+        with pytest.raises(KeyboardInterrupt):
+            bench.publisher.step()
+        bench.queue.recover(bench.now)
+        if crashes == 0:
+            bench.registry.broken = None
+            assert bench.push(good, tag="good").state is State.PUBLISHED
+            bench.registry.broken = KeyboardInterrupt()
+        bench.now = bench.queue.entry(reference).due
+    bench.registry.broken = None
+    bench.registry.push("env", "bad", bad)
+    assert bench.publisher.step()
+    entry = bench.queue.entry(reference)
+    assert (entry.state, entry.told) == (State.REFUSED, bad.digest)
+    assert f"ended {MOST_CRASHES} times" in entry.detail
+    assert bench.push(bad, tag="bad").state is State.PUBLISHED
+
+
 def test_what_lies_in_something_that_deletes_is_refused(bench, make_tar, make_image):
     image = make_image(
         make_tar(("a", b"1")),
@@ -472,6 +498,27 @@ def test_what_is_handed_over_is_not_cleared_away(bench, busy, tmp_path, make_ima
         incoming.commit()
     inbox.take(image.manifest, image.digest, "amd64")
     assert bench.store.has(image.digest)
+
+
+def test_what_another_image_waits_for_is_left(bench, tmp_path, make_tar, make_image):
+    """Two images that were handed over, of the same configuration."""
+    first = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    second = make_image(make_tar(("a", b"1")), annotations=OPEN | {"x": "y"})
+    inbox = Inbox(bench.store, tmp_path / "in", 10**9, bench.shelf.has_layer)
+    for image in (first, second):
+        for digest, data in image.blobs.items():
+            incoming = inbox.incoming(Blob(digest, len(data)))
+            if incoming.offset == 0:
+                incoming.append(0, data)
+            incoming.commit()
+        inbox.take(image.manifest, image.digest, "amd64")
+        bench.registry.tags["env", image.digest] = image.manifest
+        bench.queue.ask([Reference("h", "env", image.digest)], bench.now)
+    assert bench.publisher.step()
+    assert {first.digest, second.digest} & set(bench.shelf.images())
+    assert bench.publisher.step()
+    assert bench.registry.fetched == []
+    assert not list(bench.store.digests())
 
 
 def test_what_is_fetched_is_not_cleared_away(bench, busy, make_tar, make_image):

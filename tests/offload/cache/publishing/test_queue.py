@@ -18,8 +18,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from offload.cache.publishing.queue import LONGEST_S, Queue, State, delay_s
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference
+from offload.cache.publishing.work import LONGEST_S, State, delay_s
 
 A, B, C = (Reference("h", "env", tag) for tag in "abc")
 IMAGE = "sha256:" + "0" * 64
@@ -35,29 +36,29 @@ def queue(tmp_path):
 def test_the_longest_due_comes_first(queue):
     queue.ask([B], 1.0)
     queue.ask([A], 2.0)
-    assert queue.next(0.5) is None
-    assert queue.next(5.0).reference == B
-    queue.answer(queue.next(5.0), State.PUBLISHED, IMAGE, 5.0)
-    assert queue.next(5.0).reference == A
+    assert queue.take(0.5) is None
+    assert queue.take(5.0).reference == B
+    queue.answer(queue.take(5.0), State.PUBLISHED, IMAGE, 5.0)
+    assert queue.take(5.0).reference == A
 
 
 def test_ten_requests_before_its_turn_are_one(queue):
     for n in range(10):
         queue.ask([A], float(n))
-    queue.answer(queue.next(10.0), State.PUBLISHED, IMAGE, 10.0)
-    assert queue.next(99.0) is None
+    queue.answer(queue.take(10.0), State.PUBLISHED, IMAGE, 10.0)
+    assert queue.take(99.0) is None
     assert queue.entry(A).state is State.PUBLISHED
 
 
 def test_a_request_during_the_work_is_answered_once_more(queue):
     queue.ask([A], 1.0)
-    work = queue.next(1.0)
+    work = queue.take(1.0)
     queue.ask([A], 2.0)
     queue.ask([A], 3.0)
     queue.answer(work, State.PUBLISHED, IMAGE, 4.0)
     assert queue.entry(A).state is State.WAITING
-    queue.answer(queue.next(5.0), State.PUBLISHED, IMAGE, 5.0)
-    assert queue.next(99.0) is None
+    queue.answer(queue.take(5.0), State.PUBLISHED, IMAGE, 5.0)
+    assert queue.take(99.0) is None
 
 
 def test_what_fails_is_tried_again_ever_later(queue):
@@ -65,24 +66,24 @@ def test_what_fails_is_tried_again_ever_later(queue):
     waits = []
     now = 0.0
     for _ in range(14):
-        queue.postpone(queue.next(now), now, "away")
+        queue.postpone(queue.take(now), now, "away")
         entry = queue.entry(A)
         waits.append(entry.due - now)
         now = entry.due
     assert (entry.state, entry.detail, entry.failures) == (State.WAITING, "away", 14)
     assert waits[0] < 2
     assert waits[-1] > LONGEST_S / 2
-    assert queue.next(now - 0.01) is None
+    assert queue.take(now - 0.01) is None
     queue.ask([A], now - 0.01)  # a new push does not wait for the old failure's turn
-    assert queue.next(now).failures == 0
+    assert queue.take(now).failures == 0
 
 
 def test_a_request_during_a_failure_is_not_delayed(queue):
     queue.ask([A], 0.0)
-    work = queue.next(0.0)
+    work = queue.take(0.0)
     queue.ask([A], 1.0)
     queue.postpone(work, 2.0, "away")
-    assert queue.next(2.0).reference == A
+    assert queue.take(2.0).reference == A
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
@@ -90,10 +91,54 @@ def test_delays_are_bounded(chance):
     assert all(0 < delay_s(n, chance) <= LONGEST_S * 1.25 for n in range(1, 2000))
 
 
+def test_what_a_crash_interrupted_lets_all_others_go_first(queue):
+    queue.ask([A], 0.0)
+    waits = []
+    now = 0.0
+    for crashes in range(5):
+        queue.ask([B], now)
+        work = queue.take(now)
+        assert (work.reference, work.crashes) == (A, crashes)
+        queue.recover(now)  # as after a start
+        other = queue.take(now)
+        assert other.reference == B
+        queue.answer(other, State.PUBLISHED, IMAGE, now)
+        assert queue.take(now) is None
+        waits.append(queue.entry(A).due - now)
+        now = queue.entry(A).due
+    assert waits == sorted(waits)
+    assert waits[-1] > 10
+    assert "ended while it worked on it" in queue.entry(A).detail
+    queue.look_again(queue.take(now), now)  # this time it came to an end
+    assert queue.take(now).crashes == 0
+
+
+def test_a_new_request_forgets_the_crashes(queue):
+    queue.ask([A], 0.0)
+    queue.take(0.0)
+    queue.recover(0.0)
+    queue.ask([A], 0.0)
+    assert queue.take(0.0).crashes == 0
+
+
+def test_a_file_of_an_earlier_version_is_brought_up(tmp_path):
+    queue = Queue(tmp_path / "q")
+    queue.ask([A], 0.0)
+    queue.close()
+    with sqlite3.connect(tmp_path / "q") as connection:
+        for column in ("held", "crashes"):
+            connection.execute(f"ALTER TABLE names DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    queue = Queue(tmp_path / "q")
+    assert queue.take(0.0).crashes == 0
+    queue.close()
+
+
 def test_names_of_an_image(queue):
     queue.ask([A, B, C], 0.0)
     for reference, image in ((A, IMAGE), (B, IMAGE), (C, None)):
-        work = next(w for w in iter(lambda: queue.next(0.0), None) if w)
+        work = next(w for w in iter(lambda: queue.take(0.0), None) if w)
         assert work.reference == reference
         queue.answer(work, State.PUBLISHED if image else State.GONE, image, 0.0)
     assert [e.reference for e in queue.entries(IMAGE)] == [A, B]
@@ -164,7 +209,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def take(self):
         self.now += 1000
-        self.work = self.queue.next(self.now)
+        self.work = self.queue.take(self.now)
         if self.work is None:
             assert not any(self.unanswered.values())
         else:
@@ -192,6 +237,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.work = None
         self.queue.close()
         self.queue = Queue(self._path)
+        self.queue.recover(self.now)
 
     @invariant()
     def every_open_request_is_due(self):
@@ -215,5 +261,5 @@ TestQueue = QueueMachine.TestCase
 def test_a_clock_that_is_set_back_holds_nothing_up(queue):
     year_s = 365 * 86400.0
     queue.ask([A], year_s)
-    queue.postpone(queue.next(year_s), year_s, "away")
-    assert queue.next(0.0).reference == A
+    queue.postpone(queue.take(year_s), year_s, "away")
+    assert queue.take(0.0).reference == A
