@@ -16,6 +16,7 @@ from typing import Any
 from offload.cache.layers import UnpackedLayers
 from offload.cache.receiving import room
 from offload.cache.trees import ensure_tree
+from offload.cache.writing import replace_file
 from offload.snapshot import LocalStore
 from offload.snapshot.bytecode import belonging_to, is_bytecode
 from offload.snapshot.images.image import Image
@@ -88,9 +89,7 @@ def compose(
     path = image_path(work, snapshot.image)
     with room(work):
         path.parent.mkdir(exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps(document))
-        draft.replace(path)
+        replace_file(path, json.dumps(document).encode())
 
 
 def tree_name(digests: Iterable[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 from offload.cache.errors import CacheError
+from offload.cache.receiving import room
+from offload.cache.writing import replace_file
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -23,12 +24,12 @@ class Pins:
 
         Raises:
             CacheError: the UID cannot be the name of a file.
+            NoSpaceError: the disk is full; what was kept still is.
         """
         path = self._path(uid)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps(sorted(images)))
-        draft.replace(path)
+        with room(self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(path, json.dumps(sorted(images)).encode())
 
     def remove(self, uid: str) -> None:
         """Forget what a pod needed; no error if nothing is known."""

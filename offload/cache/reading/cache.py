@@ -17,15 +17,13 @@ from typing import Self
 
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
-from offload.cache.errors import NoSpaceError
-from offload.cache.pins import Pins
 from offload.cache.reading.building import Rows
 from offload.cache.reading.bundles import path_of
 from offload.cache.reading.choosing import Amount, Choice, Situation, choose
 from offload.cache.reading.errors import AbsentError, ReadingError
-from offload.cache.reading.eviction import Collector, Freed
-from offload.cache.reading.fetching import key_of
+from offload.cache.reading.eviction import Freed
 from offload.cache.reading.following import Follower
+from offload.cache.reading.keeping import Keeper
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.pace import Pace
 from offload.cache.reading.paths import (
@@ -35,18 +33,13 @@ from offload.cache.reading.paths import (
     is_wanted,
     layer_path,
     path_of_tree,
-    tree_name,
 )
-from offload.cache.reading.placing import Placer
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.settings import RepositorySettings
 from offload.cache.reading.traces import Trace
-from offload.cache.reading.trees import Trees
 from offload.cache.reading.view import Revision, View
 from offload.snapshot.tree import Kind
 
-_LOOK_AGAIN = 50
-"""The quota is looked at after each 1/50 of it that was fetched."""
 _POLL_S = 1.0
 
 
@@ -73,34 +66,21 @@ class RepositoryCache:
                 settings.connections,
                 self.make_room,
             )
+            self._keeper = Keeper(
+                self.folder, self._reader, settings.connections, settings.quota_bytes
+            )
         except OSError as error:
             raise ReadingError(
                 f"{folder}: expected a folder of mine, got: {error.strerror}"
             ) from None
-        self._store = self._reader.store
-        self._locks = self._reader.locks
         self._fetcher = self._reader.fetcher
         self._follower = Follower(
             self.folder / "signed",
             settings,
             self._reader.transfer,
             self._fetcher,
-            self._locks,
+            self._reader.locks,
         )
-        placer = Placer(self._store, self._fetcher)
-        self._kinds = {
-            kind: Trees(
-                self.folder / kind,
-                self._store,
-                placer,
-                self._locks,
-                settings.connections,
-            )
-            for kind in ("images", "layers")
-        }
-        self._pins = Pins(self.folder / "pins")
-        self._collector = Collector(self.folder, self._store, self._kinds)
-        self._looked_at = 0
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +116,7 @@ class RepositoryCache:
     def fetch(self, name: ObjectName, size: int | None = None) -> Path:
         """Return where an object's content lies; see :meth:`Fetcher.fetch`."""
         found = self._fetcher.fetch(name, size)
-        self._stay_below_quota()
+        self._keeper.stay_below_quota()
         return found
 
     def read(self, path: str) -> bytes:
@@ -149,7 +129,7 @@ class RepositoryCache:
         row = self.find(path)
         if row is None or row.kind is not Kind.FILE:
             raise AbsentError(f"{path}: no file of {self.settings.fqrn}")
-        return Path(self._store.path(self._fetcher.content(row))).read_bytes()
+        return Path(self._reader.store.path(self._fetcher.content(row))).read_bytes()
 
     # What jobs use.
 
@@ -204,7 +184,7 @@ class RepositoryCache:
         rows = self.view().walk(bytes_of(path))
         wanted = [bytes_of(one).strip(b"/") for one in only]
         kept = ((p, row) for p, row in rows if not wanted or is_wanted(p, wanted))
-        self._kinds["images"].copy(kept, target)
+        self._keeper.kinds["images"].copy(kept, target)
 
     def bundle(self, image: str) -> Path | None:
         """Return the file with what jobs read of an image before, fetched if need be.
@@ -219,7 +199,7 @@ class RepositoryCache:
         if row is None or row.kind is not Kind.FILE:
             return None
         found = self._fetcher.bring(row, self.settings.connections)
-        self._stay_below_quota()
+        self._keeper.stay_below_quota()
         return found
 
     def choose(self, image: str, *, can_mount: bool) -> Choice:
@@ -235,7 +215,7 @@ class RepositoryCache:
             raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
         counters = view.counters(path)
         amount = Amount(counters.regular, counters.file_size)
-        is_here = self._kinds["images"].has(hex_of(image))
+        is_here = self._keeper.kinds["images"].has(hex_of(image))
         trace = self.trace(image)
         return choose(
             Situation(
@@ -280,28 +260,28 @@ class RepositoryCache:
         Raises:
             CacheError: that is no UID or no image or layer.
         """
-        with self._locks.held("collect"):
-            self._pins.add(uid, tuple(tree_name(path) for path in paths))
+        self._keeper.pin(uid, *paths)
 
     def unpin(self, uid: str) -> None:
         """Forget a job's need; again is fine."""
-        self._pins.remove(uid)
+        self._keeper.unpin(uid)
 
     def collect(self, *, wanted: int = 0) -> Freed:
-        """Bring the cache below its quota, never touching what is pinned."""
-        with self._locks.held("collect"):
-            pinned = self._pins.images()
-            traced = frozenset(
-                str(use.name)
-                for name in pinned
-                if name.startswith("images/")
-                for use in self.trace(name.removeprefix("images/")).uses
-            )
-            freed = self._collector.collect(
-                self.settings.quota_bytes, pinned, traced, wanted=wanted
-            )
-        self._collector.empty_trash()
-        return freed
+        """Bring the cache below its quota, never touching what is pinned.
+
+        Args:
+            wanted: bytes that are to fit on the disk beside what is here; if they
+                cannot be made to, nothing is given up for them.
+        """
+        return self._keeper.collect(wanted=wanted)
+
+    def make_room(self, size: int) -> None:
+        """Free so many bytes where writing them has failed.
+
+        Raises:
+            NoSpaceError: all that is here is used by jobs.
+        """
+        self._keeper.make_room(size)
 
     def verify(self, progress: Callable[[str], None] = lambda _name: None) -> int:
         """Read all bytes of all trees; mend what is damaged, return how many files.
@@ -310,7 +290,7 @@ class RepositoryCache:
             CacheError: what is damaged cannot be had.
         """
         mended = 0
-        for kind, trees in self._kinds.items():
+        for kind, trees in self._keeper.kinds.items():
             for name in trees.names():
                 progress(f"{kind}/{name}")
                 rows = self._rows(path_of_tree(kind, name))
@@ -320,56 +300,26 @@ class RepositoryCache:
     def trees(self) -> list[str]:
         """Return what can be used without asking anybody: ``images/HEX`` and so on."""
         return sorted(
-            f"{k}/{n}" for k, trees in self._kinds.items() for n in trees.names()
+            f"{k}/{n}" for k, trees in self._keeper.kinds.items() for n in trees.names()
         )
 
     def size(self) -> int:
         """Return the bytes that all contents take."""
-        return sum(kept.size for kept in self._store.kept().values())
+        return self._keeper.size()
 
     def _tree(self, kind: str, digest: str, path: bytes) -> Path | None:
         name = hex_of(digest)
-        trees = self._kinds[kind]
+        trees = self._keeper.kinds[kind]
         if not trees.has(name):
             view = self.view()
             if view.find(path) is None:
                 return None
-            self._expect(view, path)
-        place = trees.ensure(name, self._rows(path), self.settings.verify_s)
-        self._stay_below_quota()
+            self._keeper.expect(view, path)
+        place = self._keeper.with_room(
+            lambda: trees.ensure(name, self._rows(path), self.settings.verify_s)
+        )
+        self._keeper.stay_below_quota()
         return place
-
-    def _expect(self, view: View, path: bytes) -> None:
-        """Make room for a tree before any of it comes: it fits, or nothing is lost."""
-        if self.settings.quota_bytes is None:
-            return
-        missing = {
-            key_of(row): row.size
-            for _, row in view.walk(path)
-            if row.kind is Kind.FILE and self._store.content(key_of(row)) is None
-        }
-        wanted = sum(missing.values())
-        if self.size() + wanted > self.settings.quota_bytes:
-            self.make_room(wanted)
 
     def _rows(self, path: bytes) -> Callable[[], Rows]:
         return lambda: self.view().walk(path)
-
-    def _stay_below_quota(self) -> None:
-        quota = self.settings.quota_bytes
-        fetched = self._fetcher.added - self._looked_at
-        if quota is not None and fetched * _LOOK_AGAIN > quota:
-            self._looked_at = self._fetcher.added
-            self.collect()
-
-    def make_room(self, size: int) -> None:
-        """Free so many bytes.
-
-        Raises:
-            NoSpaceError: all that is here is used by jobs.
-        """
-        if (freed := self.collect(wanted=size)).lacking > 0:
-            raise NoSpaceError(
-                f"{self.folder}: {size:,} bytes do not fit, {freed.lacking:,} are "
-                "lacking; all the rest is used by jobs"
-            )

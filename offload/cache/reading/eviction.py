@@ -113,14 +113,19 @@ class Collector:
         pinned_objects: frozenset[str],
         *,
         wanted: int = 0,
+        is_full: bool = False,
     ) -> Freed:
         """Free what is above the quota, or what the disk lacks for ``wanted`` bytes.
+
+        For what would not fit all the same, nothing is given up.
 
         Args:
             quota_bytes: what all contents may take.
             pinned: trees that jobs need, ``KIND/NAME``.
             pinned_objects: names of objects that jobs need.
             wanted: bytes that are to fit beside what is here.
+            is_full: so many bytes more must go whatever the disk says of itself: it
+                may lack something else than bytes, or be bounded for this user.
         """
         found = self._store.kept()
         sizes = {content: kept.size for content, kept in found.items()}
@@ -129,36 +134,41 @@ class Collector:
             for name, content in self._store.objects()
             if content in found
         ]
-        trees = [
-            KeptTree(
-                f"{kind}/{name}",
-                made.used(name),
-                made.contents(name),
-                f"{kind}/{name}" in pinned,
-            )
-            for kind, made in self._kinds.items()
-            for name in made.names()
-        ]
-        size = sum(sizes.values())
-        excess = wanted - shutil.disk_usage(self._folder).free
-        if quota_bytes is not None:
-            excess = max(excess, size + wanted - quota_bytes)
-        victims = choose_victims(trees, objects, sizes, excess)
-        for path in victims.trees:
-            kind, _, name = path.partition("/")
-            self._kinds[kind].discard(name)
+        trees: list[KeptTree] = []
+        links: Counter[Content] = Counter()
+        for kind, made in self._kinds.items():
+            for name in made.names():
+                contents = made.contents(name)
+                links.update(contents)
+                path = f"{kind}/{name}"
+                kept = frozenset(contents)
+                trees.append(KeptTree(path, made.used(name), kept, path in pinned))
         held = frozenset[Content]().union(*(tree.contents for tree in trees))
         named = {one.content for one in objects} | held
-        gone = victims.contents | {
+        loose = {
             content
             for content, kept in found.items()
             if content not in named and time.time() - kept.changed > YOUNG_S
         }
+        size = sum(sizes.values())
+        # What lies somewhere else too is not freed by giving it up here.
+        sizes |= {c: 0 for c, kept in found.items() if kept.links > 1 + links[c]}
+        above = 0 if quota_bytes is None else size - quota_bytes
+        lack = wanted - (0 if is_full else shutil.disk_usage(self._folder).free)
+        excess = max(lack, above + (0 if quota_bytes is None else wanted))
+        freed = sum(sizes[content] for content in loose)
+        victims = choose_victims(trees, objects, sizes, excess - freed)
+        if wanted and victims.freed < excess - freed:
+            victims = choose_victims(trees, objects, sizes, above - freed)
+        freed += victims.freed
+        for path in victims.trees:
+            kind, _, name = path.partition("/")
+            self._kinds[kind].discard(name)
+        gone = victims.contents | loose
         for content in gone:
             self._store.drop(content)
         self._store.keep(one.name for one in objects if one.content not in gone)
         self._drop_abandoned()
-        freed = sum(sizes.get(content, 0) for content in gone)
         return Freed(
             victims.trees, len(gone), freed, size - freed, max(0, excess - freed)
         )
@@ -170,8 +180,20 @@ class Collector:
                 remove_tree(path)
 
     def _drop_abandoned(self) -> None:
-        drafts = [d for made in self._kinds.values() for d in made.drafts()]
+        """Remove what killed processes have left; what all of them write is hidden."""
+        for made in self._kinds.values():
+            made.drop_halves(_is_old)
+        hidden = (
+            self._folder / name for name in ("objects", "pins", "signed", "traces")
+        )
+        drafts = (path for folder in hidden for path in folder.glob(".*"))
         for path in [*drafts, *self._store.drafts()]:
-            with suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_ctime > YOUNG_S:
-                    remove_tree(path)
+            if _is_old(path):
+                path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_ctime > YOUNG_S
+    except FileNotFoundError:
+        return False

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Fetcher:
         self._store = store
         self._transfer = transfer
         self._locks = locks
-        self._make_room = make_room
+        self.make_room = make_room
         self.patience_s = 60.0
         """For so long an object is asked for while nobody answers: a job waits."""
         self.added = 0
@@ -87,13 +88,28 @@ class Fetcher:
 
     def add(self, key: str, data: bytes, mode: int, mtime: int) -> Content:
         """Store a content; make room if there is none."""
-        try:
-            content = self._store.add(key, (data,), mode=mode, mtime=mtime)
-        except NoSpaceError:
-            self._make_room(len(data))
-            content = self._store.add(key, (data,), mode=mode, mtime=mtime)
-        self.added += len(data)
+        return self._store_all(key, lambda: (data,), len(data), mode, mtime)
+
+    def _store_all(
+        self,
+        key: str,
+        pieces: Callable[[], Iterable[bytes]],
+        size: int,
+        mode: int,
+        mtime: int,
+    ) -> Content:
+        content = self._in_room(
+            size, lambda: self._store.add(key, pieces(), mode=mode, mtime=mtime)
+        )
+        self.added += size
         return content
+
+    def _in_room(self, size: int, write: Callable[[], Content]) -> Content:
+        try:
+            return write()
+        except NoSpaceError:
+            self.make_room(size)
+            return write()
 
     def content(self, row: Row, *, is_like: bool = True) -> Content:
         """Return the content of a file, stored with the file's time and mode.
@@ -110,25 +126,30 @@ class Fetcher:
         mode, mtime = row.mode & 0o777, row.mtime
         for _ in range(_TRIES):
             key = key_of(row)
-            if self._store.find(key, row.size) is None:
-                if row.chunks:
-                    self._assemble(row, key)
-                elif row.digest is not None:
-                    name = ObjectName(row.digest)
-                    self.fetch(name, row.size, mode=mode, mtime=mtime)
-                else:
-                    self.add(key, b"", mode, mtime)
             try:
+                if self._store.find(key, row.size) is None:
+                    self._bring(row, key)
                 if content := self._store.content(key):
                     if not is_like:
                         return content
-                    return self._store.variant(content, mode, mtime)
+                    return self._in_room(
+                        row.size, partial(self._store.variant, content, mode, mtime)
+                    )
             except FileNotFoundError:
                 continue  # cleared away, or found damaged, a moment ago
         raise NoSpaceError(
             f"{row.name!r}: what is fetched is cleared away at once; the cache's quota "
             "is too small for the jobs that use it"
         )
+
+    def _bring(self, row: Row, key: str) -> None:
+        mode, mtime = row.mode & 0o777, row.mtime
+        if row.chunks:
+            self._assemble(row, key)
+        elif row.digest is not None:
+            self.fetch(ObjectName(row.digest), row.size, mode=mode, mtime=mtime)
+        else:
+            self.add(key, b"", mode, mtime)
 
     def read(self, row: Row, connections: int) -> bytes:
         """Return the content of a file, its parts fetched at the same time; not stored.
@@ -164,19 +185,16 @@ class Fetcher:
             if self._store.find(key, row.size) is not None:
                 return
             mode = row.mode & 0o777
-            try:
-                self._store.add(key, self._parts(row), mode=mode, mtime=row.mtime)
-            except NoSpaceError:
-                self._make_room(row.size)
-                self._store.add(key, self._parts(row), mode=mode, mtime=row.mtime)
-            self.added += row.size
-        # From now on the whole file serves those who read parts of it too.
-        for name in row.objects():
-            self._store.remove(str(name))
+            self._store_all(key, lambda: self._parts(row), row.size, mode, row.mtime)
 
     def _parts(self, row: Row) -> Iterator[bytes]:
-        for name, chunk in zip(row.objects(), row.chunks, strict=True):
+        names = list(row.objects())
+        last = {name: index for index, name in enumerate(names)}
+        for index, (name, chunk) in enumerate(zip(names, row.chunks, strict=True)):
             yield self.fetch(name, chunk.size).read_bytes()
+            # Not two of each on the disk: the whole file serves who reads a part, too.
+            if last[name] == index:
+                self._store.remove(str(name))
 
     def path(self, row: Row) -> Path:
         """Return where the content of a file lies, whatever its mode and time.

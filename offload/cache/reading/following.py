@@ -13,7 +13,7 @@ from offload.cache.cvmfs.errors import DamagedObjectError, UntrustedError
 from offload.cache.cvmfs.letters import MOST_BYTES
 from offload.cache.cvmfs.manifest import Manifest, SignedManifest
 from offload.cache.cvmfs.whitelist import Whitelist
-from offload.cache.errors import CacheError
+from offload.cache.errors import CacheError, NoSpaceError
 from offload.cache.reading.errors import AbsentError, UnreachableError
 from offload.cache.reading.fetching import Fetcher
 from offload.cache.reading.locking import Locks
@@ -25,6 +25,8 @@ from offload.cache.reading.view import Revision
 _AGAIN_S = 5.0
 """After a failure nobody is asked again for so long, where an older state will do."""
 _CERTIFICATE_BYTES = 1 << 16
+_SIGNED_BYTES = 1 << 20
+"""More than the signed files of a revision take."""
 
 
 class Follower:
@@ -123,7 +125,11 @@ class Follower:
         if signed == before and seen is not None:
             self._known.confirm()
         else:
-            self._known.save(signed, manifest, now)
+            try:
+                self._known.save(signed, manifest, now)
+            except NoSpaceError:
+                self._fetcher.make_room(_SIGNED_BYTES)
+                self._known.save(signed, manifest, now)
         return manifest
 
     def _renewed(

@@ -5,15 +5,19 @@ A line per object, ``NAME CONTENT``; of several with a name the last one counts,
 what is lost is fetched again: nothing depends on a line being there.
 """
 # By the thousand: strings and os, no Path objects.
-# ruff: noqa: PTH103, PTH105, PTH116, PTH123, PTH208
+# ruff: noqa: PTH103, PTH116, PTH123, PTH208
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from offload.cache.writing import replace_file
 
 _LINE = re.compile(r"(\w+) (-|[0-9a-f]{40}\.[0-7]{1,4}\.-?\d+)")
 _GONE = "-"
@@ -42,13 +46,18 @@ class Index:
         return self._part(name[:2]).names.get(name)
 
     def put(self, name: str, content: str = _GONE) -> None:
-        """Note an object's content, or that it has none any more."""
+        """Note an object's content, or that it has none any more.
+
+        Raises:
+            OSError: the disk is full.
+        """
         # Whatever the last writer has left in the middle ends here.
         line = f"\n{name} {content}\n".encode()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         handle = os.open(f"{self._folder}/{name[:2]}", flags, 0o600)
         try:
-            os.write(handle, line)
+            if os.write(handle, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
 
@@ -61,7 +70,8 @@ class Index:
     def keep(self, names: Iterable[str]) -> None:
         """Write the files anew with these names only.
 
-        What others append meanwhile may be lost, and is then fetched again.
+        What others append meanwhile may be lost, and is then fetched again. One at a
+        time: the caller holds a lock.
         """
         kept = set(names)
         for part in os.listdir(self._folder):
@@ -69,10 +79,7 @@ class Index:
             if part.startswith(".") or known.keys() <= kept:
                 continue
             lines = [f"{n} {c}\n" for n, c in known.items() if n in kept]
-            draft = f"{self._folder}/.{part}.{os.getpid()}"
-            with open(draft, "w", encoding="ascii") as file:
-                file.writelines(lines)
-            os.replace(draft, f"{self._folder}/{part}")
+            replace_file(Path(self._folder, part), "".join(lines).encode())
 
     def _part(self, key: str) -> _Part:
         path = f"{self._folder}/{key}"

@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from offload.cache.errors import NoSpaceError
 from offload.cache.reading.index import Index
 from offload.cache.receiving import room
 
@@ -67,6 +68,8 @@ class Kept(NamedTuple):
     """Bytes that it takes."""
     used: float
     """When it was last used: Unix time."""
+    links: int
+    """Paths that it has: in the store, in trees, and wherever else it was taken."""
     changed: float
     """When it was put there, or got or lost a link: Unix time."""
 
@@ -131,17 +134,18 @@ class Store:
         Raises:
             NoSpaceError: the disk is full; nothing is left.
         """
-        draft = self._draft(name[:2])
         found = hashlib.blake2b(digest_size=20)
         with room(Path(self._content)):
+            draft = self._draft(name[:2])
             try:
                 with open(draft, "xb") as file:  # noqa: PTH123
                     for piece in pieces:
                         found.update(piece)
                         file.write(piece)
                 content = Content(found.hexdigest(), mode | stat.S_IRUSR, mtime)
-                self._place(draft, content)
+                # In this order nothing is left that has no name if the disk is full.
                 self._index.put(name, str(content))
+                self._place(draft, content)
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(draft)
@@ -158,8 +162,8 @@ class Store:
         wanted = Content(content.digest, mode | stat.S_IRUSR, mtime)
         if wanted == content or self._is_whole(self.path(wanted), wanted, None):
             return wanted
-        draft = self._draft(content.digest[:2])
         with room(Path(self._content)):
+            draft = self._draft(content.digest[:2])
             try:
                 shutil.copyfile(self.path(content), draft)
                 if digest_of(draft) != content.digest:
@@ -188,7 +192,9 @@ class Store:
 
     def keep(self, names: Iterable[str]) -> None:
         """Forget all other objects: their contents are gone."""
-        self._index.keep(names)
+        # Without room to write that down they stay known, and are found to be gone.
+        with suppress(NoSpaceError), room(Path(self._content)):
+            self._index.keep(names)
 
     def objects(self) -> Iterator[tuple[str, Content]]:
         """Yield all objects, with their contents."""
@@ -204,7 +210,10 @@ class Store:
                     with suppress(FileNotFoundError, ValueError):
                         status = entry.stat(follow_symlinks=False)
                         found[Content.parse(entry.name)] = Kept(
-                            status.st_blocks * 512, status.st_atime, status.st_ctime
+                            status.st_blocks * 512,
+                            status.st_atime,
+                            status.st_nlink,
+                            status.st_ctime,
                         )
         return found
 

@@ -26,6 +26,7 @@ from offload.cache.reading.records import File, Placed
 from offload.cache.reading.store import Content, Store
 from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
+from offload.cache.writing import replace_file
 
 
 class Trees:
@@ -50,7 +51,8 @@ class Trees:
         self._connections = connections
         self.trash = folder.parent / "trash"
         """Where what is given up waits for its removal."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (folder, self.trash):  # a full disk takes no new folder
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
         """Return where a tree is, or would be."""
@@ -71,10 +73,10 @@ class Trees:
         except FileNotFoundError:
             return 0.0
 
-    def contents(self, name: str) -> frozenset[Content]:
-        """Return what a tree's files hold; nothing if its record is damaged."""
+    def contents(self, name: str) -> list[Content]:
+        """Return what each of a tree's files holds; nothing if its record is damaged."""
         entries = self._entries(name) or ()
-        return frozenset(e.content for e in entries if isinstance(e, File))
+        return [entry.content for entry in entries if isinstance(entry, File)]
 
     def ensure(self, name: str, rows: Callable[[], Rows], verify_s: float) -> Path:
         """Return a tree as the repository has it: made, checked or mended.
@@ -116,7 +118,7 @@ class Trees:
         place = self.path(name)
         wrong = list(records.differences(place, entries, reads_all=reads_all))
         if wrong:
-            with self._locks.held(f"tree {name}"):
+            with room(self._folder), self._locks.held(f"tree {name}"):
                 wrong = list(records.differences(place, entries, reads_all=reads_all))
                 self._store.distrust()
                 put_back(place, entries, wrong, dict(rows()), self._placer.link)
@@ -145,17 +147,27 @@ class Trees:
         """Move a tree away, first of all its record: it is not there any more."""
         self._record(name).unlink(missing_ok=True)
         self._verified(name).unlink(missing_ok=True)
-        self.trash.mkdir(mode=0o700, exist_ok=True)
+        self._throw_away(self.path(name))
+
+    def drop_halves(self, is_old: Callable[[Path], bool]) -> None:
+        """Move away what belongs to no tree and is not being made into one."""
+        for path in self._folder.iterdir():
+            name = path.name.lstrip(".").partition(".")[0]
+            if self._is_half(path, name) and is_old(path):
+                with self._locks.tried(f"tree {name}") as is_left:
+                    if is_left and self._is_half(path, name):
+                        self._throw_away(path)
+
+    def _is_half(self, path: Path, name: str) -> bool:
+        return path.name.startswith(".") or not self._record(name).exists()
+
+    def _throw_away(self, path: Path) -> None:
         with suppress(FileNotFoundError):
-            self.path(name).rename(self.trash / f"{name}.{secrets.token_hex(4)}")
+            path.rename(self.trash / f"{path.name.lstrip('.')}.{secrets.token_hex(4)}")
 
     def entries(self, name: str) -> list[Placed]:
         """Return what a tree must look like; nothing if that is not known."""
         return self._entries(name) or []
-
-    def drafts(self) -> list[Path]:
-        """Return what is being made, and what killed processes have left."""
-        return list(self._folder.glob(".*.draft"))
 
     def _entries(self, name: str) -> list[Placed] | None:
         try:
@@ -172,10 +184,13 @@ class Trees:
                 if place.exists():  # without a good record: what it is, nobody knows
                     self.discard(name)
                 draft.rename(place)
-                written = self._record(name).with_name(f".{name}.record.draft")
-                written.write_bytes(records.write(entries))
-                self._stamp(name)
-                written.replace(self._record(name))
+                try:
+                    self._stamp(name)
+                    # Last: it makes it a tree.
+                    replace_file(self._record(name), records.write(entries))
+                except BaseException:
+                    self.discard(name)
+                    raise
         finally:
             with suppress(FileNotFoundError):
                 remove_tree(draft)

@@ -14,6 +14,7 @@ from offload.cache.cvmfs.manifest import Manifest, SignedManifest
 from offload.cache.cvmfs.whitelist import Whitelist
 from offload.cache.reading.errors import OlderRevisionError
 from offload.cache.receiving import room
+from offload.cache.writing import replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,11 @@ class KnownRevision:
             return None
 
     def save(self, signed: Signed, manifest: Manifest, now: datetime) -> None:
-        """Keep a revision that was believed; first of all, durably, that it was."""
+        """Keep a revision that was believed; first of all, durably, that it was.
+
+        Raises:
+            NoSpaceError: the disk is full; what is kept is still believed.
+        """
         seen = Seen(manifest.revision, str(manifest.catalogue), now.timestamp())
         self._write("seen", json.dumps(asdict(seen)).encode(), is_durable=True)
         for kind in _KINDS:
@@ -134,21 +139,8 @@ class KnownRevision:
         return self._folder / kind
 
     def _write(self, kind: str, data: bytes, *, is_durable: bool = False) -> None:
-        path = self._path(kind)
-        draft = path.with_name(f".{kind}.{os.getpid()}")
         with room(self._folder):
-            with draft.open("wb") as file:
-                file.write(data)
-                if is_durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            draft.replace(path)
-        if is_durable:
-            handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            replace_file(self._path(kind), data, is_durable=is_durable)
 
 
 _KINDS = ("manifest", "whitelist", "certificate")

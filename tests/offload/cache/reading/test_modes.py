@@ -24,8 +24,10 @@ with RepositoryCache(Path(sys.argv[1]), settings) as cache:
     for top in (tree, copy):
         for path in sorted(top.rglob("*")):
             path.stat().st_mode & stat.S_IRUSR or print("closed", path.name)
-    cache._collector.collect(0, frozenset(), frozenset())
-    cache._collector.empty_trash()
+with RepositoryCache(
+    Path(sys.argv[1]), settings.model_copy(update={"quota_bytes": 0})
+) as cache:
+    cache.collect()
     print(*cache.trees(), *Path(cache.folder, "trash").iterdir(), sep="")
 """
 

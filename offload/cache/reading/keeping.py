@@ -1,0 +1,145 @@
+"""What a site keeps of a repository: below its quota, on its disk, and what jobs need."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from offload.cache.cvmfs.rows import Row
+from offload.cache.errors import NoSpaceError
+from offload.cache.pins import Pins
+from offload.cache.reading.eviction import Collector, Freed
+from offload.cache.reading.fetching import key_of
+from offload.cache.reading.paths import tree_name
+from offload.cache.reading.placing import Placer
+from offload.cache.reading.reader import Reader
+from offload.cache.reading.trees import Trees
+from offload.cache.reading.view import View
+from offload.snapshot.tree import Kind
+
+_LOOK_AGAIN = 50
+"""The quota is looked at after each 1/50 of it that was fetched."""
+_BLOCK = 4096
+_AT_ONCE = 16 << 20
+"""Bytes that are freed at once on a full disk, if they can be: a look at all that is
+here costs more than an object."""
+_CHUNKS = 8 << 20
+"""A file in chunks takes that much more while it is put together."""
+
+
+class Keeper:
+    """Trees, pins and the room for them.
+
+    Args:
+        folder: of the cache of this repository.
+        reader: of it.
+        connections: threads that make a tree.
+        quota_bytes: what all contents may take; None leaves it to the disk.
+    """
+
+    def __init__(
+        self, folder: Path, reader: Reader, connections: int, quota_bytes: int | None
+    ) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._connections = connections
+        self._quota_bytes = quota_bytes
+        placer = Placer(reader.store, reader.fetcher)
+        self.kinds = {
+            kind: Trees(folder / kind, reader.store, placer, reader.locks, connections)
+            for kind in ("images", "layers")
+        }
+        self._pins = Pins(folder / "pins")
+        self._collector = Collector(folder, reader.store, self.kinds)
+        self._looked_at = 0
+
+    def pin(self, uid: str, *paths: str) -> None:
+        """See :meth:`RepositoryCache.pin`."""
+        with self._reader.locks.held("collect"):
+            self._pins.add(uid, tuple(tree_name(path) for path in paths))
+
+    def unpin(self, uid: str) -> None:
+        """Forget a job's need; again is fine."""
+        self._pins.remove(uid)
+
+    def size(self) -> int:
+        """Return the bytes that all contents take."""
+        return sum(kept.size for kept in self._reader.store.kept().values())
+
+    def collect(self, *, wanted: int = 0, is_full: bool = False) -> Freed:
+        """Bring the cache below its quota; see :meth:`Collector.collect`."""
+        with self._reader.locks.held("collect"):
+            pinned = self._pins.images()
+            traced = frozenset(
+                str(use.name)
+                for name in pinned
+                if name.startswith("images/")
+                for use in self._reader.trace(name.removeprefix("images/")).uses
+            )
+            freed = self._collector.collect(
+                self._quota_bytes, pinned, traced, wanted=wanted, is_full=is_full
+            )
+        self._collector.empty_trash()
+        return freed
+
+    def make_room(self, size: int) -> None:
+        """Free so many bytes: writing them has failed, whatever the disk says.
+
+        Raises:
+            NoSpaceError: all that is here is used by jobs.
+        """
+        if self.collect(wanted=max(size, _AT_ONCE), is_full=True).lacking > 0:
+            self._check(size, self.collect(wanted=size, is_full=True))
+
+    def expect(self, view: View, path: bytes) -> None:
+        """Make room for a tree before any of it comes.
+
+        Raises:
+            NoSpaceError: it does not fit; nothing was given up.
+        """
+        counters = view.counters(path)
+        if counters.file_size + counters.regular * _BLOCK <= self._room():
+            return
+        missing = {key_of(row): row for _, row in view.walk(path) if self._is_new(row)}
+        chunked = sum(bool(row.chunks) for row in missing.values())
+        wanted = sum(-(-row.size // _BLOCK) * _BLOCK for row in missing.values())
+        wanted += min(chunked, self._connections) * _CHUNKS
+        if wanted > self._room():
+            self._check(wanted, self.collect(wanted=wanted))
+
+    def stay_below_quota(self) -> None:
+        """Collect if much has come since somebody looked."""
+        added = self._reader.fetcher.added
+        quota = self._quota_bytes
+        if quota is not None and (added - self._looked_at) * _LOOK_AGAIN > quota:
+            self._looked_at = added
+            self.collect()
+
+    def with_room(self, make: Callable[[], Path]) -> Path:
+        """Return what is made; folders and links may need room that has to be made.
+
+        Raises:
+            NoSpaceError: there is none.
+        """
+        try:
+            return make()
+        except NoSpaceError:
+            self.make_room(_BLOCK)
+            return make()
+
+    def _is_new(self, row: Row) -> bool:
+        return row.kind is Kind.FILE and self._reader.store.content(key_of(row)) is None
+
+    def _room(self) -> int:
+        free = shutil.disk_usage(self._folder).free
+        if self._quota_bytes is None:
+            return free
+        return min(free, self._quota_bytes - self.size())
+
+    def _check(self, size: int, freed: Freed) -> None:
+        if freed.lacking > 0:
+            raise NoSpaceError(
+                f"{self._folder}: {size:,} bytes do not fit, {freed.lacking:,} are "
+                "lacking; all the rest is used by jobs"
+            )
