@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 
 import typer
@@ -20,6 +21,26 @@ def status_words(status: Status) -> str:
     return f"{words}: {status.detail}" if status.detail else words
 
 
+def reasons(status: Status, now: float, going: Collection[str] = ()) -> list[str]:
+    """Say what keeps an image, one thing a line; without any, since when nothing does.
+
+    Args:
+        status: of the image.
+        now: seconds since the epoch.
+        going: names that do not count, for they are about to be removed.
+    """
+    kept = [f"name {name}" for name in status.names if name not in going]
+    kept += [f"pin of {who}" for who in status.pins]
+    kept += [
+        f"lease of {who}, until {moment(until, now)}" for who, until in status.leases
+    ]
+    if kept:
+        return kept
+    if status.unused_since is None:
+        return ["nothing from now on: its grace period begins"]
+    return [f"its grace period: unused since {moment(status.unused_since, now)}"]
+
+
 def print_status(status: Status, *, as_json: bool) -> None:
     """Print all that is known of an image."""
     if as_json:
@@ -29,11 +50,11 @@ def print_status(status: Status, *, as_json: bool) -> None:
     lines = {
         "image": status.image,
         "state": status_words(status),
-        "names": ", ".join(status.names),
         "mounted": status.path and f"/cvmfs/{status.fqrn}{status.path}",
         "revision": status.path and str(status.revision),
         "asked for": status.asked_at and moment(status.asked_at, now),
-        "kept for": ", ".join(status.pins),
+        "kept by": "; ".join(reasons(status, now)) if status.path else "",
+        "names": "" if status.path else ", ".join(status.names),
     }
     for key, value in lines.items():
         if value:

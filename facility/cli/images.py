@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from facility.cli.quantities import seconds_of
 from facility.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from offload.cache.publishing.client import PublisherClient
+    from offload.cache.publishing.client import PublisherClient, Status
 
 app = typer.Typer(
     name="images",
@@ -27,6 +28,9 @@ app = typer.Typer(
 Which = Annotated[
     str,
     typer.Argument(help="HOST/NAME:TAG, or an image: sha256:...", metavar="IMAGE"),
+]
+What = Annotated[
+    str, typer.Option("--for", help="What it is, or was, kept for.", metavar="WHAT")
 ]
 Named = Annotated[str, typer.Argument(help="HOST/NAME:TAG", metavar="NAME")]
 _WIDE = 200
@@ -98,13 +102,9 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
     """Show one image; exit code 1 if it is not published."""
-    from facility.cli.image_lines import print_status
-
     with _client(context) as client:
         status = client.status(which)
-    print_status(status, as_json=as_json)
-    if not status.is_published:
-        raise typer.Exit(ExitCode.FAILED)
+    _end(status, as_json=as_json)
 
 
 @app.command()
@@ -117,25 +117,20 @@ def wait(
     as_json: Json = False,
 ) -> None:
     """Wait until an image is published; exit code 1 if it is refused, or not in time."""
-    from facility.cli.image_lines import print_status
     from facility.cli.job_progress import PublishingProgress
 
     timeout_s = seconds_of("--timeout", timeout)
     assert timeout_s is not None
     with _client(context) as client, PublishingProgress(enabled=not as_json) as bar:
         status = client.wait(which, timeout_s, bar.show)
-    print_status(status, as_json=as_json)
-    if not status.is_published:
-        raise typer.Exit(ExitCode.FAILED)
+    _end(status, as_json=as_json)
 
 
 @app.command()
 def pin(
     context: typer.Context,
     which: Which,
-    uid: Annotated[
-        str, typer.Option("--for", help="What it is kept for.", metavar="WHAT")
-    ] = "by-hand",
+    uid: What = "by-hand",
     as_json: Json = False,
 ) -> None:
     """Keep an image, whatever becomes of its names, until `unpin`."""
@@ -149,9 +144,7 @@ def pin(
 def unpin(
     context: typer.Context,
     which: Which,
-    uid: Annotated[
-        str, typer.Option("--for", help="What it was kept for.", metavar="WHAT")
-    ] = "by-hand",
+    uid: What = "by-hand",
     as_json: Json = False,
 ) -> None:
     """Take back what `pin` said."""
@@ -231,10 +224,18 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Remove what nothing refers to any more; the publisher does so every hour."""
-    from facility.cli.text import amount
+    from facility.cli.image_lines import reasons
+    from facility.cli.text import amount, shown
 
     with _client(context) as client:
         done = client.collect(dry_run=dry_run)
+        if dry_run:
+            now = time.time()
+            done["kept"] = {
+                str(each.image): reasons(each, now, done["names"])
+                for each in client.images()
+                if each.is_published and each.image not in done["images"]
+            }
     verb = "would be removed" if dry_run else "removed"
     line = (
         f"{len(done['names'])} names, {len(done['images'])} images, "
@@ -242,7 +243,44 @@ def gc(
         f"({amount(done['freed'])}) {verb}; {done['waiting']} objects wait for the end "
         "of their grace period"
     )
+    for image, why in done.get("kept", {}).items():
+        line += shown(f"\n{image[7:19]} is kept by {'; '.join(why)}")
     _done(done, line, as_json=as_json)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    limit: Annotated[
+        str | None,
+        typer.Option("--for", help="For so long at most; the next goes on: 10m."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read all that is published, on the publisher's machine; exit code 1 if damaged."""
+    from facility.cli.image_verification import verify as verify_images
+    from facility.local.paths import Place
+    from facility.local.publishing import repository_places
+    from facility.spec import load
+
+    directory = directory_of(context)
+    spec = load(directory)
+    if spec.publisher is None:
+        raise UsageError("facility.yaml has no publisher: there is nothing to verify")
+    state = Place.of(directory).storage(spec.name, spec.storage.state).state_dir
+    places = repository_places(state, spec.publisher)
+    seconds = seconds_of("--for", limit)
+    fqrn = spec.publisher.fqrn
+    verify_images(places.folder, places.keys, fqrn, seconds, as_json=as_json)
+
+
+def _end(status: Status, *, as_json: bool) -> None:
+    """Print what is known of an image; the exit code says whether it is published."""
+    from facility.cli.image_lines import print_status
+
+    print_status(status, as_json=as_json)
+    if not status.is_published:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _client(context: typer.Context) -> PublisherClient:

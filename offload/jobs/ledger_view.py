@@ -138,6 +138,13 @@ class LedgerView:
         with self._database.read() as connection:
             return list(connection.scalars(sa.select(jobs.c.image).distinct()))
 
+    def public_images(self) -> frozenset[str]:
+        """Return the published images that jobs refer to which are not over."""
+        query = sa.select(jobs.c.public).distinct()
+        is_open = jobs.c.closed_at.is_(None) & jobs.c.public.is_not(None)
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(query.where(is_open)))
+
     def sites(self) -> dict[str, SiteReport]:
         """Return what was known last of each site."""
         with self._database.read() as connection:

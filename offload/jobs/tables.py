@@ -15,6 +15,7 @@ jobs = sa.Table(
     sa.Column("snapshot", sa.Text, nullable=False),
     sa.Column("prior", sa.Text, nullable=False),
     sa.Column("image", sa.String, nullable=False),
+    sa.Column("public", sa.String),
     sa.Column("count", sa.Integer, nullable=False),
     sa.Column("stage", sa.String, nullable=False, index=True),
     sa.Column("frozen_at", sa.Float, nullable=False),
@@ -35,7 +36,8 @@ jobs = sa.Table(
 """One row is one submission.
 
 ``stage`` goes up to ``transferred`` and stays there: from then on each element has its
-own. ``closed_at``: nothing is left to be done, at the site neither.
+own. ``public``: digest of the image with what of the environment is published, known
+from stage ``stored`` on. ``closed_at``: nothing is left to be done, at the site neither.
 """
 
 elements = sa.Table(

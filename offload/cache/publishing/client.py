@@ -6,7 +6,7 @@ Any step may be repeated: what arrived stays, what is published is not sent agai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -189,6 +189,14 @@ class PublisherClient:
         rest = "" if image is None else f"/{image}"
         answer = self._json("DELETE", f"/pins/{quote(uid, safe='')}{rest}")
         return int(answer["removed"])
+
+    def lease(self, uid: str, images: Collection[str], for_s: float) -> None:
+        """Keep these images for so long, and none that the need kept before.
+
+        Again is fine, and begins anew; without images it is given up.
+        """
+        document = {"images": sorted(images), "for_s": for_s}
+        self._json("PUT", f"/leases/{quote(uid, safe='')}", json=document)
 
     def bundle(self, image: str, trace: bytes) -> int:
         """Have what a cold start needs published as one file; return its objects.

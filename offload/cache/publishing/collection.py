@@ -7,6 +7,7 @@ revision that is kept has them, and for the repository's own grace period.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -77,6 +78,7 @@ class Collector:
         grace_s: float,
         revisions: int,
     ) -> None:
+        self._lock = threading.Lock()
         self._shelf = shelf
         self._queue = queue
         self._pins = pins
@@ -94,21 +96,25 @@ class Collector:
         Raises:
             RepositoryBusyError: somebody else writes to the repository.
         """
-        removed = self._remove(now, dry_run=dry_run)
-        collected = self._shelf.repository.collect(
-            self._revisions,
-            timedelta(seconds=self._grace_s),
-            dry_run=dry_run,
-            wait_s=_WAIT_S,
-        )
+        with self._lock:
+            removed = self._remove(now, dry_run=dry_run)
+            collected = self._shelf.repository.collect(
+                self._revisions,
+                timedelta(seconds=self._grace_s),
+                dry_run=dry_run,
+                wait_s=_WAIT_S,
+            )
         return removed, collected
 
     def _remove(self, now: float, *, dry_run: bool) -> Removed:
-        # Nobody publishes meanwhile: what is decided is true until it is done.
+        head = self._shelf.head()
+        removed = self._decide(now)
+        if dry_run or removed == Removed():
+            return removed
         with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
-            removed = self._decide(now)
-            if dry_run or removed == Removed():
-                return removed
+            # Nobody publishes from here on; who has since we looked is rare.
+            if self._shelf.head() != head:
+                removed = self._decide(now)
             for name in removed.names:
                 remove_name(change, name)
             for image in removed.images:
@@ -116,12 +122,22 @@ class Collector:
             for layer in removed.layers:
                 remove_layer(change, layer)
             with self._pins.still():
-                # Who has pinned one since we looked keeps it: the rest goes next time.
-                if not self._pins.images().isdisjoint(removed.images):
+                # What somebody asks for or keeps since we looked stays, and the rest
+                # goes next time.
+                if self._is_wanted(removed, now):
                     return Removed()
                 change.commit()
-        self._queue.forget(removed.names)
+        # Not those that somebody has asked for meanwhile.
+        self._queue.forget(removed.names, now - self._retention_s)
         return removed
+
+    def _is_wanted(self, removed: Removed, now: float) -> bool:
+        names, pinned = self._shelf.names(), self._pins.images()
+        kept = {name: names[name] for name in removed.names if name in names}
+        forgotten = forgotten_names(
+            kept, self._queue.entries(), pinned, now, self._retention_s
+        )
+        return len(forgotten) < len(kept) or not pinned.isdisjoint(removed.images)
 
     def _decide(self, now: float) -> Removed:
         names, pinned = self._shelf.names(), self._pins.images()

@@ -200,11 +200,14 @@ class Queue:
                 .values(image=image, done=done, total=total)
             )
 
-    def forget(self, references: Iterable[Reference]) -> None:
-        """Drop what is known of names."""
+    def forget(self, references: Iterable[Reference], asked_before: float) -> None:
+        """Drop what is known of names that nobody has asked for since then."""
+        is_old = names.c.asked_at < asked_before
         with self._write() as connection:
-            for reference in references:
-                connection.execute(names.delete().where(names.c.name == str(reference)))
+            for each in references:
+                connection.execute(
+                    names.delete().where(names.c.name == str(each), is_old)
+                )
 
     def waiting(self) -> set[str]:
         """Return the digests of the images that wait, as far as they are known."""

@@ -40,7 +40,12 @@ class Status:
     asked_at: float | None = None
     """When it was asked for last: seconds since the epoch."""
     pins: tuple[str, ...] = ()
-    """Who keeps it."""
+    """Who keeps it, and what for: ``PERSON/WHAT``."""
+    leases: tuple[tuple[str, float], ...] = ()
+    """Who keeps it for now, and until when: seconds since the epoch."""
+    unused_since: float | None = None
+    """Since when nothing refers to it, in seconds since the epoch; None if something
+    does, or nobody has looked yet. It goes when it has been so for the grace period."""
 
     @property
     def is_published(self) -> bool:
@@ -54,7 +59,7 @@ class Status:
 
     def without_people(self) -> Self:
         """Return what anybody may know: not who keeps it."""
-        return replace(self, pins=())
+        return replace(self, pins=(), leases=())
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
@@ -64,7 +69,8 @@ class Status:
             PublishingError: it is something else.
         """
         try:
-            tuples = {key: tuple(document[key]) for key in ("names", "pins")}
+            tuples: dict[str, Any] = {k: tuple(document[k]) for k in ("names", "pins")}
+            tuples["leases"] = tuple((str(w), float(t)) for w, t in document["leases"])
             state = ImageState(document["state"])
             return cls(**{**document, **tuples, "state": state})
         except (TypeError, KeyError, ValueError):

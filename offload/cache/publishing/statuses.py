@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from offload.cache.publishing.pins import Pins
-from offload.cache.publishing.queue import Entry, Queue, State
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference, flat_path, is_digest
 from offload.cache.publishing.shelf import Shelf
 from offload.cache.publishing.status import ImageState, Status
+from offload.cache.publishing.work import Entry, State
 
 
 class Statuses:
@@ -67,7 +68,8 @@ class Statuses:
         self, state: ImageState, image: str | None, entries: list[Entry]
     ) -> Status:
         is_there = state is ImageState.PUBLISHED and image is not None
-        pins = [] if image is None else self._pins.of(image)
+        needs = [] if image is None else self._pins.of(image)
+        is_used = bool(entries or needs)
         head = self._shelf.head()
         return Status(
             state,
@@ -82,5 +84,9 @@ class Statuses:
             revision=head.revision,
             fqrn=head.fqrn,
             asked_at=max((e.asked_at for e in entries), default=None),
-            pins=tuple(f"{person}/{uid}" for person, uid in pins),
+            pins=tuple(f"{n.person}/{n.uid}" for n in needs if n.until is None),
+            leases=tuple((f"{n.person}/{n.uid}", n.until) for n in needs if n.until),
+            unused_since=self._pins.unused_since_of(image)
+            if image is not None and not is_used
+            else None,
         )

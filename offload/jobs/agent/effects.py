@@ -50,11 +50,11 @@ class Effects:
 
         What is public of it is published behind the job's back.
         """
-        await self._want_published(job)
+        public = await self._want_published(job)
         await self._push(job)
+        await self._advance(job, Stage.FROZEN, Stage.STORED, public=public)
         # After the push: the registry has most of what is public by then.
         self.publishing.wake()
-        await self._advance(job, Stage.FROZEN, Stage.STORED)
 
     async def _push(self, job: Job) -> None:
         if self._settings.store is not None:
@@ -173,18 +173,18 @@ class Effects:
         """Stop what is on its way."""
         await self._transfers.close()
 
-    async def _want_published(self, job: Job) -> None:
+    async def _want_published(self, job: Job) -> str | None:
         if not self._settings.publishes:
-            return
+            return None
         image = await asyncio.to_thread(read_image, self._store, job.image)
-        await asyncio.to_thread(self.publishing.want, image)
+        return await asyncio.to_thread(self.publishing.want, image)
 
     async def _snapshot(self, job: Job) -> Snapshot:
         text = await asyncio.to_thread(self._ledger.snapshot, job.id)
         return Snapshot.from_json(text)
 
     async def _advance(
-        self, job: Job, expected: Stage, stage: Stage, **values: str
+        self, job: Job, expected: Stage, stage: Stage, **values: str | None
     ) -> None:
         await asyncio.to_thread(self._ledger.advance, job.id, expected, stage, **values)
 

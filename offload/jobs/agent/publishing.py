@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from facility.errors import FacilityError
 from offload.jobs.agent.backoff import Backoff
+from offload.jobs.agent.leases import Leases
 from offload.jobs.agent.sites import person
 from offload.jobs.credentials import read_credential
 from offload.jobs.ledger import Ledger
@@ -20,6 +23,9 @@ from offload.jobs.settings import Settings
 from offload.snapshot import DamagedError, LocalStore, MissingError
 from offload.snapshot.images.image import Image
 from offload.snapshot.images.public import public_image, write_public_image
+
+if TYPE_CHECKING:
+    from offload.cache.publishing.client import PublisherClient
 
 LOOK_S = 60.0
 """What failed is looked at again after so long at the latest."""
@@ -41,22 +47,31 @@ class Publishing:
         self._publications = ledger.publications
         self._store = store
         self._backoff = Backoff(time.monotonic)
+        self._leases = (
+            None
+            if settings.publisher is None
+            else Leases(settings, ledger, self._lease, time.monotonic)
+        )
         self._woken = asyncio.Event()
         self._hopeless: set[str] = set()
         """Images that will not be published soon."""
         self._wanted: set[str] = set()
 
-    def want(self, image: Image) -> None:
+    def want(self, image: Image) -> str | None:
         """Have the public part of a snapshot's image published; returns at once durable.
 
         Blocks for as long as the ledger takes the first time, and not at all later.
+
+        Returns:
+            the digest of that part's image; None if nothing is public.
         """
-        if not self._settings.publishes:
-            return
         public = public_image(image)
-        if public is not None and public.digest not in self._wanted:
+        if public is None or not self._settings.publishes:
+            return None
+        if public.digest not in self._wanted:
             self._publications.want(public.digest, image.snapshot.image)
             self._wanted.add(public.digest)
+        return public.digest
 
     def wake(self) -> None:
         """Have what is wanted handed over; from the event loop."""
@@ -79,6 +94,9 @@ class Publishing:
             self._woken.clear()
             wait_s = LOOK_S
             try:
+                if self._leases is not None:
+                    # Before anything is handed over: from then on it is kept.
+                    await asyncio.to_thread(self._leases.renew)
                 for each in await asyncio.to_thread(self._publications.open):
                     left_s = self._backoff.left_s(each.image)
                     wait_s = min(wait_s, left_s or await self._try(each))
@@ -133,12 +151,9 @@ class Publishing:
         return _refusal(None if pushed is None else pushed.digest, wanted)
 
     def _publish(self, wanted: Publication) -> str | None:
-        from offload.cache.publishing.client import PublisherClient
         from offload.cache.publishing.errors import RefusedImageError
 
-        url = self._settings.publisher
-        assert url is not None
-        with self._store.in_use(), PublisherClient(url, self._token()) as client:
+        with self._store.in_use(), self._client() as client:
             public = write_public_image(self._store, wanted.source)
             refusal = _refusal(None if public is None else public.digest, wanted)
             if public is None or refusal is not None:
@@ -148,6 +163,18 @@ class Publishing:
             except RefusedImageError as error:
                 return str(error)
         return status.detail if status.state == "refused" else None
+
+    def _lease(self, uid: str, images: Collection[str], for_s: float) -> None:
+        with self._client() as client:
+            client.lease(uid, images, for_s)
+
+    def _client(self) -> PublisherClient:
+        # Only where there is a publisher: it takes long to import.
+        from offload.cache.publishing.client import PublisherClient
+
+        url = self._settings.publisher
+        assert url is not None
+        return PublisherClient(url, self._token())
 
     def _token(self) -> str | None:
         path = self._settings.publisher_token

@@ -86,10 +86,12 @@ def test_an_image_is_handed_over_listed_kept_removed_and_rolled_back(
     told = facility.command("images", "wait", name, "--timeout", "10s")
     assert f"/cvmfs/{FQRN}{status.path}" in told
     facility.command("images", "pin", image)
-    assert "root/by-hand" in facility.command("images", "show", image) or (
-        f"{facility.runtime.owner}/by-hand" in facility.command("images", "show", image)
-    )
+    kept = f"pin of {facility.runtime.owner}/by-hand"
+    assert kept in facility.command("images", "show", image)
+    assert f"name {name}" in facility.command("images", "gc", "--dry-run")
     facility.command("images", "remove", name)
+    told = json.loads(facility.command("images", "gc", "--dry-run", "--json"))
+    assert told["kept"] == {image: [kept]}
     assert json.loads(facility.command("images", "gc", "--json"))["images"] == []
     facility.command("images", "unpin", image)
     facility.command("images", "rollback", str(status.revision))

@@ -10,12 +10,15 @@ from dataclasses import replace
 
 import pytest
 
+from offload.jobs.agent.leases import LEASE_S, Leases, lease_uid
+from offload.jobs.agent.leases import RENEWED_S as LEASE_RENEWED_S
 from offload.jobs.agent.publishing import Publishing
 from offload.jobs.agent.serving import Agent
 from offload.jobs.cleaning import clean
+from offload.jobs.errors import JobsError
 from offload.jobs.ledger import Ledger
 from offload.jobs.publications import RENEWED_S, Publications
-from offload.jobs.stages import Outcome
+from offload.jobs.stages import Outcome, Stage
 from offload.snapshot import LocalStore
 from offload.snapshot.images.image import read_image, write_image
 
@@ -77,12 +80,14 @@ def test_a_ledger_of_before_is_brought_up_to_date(settings, add, ledger):
     ledger.close()
     with sqlite3.connect(settings.ledger) as old:
         old.execute("DROP TABLE publications")
+        old.execute("ALTER TABLE jobs DROP COLUMN public")
         old.execute("UPDATE alembic_version SET version_num = '0001'")
     old.close()
     again = Ledger(settings.ledger)
     again.publications.want(ONE, "source")
     assert len(again.publications.open()) == 1
     assert again.open_jobs() == [job]
+    assert again.public_images() == frozenset()
     again.close()
 
 
@@ -179,3 +184,63 @@ async def test_what_comes_by_itself_is_not_sent_unless_it_takes_too_long(
     sent = set(site.effects("blob_complete"))
     assert (layer.digest in sent) == (seconds > 10)
     assert public.image in sent
+
+
+class Publisher:
+    """What one is told of leases, and whether it hears it."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, frozenset[str], float]] = []
+        self.is_away = False
+
+    def __call__(self, uid, images, for_s) -> None:
+        if self.is_away:
+            raise JobsError("it is away")
+        self.told.append((uid, frozenset(images), for_s))
+
+
+def test_what_open_jobs_refer_to_is_leased_once_and_again_each_day(
+    settings, add, ledger, clock
+):
+    first, second = add(), add()
+    for job in (first, second):
+        ledger.advance(job, Stage.FROZEN, Stage.STORED, public=ONE)
+    publisher = Publisher()
+    leases = Leases(settings, ledger, publisher, lambda: clock.now)
+    for _ in range(3):
+        leases.renew()
+    uid = lease_uid(settings)
+    assert publisher.told == [(uid, {ONE}, LEASE_S)]
+    ledger.close_job(first)
+    leases.renew()
+    clock.now += LEASE_RENEWED_S
+    leases.renew()
+    assert publisher.told[1:] == [(uid, {ONE}, LEASE_S)]
+    ledger.close_job(second)
+    leases.renew()
+    assert publisher.told[2:] == [(uid, frozenset(), LEASE_S)]
+    # Who comes after one that was killed tells all of it.
+    third = add()
+    ledger.advance(third, Stage.FROZEN, Stage.STORED, public=TWO)
+    Leases(settings, ledger, publisher, lambda: clock.now).renew()
+    assert publisher.told[3:] == [(uid, {TWO}, LEASE_S)]
+
+
+def test_a_publisher_that_is_away_is_told_when_it_is_back(settings, add, ledger, clock):
+    publisher = Publisher()
+    publisher.is_away = True
+    leases = Leases(settings, ledger, publisher, lambda: clock.now)
+    leases.renew()
+    publisher.is_away = False
+    ledger.advance(add(), Stage.FROZEN, Stage.STORED, public=ONE)
+    leases.renew()
+    assert publisher.told == []  # not before a while has passed
+    clock.now += 3600
+    leases.renew()
+    assert [images for _, images, _ in publisher.told] == [{ONE}]
+
+
+def test_ledgers_do_not_take_each_others_lease(settings):
+    other = settings.model_copy(update={"facility_id": "another"})
+    assert lease_uid(settings) != lease_uid(other)
+    assert lease_uid(settings) == lease_uid(settings.model_copy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from offload.cache.publishing.images import PUBLIC
 from offload.cache.publishing.inbox import Inbox
 from offload.cache.publishing.pins import Pins
 from offload.cache.publishing.publisher import Publisher
-from offload.cache.publishing.queue import Queue, State
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import INBOX, Reference
 from offload.cache.publishing.shelf import Shelf, remove_name
 from offload.cache.publishing.sources import InboxSource, inbox_reference
+from offload.cache.publishing.work import State
 from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
 
@@ -73,7 +75,7 @@ class World:
         ).open()
         self.shelf = Shelf(self.repository, "amd64")
         self.queue = Queue(self.folder / "queue")
-        self.pins = Pins(self.folder / "pins")
+        self.pins = Pins(self.folder / "pins", lambda: self.now)
         store = LocalStore(self.folder / "store")
         self.inbox = Inbox(store, self.folder / "incoming", 10**9, self.shelf.has_layer)
         self.publisher = Publisher(
@@ -129,11 +131,13 @@ class World:
                 assert paths == {b"base", b"own"}
         for manifest in self.shelf.names().values():
             assert self.shelf.has_image(manifest)
-        for manifest in self.pins.images() & self.known:
+        for manifest in self.known:
             assert self.shelf.has_image(manifest)
 
     known: frozenset[str] = frozenset()
-    """Images that were published when they were pinned, or after."""
+    """Images that are kept; each was published when that began."""
+    leased: Collection[str] = frozenset()
+    leased_until = 0.0
 
 
 def steps(world: World, seed: int, count: int) -> None:
@@ -143,7 +147,18 @@ def steps(world: World, seed: int, count: int) -> None:
     for _ in range(count):
         image = chance.choice(world.images)
         match chance.choice(
-            ["publish", "pin", "unpin", "remove", "gc", "dry", "crash", "wait", "wait"]
+            [
+                "publish",
+                "pin",
+                "unpin",
+                "lease",
+                "remove",
+                "gc",
+                "dry",
+                "crash",
+                "wait",
+                "wait",
+            ]
         ):
             case "publish":
                 world.publish(image)
@@ -156,6 +171,11 @@ def steps(world: World, seed: int, count: int) -> None:
             case "unpin":
                 world.pins.remove("anna", "job", image.digest)
                 known.discard(image.digest)
+            case "lease":
+                kept = [i.digest for i in chance.sample(world.images, 2)]
+                world.leased = {i for i in kept if world.shelf.has_image(i)}
+                world.leased_until = world.now + chance.choice([1.0, 2 * RETENTION_S])
+                world.pins.lease("anna", "ledger", world.leased, world.leased_until)
             case "remove":
                 name = inbox_reference(image.digest)
                 if world.shelf.meaning(name) is not None:
@@ -173,7 +193,9 @@ def steps(world: World, seed: int, count: int) -> None:
                 world.start()
             case "wait":
                 world.now += chance.choice([1.0, GRACE_S / 2, GRACE_S, RETENTION_S])
-        world.known = frozenset(known)
+        is_leased = world.now < world.leased_until
+        world.known = frozenset(known | (world.leased if is_leased else set()))
+        assert world.pins.images() == world.known
         world.check()
 
 
@@ -205,6 +227,7 @@ def test_the_same_for_ten_thousand_steps(seed, world):
 def _all_goes(world: World) -> None:
     for image in world.images:
         world.pins.remove("anna", "job", image.digest)
+    world.pins.lease("anna", "ledger", (), world.now)
     # One can roll back to no earlier revision: they would have the images.
     collector = world.collector_of(revisions=1)
     for _ in range(6):
@@ -239,6 +262,22 @@ def test_a_grace_period_begins_when_the_last_reference_goes(world):
     assert removed.images == (image.digest,)
     assert len(removed.layers) == 2
     assert not world.shelf.has_image(image.digest)
+
+
+def test_a_lease_ends_by_itself_and_says_when(world):
+    image = world.images[0].digest
+    world.publish(world.images[0])
+    world.pins.lease("anna", "jobs", [image], world.now + 10 * RETENTION_S)
+    world.now += 9 * RETENTION_S
+    world.collector.collect(world.now)
+    assert world.shelf.has_image(image)
+    assert world.pins.of(image) == [("anna", "jobs", world.now + RETENTION_S)]
+    world.now += RETENTION_S
+    assert world.pins.of(image) == []
+    world.collector.collect(world.now)
+    assert world.pins.unused_since_of(image) == world.now
+    world.now += GRACE_S
+    assert world.collector.collect(world.now)[0].images == (image,)
 
 
 def test_who_asks_again_in_time_keeps_it(world):
@@ -282,3 +321,27 @@ def test_who_pins_while_it_is_being_collected_keeps_it(world, monkeypatch):
     monkeypatch.setattr(world.collector, "_decide", late)
     world.collector.collect(world.now)
     assert world.shelf.has_image(image.digest)
+
+
+@pytest.mark.parametrize("event", ["publish", "ask"])
+def test_what_is_asked_for_while_it_is_decided_stays(world, monkeypatch, event):
+    image, other = world.images[:2]
+    world.publish(image)
+    world.now += RETENTION_S + 1
+    decide = world.collector._decide
+    late = iter([True])
+
+    def decided(now):
+        removed = decide(now)
+        if next(late, False):
+            assert removed.names == (inbox_reference(image.digest),)
+            world.queue.ask([inbox_reference(image.digest)], world.now)
+            if event == "publish":
+                world.publish(other)  # nobody has to wait
+        return removed
+
+    monkeypatch.setattr(world.collector, "_decide", decided)
+    world.collector.collect(world.now)
+    while world.publisher.step():
+        pass
+    assert world.shelf.meaning(inbox_reference(image.digest)) == image.digest

@@ -142,7 +142,9 @@ def test_names_of_an_image(queue):
         assert work.reference == reference
         queue.answer(work, State.PUBLISHED if image else State.GONE, image, 0.0)
     assert [e.reference for e in queue.entries(IMAGE)] == [A, B]
-    queue.forget([A])
+    queue.forget([A], 0.0)  # somebody has asked for it since
+    assert [e.reference for e in queue.entries()] == [A, B, C]
+    queue.forget([A], 1.0)
     assert [e.reference for e in queue.entries()] == [B, C]
     assert queue.next_due() is None
 
