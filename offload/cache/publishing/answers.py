@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
+from typing import Annotated, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -23,10 +25,35 @@ from offload.cache.publishing.errors import (
     PublishingError,
     RefusedEventError,
     RefusedImageError,
+    SlowError,
 )
+from offload.cache.publishing.status import Status
 
+LONGEST_LEASE_S = 30 * 86400.0
+MOST_LEASED = 10_000
+"""Images of one need."""
+
+_PIECE_S = 30.0
+_BODY_S = 60.0
+"""Of what is read whole: a few MB at most."""
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
 Read = TypeVar("Read", bound=BaseModel)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+_STATUSES: dict[type[FacilityError], int] = {
+    RefusedEventError: 401,
+    MissingImageError: 404,
+    SlowError: 408,
+    OffsetError: 409,
+    RefusedImageError: 422,
+    DigestError: 422,
+    NoSpaceError: 507,
+    RepositoryBusyError: 503,
+    CacheError: 400,
+    FacilityError: 500,
+}
+"""The first that fits counts."""
 
 
 class Body(BaseModel):
@@ -38,7 +65,7 @@ class Body(BaseModel):
 class SentBlob(Body):
     """A blob that somebody has."""
 
-    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    digest: str = Field(pattern=_DIGEST)
     size: int = Field(ge=0, lt=1 << 50)
 
 
@@ -60,10 +87,39 @@ class Tag(Body):
     tag: str
 
 
+class Lease(Body):
+    """Images that somebody needs, and for how long."""
+
+    images: tuple[Annotated[str, Field(pattern=_DIGEST)], ...] = Field(
+        max_length=MOST_LEASED
+    )
+    for_s: float = Field(gt=0, le=LONGEST_LEASE_S)
+
+
 class Collect(Body):
     """How to remove."""
 
     dry_run: bool = False
+
+
+async def pieces_of(request: Request) -> AsyncIterator[bytes]:
+    """Yield a request's body as it comes.
+
+    Raises:
+        SlowError: the next piece does not come in time.
+    """
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_PIECE_S):
+                piece = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise SlowError(
+                f"the body stopped for {_PIECE_S:g} s; send it again"
+            ) from None
+        yield piece
 
 
 async def body_of(request: Request, most: int) -> bytes:
@@ -71,12 +127,19 @@ async def body_of(request: Request, most: int) -> bytes:
 
     Raises:
         PublishingError: it has more bytes than that.
+        SlowError: it does not come in time.
     """
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise PublishingError(f"expected at most {most:,} bytes, got more")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for chunk in pieces_of(request):
+                content += chunk
+                if len(content) > most:
+                    raise PublishingError(f"expected at most {most:,} bytes, got more")
+    except TimeoutError:
+        raise SlowError(
+            f"the body took more than {_BODY_S:g} s; send it again"
+        ) from None
     return bytes(content)
 
 
@@ -131,28 +194,20 @@ def is_among(request: Request, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)
 
 
+def told(status: Status, code: int = 200) -> JSONResponse:
+    """Return the answer that tells of an image; nobody keeps it."""
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(asdict(status), status_code=code, headers=headers)
+
+
 def problem(error: FacilityError) -> JSONResponse:
     """Return the answer that tells of an error (RFC 9457)."""
-    match error:
-        case RefusedEventError():
-            status = 401
-        case MissingImageError():
-            status = 404
-        case OffsetError():
-            status = 409
-        case RefusedImageError() | DigestError():
-            status = 422
-        case NoSpaceError():
-            status = 507
-        case RepositoryBusyError():
-            status = 503
-        case CacheError():
-            status = 400
-        case _:
-            status = 500
+    status = next(code for kind, code in _STATUSES.items() if isinstance(error, kind))
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, OffsetError):
         headers["Upload-Offset"] = str(error.expected)
+    if status in {401, 408}:  # who has not been heard out goes on sending
+        headers["Connection"] = "close"
     return JSONResponse(
         {
             "title": type(error).__name__,

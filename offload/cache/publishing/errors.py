@@ -43,6 +43,14 @@ class RefusedRequestError(PublishingError, UsageError):
     """What was asked of the publisher makes no sense to it."""
 
 
+class SlowError(PublishingError):
+    """Somebody takes too long to say what he wants."""
+
+
+class TakenError(PublishingError, UsageError):
+    """Another process has the folder or the address of this publisher."""
+
+
 class PublisherAwayError(PublishingError, NotRunningError):
     """The publisher cannot be reached; later it may work, as it is."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from offload.cache.publishing.errors import RefusedEventError
@@ -24,6 +24,7 @@ LARGEST_BODY = 4 << 20
 SIGNATURE = "x-hub-signature-256"
 
 _ACTIONS = {"push", "delete", "mount"}
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _TYPES = {"PUSH_ARTIFACT", "DELETE_ARTIFACT"}
 
 
@@ -66,36 +67,47 @@ class Told(NamedTuple):
     """What the name means, or will in a moment, as far as the event knows."""
 
 
-def read_events(body: bytes) -> tuple[Told, ...]:
+class Read(NamedTuple):
+    """What a message of a registry says."""
+
+    names: tuple[Told, ...]
+    """Each once."""
+    odd: int
+    """How much of it makes no sense: no event that we know, or of no image's name."""
+
+
+def read_events(body: bytes) -> Read:
     """Return which names may have changed.
 
-    Blobs, pulls and what else registries tell of are left out.
-
-    Raises:
-        RefusedEventError: it is no event of a registry that we know.
+    Blobs, pulls and what else registries tell of are left out, and so is what makes no
+    sense.
     """
+    names: dict[Told, None] = {}
+    odd = 0
+    for event, read in _parts(body):
+        try:
+            found = tuple(read(event))
+        except _NONSENSE:
+            odd += 1
+            continue
+        for told in found:
+            if is_repository(told.repository) and (
+                is_tag(told.version) or is_digest(told.version)
+            ):
+                names[told] = None
+            else:
+                odd += 1
+    return Read(tuple(names), odd)
+
+
+def _parts(body: bytes) -> list[tuple[Any, Callable[[Any], Iterator[Told]]]]:
     try:
         document = json.loads(body)
-        found = dict.fromkeys(_read(document))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise RefusedEventError(
-            "expected events of a registry (distribution's notifications, or Harbor's "
-            "webhook in the format Default), got something else"
-        ) from None
-    for repository, version, digest in found:
-        is_version = is_tag(version) or is_digest(version)
-        is_right = digest is None or is_digest(str(digest))
-        if not (is_repository(repository) and is_version and is_right):
-            raise RefusedEventError("an event of an image whose name cannot be one")
-    return tuple(found)
-
-
-def _read(document: Any) -> Iterator[Told]:
-    if "events" in document:
-        for event in document["events"]:
-            yield from _of_distribution(event)
-    else:
-        yield from _of_harbor(document)
+        if "events" in document:
+            return [(event, _of_distribution) for event in document["events"]]
+    except _NONSENSE:
+        document = None
+    return [(document, _of_harbor)]
 
 
 def _of_distribution(event: Any) -> Iterator[Told]:
@@ -109,7 +121,7 @@ def _of_distribution(event: Any) -> Iterator[Told]:
     version = target.get("tag") or target.get("digest")
     if version:
         is_push = event["action"] == "push"
-        digest = target.get("digest") if is_push else None
+        digest = _expected(target) if is_push else None
         yield Told(str(target["repository"]), str(version), digest)
 
 
@@ -126,5 +138,11 @@ def _of_harbor(document: Any) -> Iterator[Told]:
         version = resource.get("tag") or resource.get("digest")
         if version:
             is_push = document["type"] == "PUSH_ARTIFACT"
-            digest = resource.get("digest") if is_push else None
+            digest = _expected(resource) if is_push else None
             yield Told(repository, str(version), digest)
+
+
+def _expected(target: Any) -> str | None:
+    """Return the digest that a name will mean, if it is one that we would see."""
+    digest = str(target.get("digest"))
+    return digest if is_digest(digest) else None

@@ -18,30 +18,31 @@ from starlette.requests import ClientDisconnect
 from facility.errors import FacilityError
 from offload.cache.publishing.answers import (
     Collect,
+    Lease,
     Name,
     Tag,
-    Wanted,
     body_of,
     is_among,
     networks_of,
-    number_in,
     parse,
     problem,
+    told,
 )
 from offload.cache.publishing.bundles import LARGEST_TRACE, publish_bundle
 from offload.cache.publishing.desk import Desk
 from offload.cache.publishing.errors import PublishingError, RefusedEventError
-from offload.cache.publishing.events import LARGEST_BODY, check_sender, read_events
-from offload.cache.publishing.images import LARGEST_MANIFEST
+from offload.cache.publishing.intake import add_events, add_inbox
+from offload.cache.publishing.people import (
+    administrator_asking,
+    is_person,
+    person_asking,
+)
 from offload.cache.publishing.references import Reference, is_digest
 from offload.cache.publishing.serving import serve
 from offload.cache.publishing.shelf import remove_name
-from offload.cache.publishing.sources import inbox_reference
 from offload.cache.publishing.status import Status
 from offload.cache.publishing.statuses import Statuses
-from offload.cache.publishing.tokens import person_of
 from offload.cache.reading.traces import Trace
-from offload.snapshot.model import Blob
 
 _BLOCK = 1 << 20
 _LONGEST_POLL_S = 60.0
@@ -67,8 +68,8 @@ def application(desk: Desk) -> FastAPI:
         return {"status": "ok"}
 
     _add_reading(app, desk)
-    _add_events(app, desk)
-    _add_inbox(app, desk)
+    add_events(app, desk)
+    add_inbox(app, desk)
     _add_keeping(app, desk)
     _add_administration(app, desk)
     return app
@@ -94,7 +95,7 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
     async def images(request: Request) -> Response:
         check(request)
         found = await asyncio.to_thread(statuses.all)
-        if not _is_person(request, desk):  # names of what is private are private, too
+        if not is_person(request, desk):  # names of what is private are private, too
             found = [each.without_people() for each in found if each.is_published]
         return JSONResponse({"images": [asdict(each) for each in found]})
 
@@ -102,7 +103,7 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
     async def image(name: str, request: Request, wait_s: float = 0.0) -> Response:
         check(request)
         status = await _until_final(statuses, name, request, wait_s)
-        return _told(status if _is_person(request, desk) else status.without_people())
+        return told(status if is_person(request, desk) else status.without_people())
 
     @app.get("/revisions")
     async def revisions(request: Request) -> Response:
@@ -138,88 +139,10 @@ async def _until_final(
         pause_s = min(pause_s * 1.25, _LONGEST_LOOK_S)
 
 
-def _add_events(app: FastAPI, desk: Desk) -> None:
-    hosts = [registry.host for registry in desk.settings.registries]
-
-    async def take(host: str, request: Request) -> Response:
-        body = await body_of(request, LARGEST_BODY)
-        check_sender(body, request.headers, desk.event_secret)
-        if host not in hosts:
-            raise PublishingError(
-                f"{host[:100]!r} is no registry that `publisher` of facility.yaml names"
-            )
-        names = read_events(body)
-        # Answered only once it is on the disk: until then the registry tries again.
-        for repository, version, digest in names:
-            reference = Reference(host, repository, version)
-            await asyncio.to_thread(
-                desk.queue.ask, [reference], time.time(), expected=digest
-            )
-        desk.worker.wake()
-        return JSONResponse({"names": len(names)}, status_code=202)
-
-    @app.post("/events")
-    async def of_the_one(request: Request) -> Response:
-        if len(hosts) != 1:
-            raise PublishingError("expected /events/HOST: there are several registries")
-        return await take(hosts[0], request)
-
-    @app.post("/events/{host}")
-    async def of_one(host: str, request: Request) -> Response:
-        return await take(host, request)
-
-
-def _add_inbox(app: FastAPI, desk: Desk) -> None:
-    @app.post("/inbox/missing")
-    async def missing(request: Request) -> Response:
-        _person(request, desk)
-        wanted = parse(Wanted, await body_of(request, _BLOCK))
-        blobs = [Blob(each.digest, each.size) for each in wanted.blobs]
-        found = await asyncio.to_thread(desk.inbox.missing, blobs)
-        return JSONResponse(
-            {"missing": [{"digest": d, "offset": offset} for d, offset in found]}
-        )
-
-    @app.patch("/inbox/blobs/{digest}")
-    async def send(digest: str, request: Request) -> Response:
-        _person(request, desk)
-        offset = number_in(request, "Upload-Offset")
-        length = number_in(request, "Upload-Length")
-        if not is_digest(digest):
-            raise PublishingError("expected a digest sha256:HEX in the path")
-        if await asyncio.to_thread(desk.inbox.has, digest):
-            return Response(status_code=201, headers={"Upload-Offset": str(length)})
-        incoming = await asyncio.to_thread(desk.inbox.incoming, Blob(digest, length))
-        buffer = bytearray()
-        async for chunk in request.stream():
-            buffer += chunk
-            if len(buffer) >= _BLOCK:
-                offset = await asyncio.to_thread(incoming.append, offset, bytes(buffer))
-                buffer.clear()
-        # Also nothing: an empty blob, or an offset that is not the next one.
-        offset = await asyncio.to_thread(incoming.append, offset, bytes(buffer))
-        is_complete = await asyncio.to_thread(incoming.commit)
-        return Response(
-            status_code=201 if is_complete else 204,
-            headers={"Upload-Offset": str(offset)},
-        )
-
-    @app.put("/inbox/images/{digest}")
-    async def hand_over(digest: str, request: Request) -> Response:
-        _person(request, desk)
-        manifest = await body_of(request, LARGEST_MANIFEST)
-        architecture = desk.settings.architecture
-        await asyncio.to_thread(desk.inbox.take, manifest, digest, architecture)
-        reference = inbox_reference(digest)
-        await asyncio.to_thread(desk.queue.ask, [reference], time.time(), image=digest)
-        desk.worker.wake()
-        return _told(await asyncio.to_thread(desk.statuses.of, digest), 202)
-
-
 def _add_keeping(app: FastAPI, desk: Desk) -> None:
     @app.post("/names")
     async def look(request: Request) -> Response:
-        _person(request, desk)
+        person_asking(request, desk)
         reference = Reference.parse(parse(Name, await body_of(request, _BLOCK)).name)
         await asyncio.to_thread(desk.queue.ask, [reference], time.time())
         desk.worker.wake()
@@ -227,7 +150,7 @@ def _add_keeping(app: FastAPI, desk: Desk) -> None:
 
     @app.put("/bundles/{image}")
     async def bundle(image: str, request: Request) -> Response:
-        _person(request, desk)
+        person_asking(request, desk)
         if not is_digest(image):
             raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
         trace = Trace.parse(
@@ -238,16 +161,24 @@ def _add_keeping(app: FastAPI, desk: Desk) -> None:
 
     @app.put("/pins/{uid}/{image}")
     async def pin(uid: str, image: str, request: Request) -> Response:
-        person = _person(request, desk)
+        person = person_asking(request, desk)
         if not is_digest(image):
             raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
         await asyncio.to_thread(desk.pins.add, person, uid, image)
         return JSONResponse({})
 
+    @app.put("/leases/{uid}")
+    async def lease(uid: str, request: Request) -> Response:
+        person = person_asking(request, desk)
+        wanted = parse(Lease, await body_of(request, _BLOCK))
+        until = time.time() + wanted.for_s
+        await asyncio.to_thread(desk.pins.lease, person, uid, wanted.images, until)
+        return JSONResponse({"until": until})
+
     @app.delete("/pins/{uid}")
     @app.delete("/pins/{uid}/{image}")
     async def unpin(uid: str, request: Request, image: str | None = None) -> Response:
-        person = _person(request, desk)
+        person = person_asking(request, desk)
         removed = await asyncio.to_thread(desk.pins.remove, person, uid, image)
         return JSONResponse({"removed": removed})
 
@@ -257,20 +188,20 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
 
     @app.delete("/names/{name:path}")
     async def remove(name: str, request: Request) -> Response:
-        _administrator(request, desk)
+        administrator_asking(request, desk)
         await asyncio.to_thread(_remove, desk, Reference.parse(name))
         return JSONResponse({})
 
     @app.post("/rollback")
     async def rollback(request: Request) -> Response:
-        _administrator(request, desk)
+        administrator_asking(request, desk)
         tag = parse(Tag, await body_of(request, _BLOCK)).tag
         done = await asyncio.to_thread(repository.rollback, tag, wait_s=_WAIT_S)
         return JSONResponse({"revision": done.revision})
 
     @app.post("/collect")
     async def collect(request: Request) -> Response:
-        _administrator(request, desk)
+        administrator_asking(request, desk)
         wanted = parse(Collect, await body_of(request, _BLOCK))
         removed, collected = await asyncio.to_thread(
             desk.collector.collect, time.time(), dry_run=wanted.dry_run
@@ -294,27 +225,3 @@ def _remove(desk: Desk, reference: Reference) -> None:
     with desk.shelf.repository.transaction(wait_s=_WAIT_S) as change:
         remove_name(change, reference)
         change.commit()
-
-
-def _told(status: Status, code: int = 200) -> Response:
-    headers = {"Cache-Control": "no-store"}
-    return JSONResponse(asdict(status), status_code=code, headers=headers)
-
-
-def _person(request: Request, desk: Desk) -> str:
-    return person_of(request.headers.get("Authorization"), desk.token_key)
-
-
-def _is_person(request: Request, desk: Desk) -> bool:
-    try:
-        _person(request, desk)
-    except RefusedEventError:
-        return False
-    return True
-
-
-def _administrator(request: Request, desk: Desk) -> str:
-    person = _person(request, desk)
-    if person not in desk.settings.admins:
-        raise RefusedEventError(f"{person} may not do this: only those who run it may")
-    return person

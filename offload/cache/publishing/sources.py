@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urljoin
 
+import httpx
+
 from offload.cache.publishing.errors import NoImageError, PublishingError
 from offload.cache.publishing.images import ACCEPT, LARGEST_MANIFEST, digest_of
 from offload.cache.publishing.references import (
@@ -24,6 +26,7 @@ from offload.cache.publishing.references import (
 from offload.snapshot.model import Blob
 from offload.snapshot.registry.blobs import download
 from offload.snapshot.registry.client import PATIENCE, Patience, RegistryClient
+from offload.snapshot.registry.errors import RegistryAwayError
 from offload.snapshot.registry.transfer import Registry
 from offload.snapshot.store.local import LocalStore
 
@@ -59,20 +62,9 @@ class RegistrySource:
 
     def manifest(self, repository: str, version: str) -> bytes | None:
         client = self._client(repository)
-        response = client.patiently(
-            partial(
-                client.request,
-                "GET",
-                client.url(f"manifests/{version}"),
-                expect=frozenset({200, 404}),
-                headers={"Accept": ACCEPT},
-            )
-        )
-        if response.status_code == 404:
+        data = client.patiently(partial(_manifest, client, version))
+        if data is None:
             return None
-        data = response.content
-        if len(data) > LARGEST_MANIFEST:
-            raise NoImageError(f"{client.address}: a manifest of {len(data):,} bytes")
         if version.startswith("sha256:") and digest_of(data) != version:
             raise PublishingError(
                 f"{client.address}: expected {version}, got {digest_of(data)}"
@@ -147,6 +139,32 @@ class RegistrySource:
                 client = self._open.enter_context(registry.client())
                 self._clients[repository] = client
             return self._clients[repository]
+
+
+def _manifest(client: RegistryClient, version: str) -> bytes | None:
+    with client.stream(
+        "GET",
+        client.url(f"manifests/{version}"),
+        expect=frozenset({200, 404}),
+        # As it is: what unfolds on the way in may be of any size.
+        headers={"Accept": ACCEPT, "Accept-Encoding": "identity"},
+    ) as response:
+        if response.status_code == 404:
+            return None
+        data = bytearray()
+        try:
+            for piece in response.iter_raw():
+                data += piece
+                if len(data) > LARGEST_MANIFEST:
+                    raise NoImageError(
+                        f"{client.address}: {version}: a manifest of more than "
+                        f"{LARGEST_MANIFEST:,} bytes"
+                    )
+        except httpx.RequestError as error:
+            raise RegistryAwayError(
+                f"{client.address}: the line broke: {str(error) or type(error).__name__}"
+            ) from error
+        return bytes(data)
 
 
 @dataclass(frozen=True, slots=True)
