@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from offload.cache.cvmfs.collection import Collected, choose_forgotten, mark, sweep
+from offload.cache.cvmfs.collection import Collected, Collection
 from offload.cache.cvmfs.contents import Contents
 from offload.cache.cvmfs.drafts import Draft
 from offload.cache.cvmfs.errors import RepositoryError
@@ -168,38 +168,32 @@ class Repository:
     ) -> Collected:
         """Forget old revisions, and remove what then nothing has named for long enough.
 
-        Named revisions are kept until :meth:`untag`. Killed, it can be done again.
+        Named revisions are kept until :meth:`untag`. Killed, it can be done again. Others
+        publish meanwhile: they wait for a part of it at most.
 
         Args:
             keep: revisions without a name that are kept: the newest.
             grace: for so long nothing must have named an object.
             dry_run: change nothing, say what would be done.
-            wait_s: for so long another writer may take.
+            wait_s: for so long another writer, or collection, may take.
 
         Raises:
-            RepositoryBusyError: another one is writing.
+            RepositoryBusyError: another one is writing, or collecting.
             RepositoryError: a kept revision is damaged; nothing is removed.
         """
-        with self._alone(wait_s):
-            tags = self.tags()
-            forgotten = choose_forgotten(tags, keep)
-            kept = [tag for tag in tags if tag not in forgotten]
-            # Before anything is forgotten: what cannot be read is not given up.
-            used = mark(self._storage, {tag.catalogue for tag in kept})
-            if forgotten and not dry_run:
-                self._publication.keep(kept)
-            head = self.head()
-            used |= {head.certificate, head.history}
-            if not dry_run:
-                self._storage.clear_drafts()
-            contents = Contents(self._private / "contents.sqlite")
-            try:
-                removed, freed, waiting = sweep(
-                    self._storage, contents, used, self._clock(), grace, dry_run=dry_run
-                )
-            finally:
-                contents.close()
-        return Collected(tuple(tag.name for tag in forgotten), removed, freed, waiting)
+        with (
+            held(self._private / "collecting", wait_s),
+            closing(Contents(self._private / "contents.sqlite")) as contents,
+        ):
+            collection = Collection(
+                self._storage,
+                self._publication,
+                contents,
+                keep,
+                lambda: self._alone(wait_s),
+                dry_run=dry_run,
+            )
+            return collection.run(self._clock(), grace)
 
     def renew_whitelist(self, *, wait_s: float = 0.0) -> Whitelist:
         """Sign the whitelist anew, valid from now on.

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.cache.cvmfs.collection import Collected, choose_forgotten
-from offload.cache.cvmfs.errors import RepositoryError
+from offload.cache.cvmfs.errors import RepositoryBusyError, RepositoryError
 from offload.cache.cvmfs.repository import Repository, Settings
 
 FQRN = "environments.example.org"
@@ -117,6 +117,63 @@ def test_nothing_is_removed_if_a_kept_revision_cannot_be_read(repository, make, 
     with pytest.raises(RepositoryError):
         repository.collect(1, timedelta())
     assert (there(repository), repository.head()) == before
+
+
+def test_others_publish_while_it_looks_and_lose_nothing(
+    repository, make, contents, monkeypatch
+):
+    for text in (b"one", b"two", b"three"):
+        publish(repository, b"/t", make.file(b"f", text))
+    names = type(repository._storage).names
+
+    def late(storage):
+        found = list(names(storage))
+        # Nobody else would wait at all; what is due is used again.
+        publish(repository, b"/again", make.file(b"g", b"one"))
+        yield from found
+
+    monkeypatch.setattr(type(repository._storage), "names", late)
+    done = repository.collect(1, timedelta())
+    assert done.removed >= 2
+    found = contents(repository)
+    assert found[b"/t/f"][2] == b"three"
+    assert found[b"/again/g"][2] == b"one"
+
+
+def test_others_publish_between_two_removals_and_lose_nothing(
+    repository, make, contents, monkeypatch
+):
+    texts = [b"%d" % number for number in range(20)]
+    publish(repository, b"/t", *(make.file(b"f" + x, x) for x in texts))
+    publish(repository, b"/t")
+    publish(repository, b"/u")
+    pauses = []
+
+    def pause(_):
+        pauses.append(_)
+        if len(pauses) == 3:
+            publish(repository, b"/t", *(make.file(b"f" + x, x) for x in texts))
+
+    monkeypatch.setattr("offload.cache.cvmfs.collection._AT_ONCE", 1)
+    monkeypatch.setattr("offload.cache.cvmfs.collection.time.sleep", pause)
+    done = repository.collect(1, timedelta())
+    assert 2 <= done.removed < len(pauses)
+    found = contents(repository)
+    assert [found[b"/t/f" + x][2] for x in texts] == texts
+    # All that is published since is there again, whatever had gone before.
+    assert repository.collect(9, timedelta(), dry_run=True).removed < 20
+
+
+def test_two_do_not_collect_at_once(repository, monkeypatch):
+    names = type(repository._storage).names
+
+    def late(storage):
+        with pytest.raises(RepositoryBusyError):
+            repository.collect(1, timedelta())
+        return names(storage)
+
+    monkeypatch.setattr(type(repository._storage), "names", late)
+    repository.collect(1, timedelta())
 
 
 def test_the_published_revision_is_never_forgotten(repository, make):
