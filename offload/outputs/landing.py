@@ -24,7 +24,8 @@ from offload.outputs.kernel import synchronise
 from offload.outputs.members import CHANGES, ELSEWHERE, WORKING, member_name
 from offload.outputs.states import State, to_text
 from offload.snapshot.errors import SnapshotError
-from offload.snapshot.layers.tar import BLOCK, Member, read_member
+from offload.snapshot.layers.headers import BLOCK
+from offload.snapshot.layers.tar import Member, read_member
 from offload.snapshot.tree import PERMISSIONS, Kind
 
 OUTPUTS = "outputs"

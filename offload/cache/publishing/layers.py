@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from offload import zstd
-from offload.cache.publishing import tar
 from offload.cache.publishing.errors import NoImageError, UnsafeImageError
-from offload.cache.publishing.tar import Type, shown
+from offload.snapshot.errors import DamagedError, UnsafeLayerError
+from offload.snapshot.layers.headers import BLOCK, Header, Type, read_header, shown
 from offload.snapshot.tree import Kind
 
 PERMISSIONS = 0o777
@@ -112,16 +112,16 @@ class LayerReader:
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except UnsafeImageError as error:
+        except (UnsafeImageError, UnsafeLayerError) as error:
             raise UnsafeImageError(f"layer {self._name}: {error}") from None
-        except NoImageError as error:
+        except (NoImageError, DamagedError) as error:
             raise NoImageError(f"layer {self._name}: {error}") from None
 
     def _members(self) -> Iterator[Member]:
         kinds: dict[bytes, Kind] = {}
         implied: dict[bytes, None] = {}
         originals: dict[bytes, bytes] = {}
-        while (header := tar.read_header(self._read)) is not None:
+        while (header := read_header(self._read)) is not None:
             path = checked_path(header.path)
             if len(kinds) >= self._limits.members:
                 raise UnsafeImageError(f"has more than {self._limits.members:,} paths")
@@ -136,7 +136,7 @@ class LayerReader:
             member = _member(path, header, kinds, originals)
             kinds[path] = member.kind
             self._left = member.size if member.same_as is None else 0
-            self._unread = self._left + -self._left % tar.BLOCK
+            self._unread = self._left + -self._left % BLOCK
             yield member
             while self._unread:
                 self._take(min(self._unread, _PIECE), is_content=False)
@@ -203,7 +203,7 @@ def _enter_parents(
 
 def _member(
     path: bytes,
-    header: tar.Header,
+    header: Header,
     kinds: dict[bytes, Kind],
     originals: dict[bytes, bytes],
 ) -> Member:

@@ -1,4 +1,4 @@
-"""Reads tar archives of any maker, member by member.
+"""Reads tar archives of any maker, header by header.
 
 IEEE Std 1003.1-2017, ``pax``, "ustar Interchange Format" and "pax Extended Header"; long
 names of GNU tar (tar manual, "Basic Tar Format"). Not :mod:`tarfile`: an image has tens
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from offload.cache.publishing.errors import NoImageError, UnsafeImageError
+from offload.snapshot.errors import DamagedError, UnsafeLayerError
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
@@ -69,8 +69,8 @@ def read_header(read: Callable[[int], bytes]) -> Header | None:
         read: returns so many bytes; fewer only where the archive ends.
 
     Raises:
-        NoImageError: it is no tar archive, or a damaged one.
-        UnsafeImageError: the member is neither file, folder nor link.
+        DamagedError: it is no tar archive, or a damaged one.
+        UnsafeLayerError: the member is neither file, folder nor link.
     """
     records: dict[bytes, bytes] = {}
     extended = 0
@@ -79,18 +79,18 @@ def read_header(read: Callable[[int], bytes]) -> Header | None:
         if block in {b"", _ZEROS}:
             return None
         if len(block) < BLOCK:
-            raise NoImageError("the archive ends in the middle")
+            raise DamagedError("the archive ends in the middle")
         kind, size = block[156:157], _size(block[124:136])
         if sum(block[:148]) + sum(block[156:]) + 8 * 32 != _number(block[148:156]):
-            raise NoImageError("no tar archive: a checksum is wrong")
+            raise DamagedError("no tar archive: a checksum is wrong")
         if kind not in b"xgLK":
             return _header(block, kind, size, records)
         extended += size
         if extended > _MAX_RECORDS:
-            raise NoImageError(f"the archive has {extended:,} bytes of extended header")
+            raise DamagedError(f"the archive has {extended:,} bytes of extended header")
         extension = read(size + -size % BLOCK)[:size]
         if len(extension) < size:
-            raise NoImageError("the archive ends in the middle")
+            raise DamagedError("the archive ends in the middle")
         if kind == b"x":
             records.update(_records(extension))
         elif kind != b"g":  # a global one says nothing of members: a comment
@@ -106,11 +106,11 @@ def _header(
     path = records.get(b"path", prefix + b"/" + name if prefix else name)
     if kind not in _TYPES:
         got = _REFUSED.get(kind, f"a member of type {kind!r}")
-        raise UnsafeImageError(
+        raise UnsafeLayerError(
             f"{shown(path)}: expected a file, a folder or a link, got {got}"
         )
     if any(key.startswith(b"GNU.sparse.") for key in records):
-        raise UnsafeImageError(
+        raise UnsafeLayerError(
             f"{shown(path)}: expected a whole file, got {_REFUSED[b'S']}"
         )
     type_ = _TYPES[kind]
@@ -144,21 +144,21 @@ def _records(extension: bytes) -> dict[bytes, bytes]:
         record, extension = extension[:length], extension[length:]
         key, equals, value = record[len(digits) + 1 :].partition(b"=")
         if not equals or not value.endswith(b"\n"):
-            raise NoImageError("the archive has an extended header that is none")
+            raise DamagedError("the archive has an extended header that is none")
         found[key] = value[:-1]
     return found
 
 
 def _decimal(digits: bytes) -> int:
     if not digits.isdigit() or len(digits) > 20:
-        raise NoImageError(f"the archive has {digits[:30]!r} in place of a number")
+        raise DamagedError(f"the archive has {digits[:30]!r} in place of a number")
     return int(digits)
 
 
 def _size(field: bytes) -> int:
     size = _number(field)
     if size < 0:
-        raise NoImageError(f"the archive has a member of {size:,} bytes")
+        raise DamagedError(f"the archive has a member of {size:,} bytes")
     return size
 
 
@@ -170,4 +170,4 @@ def _number(field: bytes) -> int:
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError:
-        raise NoImageError(f"the archive has {field!r} in place of a number") from None
+        raise DamagedError(f"the archive has {field!r} in place of a number") from None
