@@ -29,6 +29,7 @@ from offload.cache.cvmfs.settings import Settings
 from offload.cache.cvmfs.storage import Storage
 from offload.cache.cvmfs.transaction import Transaction
 from offload.cache.cvmfs.trees import folder_row
+from offload.cache.cvmfs.verification import Verification, Verified
 from offload.cache.cvmfs.whitelist import Whitelist
 from offload.cache.cvmfs.working import WorkingCopy
 
@@ -194,6 +195,30 @@ class Repository:
                 dry_run=dry_run,
             )
             return collection.run(self._clock(), grace)
+
+    def verify(self, *, wait_s: float = 0.0) -> Iterator[Verified]:
+        """Read every object, a step at a time; go on where the last verification stopped.
+
+        What is damaged is not served any more, and made anew when it is published again.
+
+        Args:
+            wait_s: for so long another writer may take once something is damaged.
+
+        Raises:
+            RepositoryBusyError: another one is writing.
+        """
+        with closing(Contents(self._private / "contents.sqlite")) as contents:
+            yield from Verification(
+                self._storage,
+                self._publication,
+                contents,
+                self._private / "verified",
+                lambda: self._alone(wait_s),
+            ).run()
+
+    def lost(self) -> frozenset[ObjectName]:
+        """Return the objects that were found damaged and are not published again yet."""
+        return self._storage.lost()
 
     def renew_whitelist(self, *, wait_s: float = 0.0) -> Whitelist:
         """Sign the whitelist anew, valid from now on.

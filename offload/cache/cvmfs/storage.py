@@ -8,9 +8,10 @@ machine goes down, only what nobody has named yet is lost.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ from offload.cache.cvmfs.objects import compress, content_of
 from offload.cache.errors import NoSpaceError
 from offload.outputs.kernel import synchronise
 
+_BLOCK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -36,6 +38,7 @@ class Storage:
     def __init__(self, public: Path, drafts: Path) -> None:
         self._public = os.fspath(public)
         self._drafts = os.fspath(drafts)
+        self._aside = drafts.with_name("damaged")
         self._numbers = count()
         self._unsynced = False
 
@@ -145,9 +148,9 @@ class Storage:
         """
         return Catalogue.of(self.read(name), str(name))
 
-    def names(self) -> Iterator[ObjectName]:
-        """Yield every object that is there."""
-        for number in range(256):
+    def names(self, part: int | None = None) -> Iterator[ObjectName]:
+        """Yield every object that is there; or of one part, by the first byte of names."""
+        for number in range(256) if part is None else (part,):
             folder = f"{number:02x}"
             for rest in sorted(os.listdir(f"{self._public}/data/{folder}")):  # noqa: PTH208
                 suffix = Suffix(rest[38:])
@@ -173,6 +176,61 @@ class Storage:
         except FileNotFoundError:
             return 0
         return size
+
+    def difference(self, name: ObjectName) -> str | None:
+        """Return why an object is not what its name says; None if it is.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        found = hashlib.sha1(usedforsecurity=False)
+        try:
+            with open(self.path(name), "rb", buffering=0) as file:  # noqa: PTH123
+                while block := file.read(_BLOCK):
+                    found.update(block)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            return f"it cannot be read: {error.strerror}"
+        if found.digest() == name.digest:
+            return None
+        return f"its bytes have the digest {found.hexdigest()}"
+
+    def set_aside(self, name: ObjectName, *, is_lost: bool) -> None:
+        """Serve an object no more.
+
+        Args:
+            name: of the object; it need not be there.
+            is_lost: whether it has to be published again.
+        """
+        aside = self._aside / str(name)
+        if is_lost:
+            self._aside.mkdir(mode=0o700, exist_ok=True)
+            try:
+                os.rename(self.path(name), aside)  # noqa: PTH104
+            except FileNotFoundError:
+                aside.touch(mode=0o600)
+        else:
+            self.remove(name)
+            aside.unlink(missing_ok=True)
+
+    def lost(self) -> frozenset[ObjectName]:
+        """Return what was set aside and has not been published again."""
+        return frozenset(name for name in self._put_aside() if not self.has(name))
+
+    def forget_lost(self, named: Collection[ObjectName]) -> None:
+        """Drop what was set aside and is there again, or has no name any more."""
+        for name in self._put_aside():
+            if name not in named or self.has(name):
+                (self._aside / str(name)).unlink(missing_ok=True)
+
+    def _put_aside(self) -> list[ObjectName]:
+        with suppress(FileNotFoundError):
+            return [
+                ObjectName.parse(path.name[:40], Suffix(path.name[40:]))
+                for path in self._aside.iterdir()
+            ]
+        return []
 
     def clear_drafts(self) -> None:
         """Remove what killed writers have left. Nobody may be writing."""

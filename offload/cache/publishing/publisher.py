@@ -183,11 +183,12 @@ class Publisher:
     def _ensure(self, work: Work, source: Source, image: Image) -> None:
         """Let the name lead to the image, which is published if it is not."""
         reference = work.reference
-        if self._shelf.meaning(reference) == image.digest:
+        is_there = self._shelf.has_image(image.digest)
+        if is_there and self._shelf.meaning(reference) == image.digest:
             return
         # Also of what is there under another name: it may have been made public there.
         self._check(source, reference, image)
-        if self._shelf.has_image(image.digest) and self._name(reference, image):
+        if is_there and self._name(reference, image):
             return
         begin = self._clock()
         missing = [

@@ -60,12 +60,12 @@ class Shelf:
             return self._head_and_namespace()[0]
 
     def has_image(self, image: str) -> bool:
-        """Whether an image's tree is there."""
-        return self._lookup(flat_path(image)) is not None
+        """Whether an image's tree is there, whole."""
+        return self._has(flat_path(image))
 
     def has_layer(self, layer: str) -> bool:
         """Whether a layer is there, whole."""
-        return self._lookup(layer_path(layer)) is not None
+        return self._has(layer_path(layer))
 
     def meaning(self, reference: Reference) -> str | None:
         """Return the digest of the image that a name leads to; None if to none."""
@@ -120,6 +120,15 @@ class Shelf:
                 for name in row.objects():
                     found.setdefault(name, []).append(Use(name, row.mode, row.mtime))
         return found
+
+    def _has(self, path: bytes) -> bool:
+        if self._lookup(path) is None:
+            return False
+        lost = self.repository.lost()
+        try:
+            return not lost or lost.isdisjoint(self.uses(path))
+        except RepositoryError:  # a catalogue
+            return False
 
     def _content(self, path: bytes) -> bytes | None:
         row = self._lookup(path)

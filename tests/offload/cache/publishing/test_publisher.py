@@ -157,6 +157,28 @@ def test_a_name_asked_for_again_and_again_is_published_once(
     assert (bench.revision, bench.registry.fetched) == (revision, fetched)
 
 
+def test_what_the_disk_has_damaged_is_published_again(bench, make_tar, make_image):
+    image = make_image(
+        make_tar(("a", b"1")), make_tar(("b", b"2" * 99)), annotations=OPEN
+    )
+    bench.push(image)
+    revision, tree = bench.revision, bench.tree(image.digest)
+    name = image.digest.removeprefix("sha256:")
+    row = bench.repository.namespace().lookup(f"/.flat/{name[:2]}/{name}/b".encode())
+    (damaged,) = row.objects()
+    (bench.repository.public / damaged.path).write_bytes(b"x")
+    found = [each for step in bench.repository.verify() for each in step.damaged]
+    assert [each.name for each in found] == [damaged]
+    assert not bench.shelf.has_image(image.digest)
+    bench.registry.fetched.clear()
+    assert bench.push(image).state is State.PUBLISHED
+    config, _, layer = image.blobs
+    assert set(bench.registry.fetched) == {config, layer}
+    assert bench.shelf.has_image(image.digest)
+    assert bench.tree(image.digest) == tree
+    assert bench.revision == revision
+
+
 def test_only_new_layers_are_fetched(bench, make_tar, make_image):
     base = make_tar(("a", os.urandom(1000)))
     first = make_image(base, make_tar(("b", b"1")), annotations=OPEN)
