@@ -174,10 +174,11 @@ class Collector:
 
     def _drop_abandoned(self) -> None:
         now = time.time()
-        drafts = [*self._layers.drafts(), *(self._work / "trees").glob(".*.draft")]
-        for path in drafts:
-            if _is_old(path):
-                self._discard(path)
+        # What is being made, and locks that killed processes have left: all hidden.
+        for name in ("images", "layers", "pins", "trees"):
+            for path in (self._work / name).glob(".*"):
+                if _is_old(path):
+                    self._discard(path)
         for path in (self._work / "incoming").glob("*"):
             with suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > ABANDONED_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +53,9 @@ class Repository(Protocol):
     def layer(self, digest: str) -> Path | None:
         """Return where a layer lies here, fetched if need be."""
 
+    def collect(self, *, wanted: int = 0) -> object:
+        """Give up what is kept of it where that makes so much room on the disk."""
+
 
 class FetchedLayers:
     """A repository that is read over the network, in threads of its own.
@@ -97,6 +101,11 @@ class FetchedLayers:
         looking.join(PATIENCE_S)
         with self._lock:
             return frozenset(digests) & self._found
+
+    def make_room(self, size: int) -> None:
+        """Make so much room on the disk, as far as what is kept can give way."""
+        with suppress(FacilityError, OSError):
+            self._repository.collect(wanted=size)
 
     def _look(self, digests: frozenset[str]) -> None:
         try:

@@ -80,11 +80,6 @@ class UnpackedLayers:
                 if "." not in path.name:
                     yield f"sha256:{path.name}"
 
-    def drafts(self) -> Iterator[Path]:
-        """Yield what is being unpacked, and what killed processes have left."""
-        if self._folder.exists():
-            yield from self._folder.glob(".*.draft")
-
     def _unpack(self, blob: Path, digest: str, place: Path) -> None:
         self._put(place, lambda draft: unpack(blob, draft, digest=digest))
 

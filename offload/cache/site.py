@@ -171,9 +171,11 @@ class SiteCache:
         Raises:
             NoSpaceError: the rest is in use.
         """
-        with self._alone():
-            freed = self._collector.collect(self._quota_bytes, wanted=size)
-        self._collector.empty_trash()
+        freed = self._collect(size)
+        if freed.lacking > 0 and self._fetched is not None:
+            # What can be read again gives way to what somebody sends.
+            self._fetched.make_room(size)
+            freed = self._collect(size)
         if freed.lacking > 0:
             raise NoSpaceError(
                 f"{self._work}: {size:,} bytes do not fit, {freed.lacking:,} are "
@@ -257,8 +259,11 @@ class SiteCache:
 
     def collect(self) -> Freed:
         """Bring the cache below its quota; never touch what a pod uses."""
+        return self._collect(0)
+
+    def _collect(self, wanted: int) -> Freed:
         with self._alone():
-            freed = self._collector.collect(self._quota_bytes)
+            freed = self._collector.collect(self._quota_bytes, wanted=wanted)
         self._collector.empty_trash()
         return freed
 

@@ -21,11 +21,9 @@ from offload.snapshot.tree import Kind
 _LOOK_AGAIN = 50
 """The quota is looked at after each 1/50 of it that was fetched."""
 _BLOCK = 4096
-_AT_ONCE = 16 << 20
-"""Bytes that are freed at once on a full disk, if they can be: a look at all that is
-here costs more than an object."""
-_CHUNKS = 8 << 20
-"""A file in chunks takes that much more while it is put together."""
+_SPARE = 16 << 20
+"""Bytes that are freed beyond what is asked for, if they can be: to look at all that is
+here costs more than to fetch some of it again."""
 
 
 class Keeper:
@@ -43,7 +41,6 @@ class Keeper:
     ) -> None:
         self._folder = folder
         self._reader = reader
-        self._connections = connections
         self._quota_bytes = quota_bytes
         placer = Placer(reader.store, reader.fetcher)
         self.kinds = {
@@ -89,8 +86,7 @@ class Keeper:
         Raises:
             NoSpaceError: all that is here is used by jobs.
         """
-        if self.collect(wanted=max(size, _AT_ONCE), is_full=True).lacking > 0:
-            self._check(size, self.collect(wanted=size, is_full=True))
+        self._free(size, is_full=True)
 
     def expect(self, view: View, path: bytes) -> None:
         """Make room for a tree before any of it comes.
@@ -102,11 +98,9 @@ class Keeper:
         if counters.file_size + counters.regular * _BLOCK <= self._room():
             return
         missing = {key_of(row): row for _, row in view.walk(path) if self._is_new(row)}
-        chunked = sum(bool(row.chunks) for row in missing.values())
         wanted = sum(-(-row.size // _BLOCK) * _BLOCK for row in missing.values())
-        wanted += min(chunked, self._connections) * _CHUNKS
         if wanted > self._room():
-            self._check(wanted, self.collect(wanted=wanted))
+            self._free(wanted, is_full=False)
 
     def stay_below_quota(self) -> None:
         """Collect if much has come since somebody looked."""
@@ -137,7 +131,10 @@ class Keeper:
             return free
         return min(free, self._quota_bytes - self.size())
 
-    def _check(self, size: int, freed: Freed) -> None:
+    def _free(self, size: int, *, is_full: bool) -> None:
+        freed = self.collect(wanted=size + _SPARE, is_full=is_full)
+        if freed.lacking > 0:
+            freed = self.collect(wanted=size, is_full=is_full)
         if freed.lacking > 0:
             raise NoSpaceError(
                 f"{self._folder}: {size:,} bytes do not fit, {freed.lacking:,} are "

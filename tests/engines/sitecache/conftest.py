@@ -52,17 +52,23 @@ def environment(seed):
     yield Item(b"env/lib.so", Kind.LINK, 0o777, target=b"lib0.so")
 
 
+SMALL = (
+    Item(b"", Kind.FOLDER, 0o755),
+    Item(b"run.py", Kind.FILE, 0o644, 5, content=b"run()"),
+)
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
-    """A repository with the images ``one`` and ``two``."""
+    """A repository with the images ``one``, ``two`` and ``small``."""
     folder = tmp_path_factory.mktemp("published")
     keys = Keys.generate(FQRN, datetime.now(UTC))
     repository = Repository(folder / "repository", FQRN, keys).create()
     with repository.transaction() as transaction:
-        for name in ("one", "two"):
+        images = {"one": environment("one"), "two": environment("two"), "small": SMALL}
+        for name, items in images.items():
             hexed = digest(name)[7:]
-            path = f"/.flat/{hexed[:2]}/{hexed}".encode()
-            transaction.put_tree(path, environment(name))
+            transaction.put_tree(f"/.flat/{hexed[:2]}/{hexed}".encode(), items)
         transaction.commit()
     (folder / "master.pub").write_bytes(keys.master.public)
     return repository, folder / "master.pub"
@@ -121,6 +127,18 @@ def expected(items):
 def image():
     """The digest of the image ``one``."""
     return digest("one")
+
+
+@pytest.fixture(scope="session")
+def other():
+    """The digest of another image of that size."""
+    return digest("two")
+
+
+@pytest.fixture(scope="session")
+def small():
+    """The digest of an image of a few bytes."""
+    return digest("small")
 
 
 @pytest.fixture

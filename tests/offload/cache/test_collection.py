@@ -124,11 +124,15 @@ def test_what_nobody_wants_goes_after_a_while(home, work, monkeypatch):
     home.send(abandoned, cache)
     half = cache.incoming("sha256:" + "0" * 64, 10)
     half.append(0, b"12345")
+    for name in ("layers/.ab.lock", "pins/.pod.ab", "trees/.ab.cd.draft"):
+        (work / name).parent.mkdir(exist_ok=True)
+        (work / name).touch()  # as killed processes leave them
     later = time.time() + 2 * ABANDONED_S
     monkeypatch.setattr(time, "time", lambda: later)
     cache.collect()
     assert cache.missing_of(abandoned.image) == (abandoned.image,)
     assert half.offset == 0
+    assert not list(work.glob("*/.*"))
 
 
 def test_room_is_made_from_what_is_unused(fill, work):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.cache import CacheError, MissingBlobsError, SiteCache
+from offload.cache import CacheError, MissingBlobsError, NoSpaceError, SiteCache
 from offload.cache import elsewhere as module
 from offload.cache.composing import is_ready
 from offload.snapshot import Blob, unpack
@@ -54,6 +54,7 @@ class Repository:
         self.root = root
         self.refreshed = 0
         self.fetched: list[str] = []
+        self.given_up: list[int] = []
         self.answers = threading.Event()
         self.answers.set()
         self.error: Exception | None = None
@@ -71,6 +72,10 @@ class Repository:
     def layer(self, digest: str) -> Path | None:
         self.fetched.append(digest)
         return layer_place(self.root, digest)
+
+    def collect(self, *, wanted: int = 0) -> object:
+        self.given_up.append(wanted)
+        return None
 
 
 @pytest.fixture
@@ -232,3 +237,19 @@ def test_a_mount_that_cannot_be_looked_at_has_nothing():
     # As one whose connection is lost, the system says something else than "not there".
     mount = Path("/") / ("x" * 300)
     assert module.MountedLayers(mount).folder(f"sha256:{'a' * 64}") is None
+
+
+def test_what_can_be_read_again_gives_way_to_what_is_sent(work, root, monkeypatch):
+    repository = Repository(root)
+    cache = SiteCache(work, repository=repository)
+    free = [10, 10, 200]
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(999, 0, free.pop(0))
+    )
+    cache.make_room(10)
+    assert repository.given_up == []
+    cache.make_room(100)
+    assert repository.given_up == [100]
+    free += [10, 10]
+    with pytest.raises(NoSpaceError, match="do not fit"):
+        cache.make_room(100)
