@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -16,11 +17,13 @@ import pytest
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.errors import NoSpaceError
+from offload.cache.publishing import answers
 from offload.cache.publishing.desk import Desk
 from offload.cache.publishing.images import PUBLIC
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.service import application
 from offload.cache.publishing.settings import PublisherSettings, RegistrySettings
+from offload.cache.publishing.status import Status
 from offload.cache.publishing.tokens import token_of
 from offload.snapshot.model import Blob
 
@@ -117,7 +120,6 @@ async def test_an_event_that_is_signed_is_written_down(desk):
     [
         ("/events", event(), {}, 401),
         ("/events", event(), {"Authorization": "Bearer wrong"}, 401),
-        ("/events", b"{}", {"Authorization": "Bearer hidden"}, 401),
         ("/events/other", event(), {"Authorization": "Bearer hidden"}, 400),
         ("/events", b" " * (5 << 20), {"Authorization": "Bearer hidden"}, 400),
     ],
@@ -130,6 +132,32 @@ async def test_other_events_are_refused_in_one_line(path, body, headers, status,
     assert "\n" not in answer.json()["detail"]
     assert "hidden" not in answer.text
     assert desk.queue.entries() == ()
+
+
+async def test_what_makes_no_sense_is_not_asked_for_again(desk, caplog):
+    """A registry repeats what is refused, and holds back all that comes after it."""
+    headers = {"Authorization": "Bearer hidden"}
+    async with asking(desk) as client:
+        for body in (b"{}", b"nonsense", event("a b")):
+            answer = await client.post("/events", content=body, headers=headers)
+            assert answer.status_code == 202
+            assert answer.json() == {"names": 0, "left_out": 1}
+    assert desk.queue.entries() == ()
+    assert "makes no sense" in caplog.text
+
+
+async def test_who_is_too_slow_is_told_so(desk, monkeypatch):
+    async def forever():
+        yield b"{"
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(answers, "_PIECE_S", 0.01)
+    headers = {"Authorization": "Bearer hidden"}
+    async with asking(desk) as client:
+        answer = await client.post("/events", content=forever(), headers=headers)
+        stranger = await client.post("/events", content=forever())
+    assert (answer.status_code, answer.headers["Connection"]) == (408, "close")
+    assert stranger.status_code == 401  # nobody waits for the body of a stranger
 
 
 async def test_an_image_is_handed_over_piece_by_piece(desk, make_tar, make_image):
@@ -166,8 +194,6 @@ async def test_an_image_is_handed_over_piece_by_piece(desk, make_tar, make_image
 
 
 async def _stop(desk) -> None:
-    import asyncio
-
     await asyncio.to_thread(desk.worker.stop)
 
 
@@ -205,6 +231,7 @@ CHANGING = [
     ("PUT", f"/inbox/images/sha256:{'a' * 64}"),
     ("POST", "/names"),
     ("PUT", f"/pins/1/sha256:{'a' * 64}"),
+    ("PUT", "/leases/1"),
     ("PUT", f"/bundles/sha256:{'a' * 64}"),
     ("DELETE", "/pins/1"),
     ("DELETE", "/names/h/env:v1"),
@@ -316,6 +343,37 @@ async def test_pins_are_each_persons_own(desk):
         assert (await anna.delete("/pins/job-1")).json() == {"removed": 1}
         bad = await anna.put(f"/pins/%2e%2e/{image}")
         assert bad.status_code in {400, 404}
+
+
+async def test_leases_are_told_with_their_end_and_replaced_as_a_whole(desk):
+    one, two = (f"sha256:{digit * 64}" for digit in "12")
+    async with asking(desk, person="anna") as anna, asking(desk) as stranger:
+        for images in ([one], [one, two], [two, two]):
+            body = {"images": images, "for_s": 600}
+            until = (await anna.put("/leases/jobs", json=body)).json()["until"]
+        assert until == pytest.approx(time.time() + 600, abs=60)
+        assert (await anna.get(f"/images/{one}")).json()["leases"] == []
+        told = (await anna.get(f"/images/{two}")).json()
+        assert told["leases"] == [["anna/jobs", until]]
+        assert Status.of(told).leases == (("anna/jobs", until),)
+        assert (await stranger.get(f"/images/{two}")).json()["leases"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"images": ["sha256:1"], "for_s": 1},
+        {"images": [], "for_s": 0},
+        {"images": [], "for_s": 1e9},
+        {"images": [f"sha256:{n:064x}" for n in range(10_001)], "for_s": 1},
+        {"images": []},
+    ],
+)
+async def test_what_is_no_lease_is_refused(desk, body):
+    async with asking(desk, person="anna") as anna:
+        assert (await anna.put("/leases/jobs", json=body)).status_code == 400
+        good = {"images": [], "for_s": 1}
+        assert (await anna.put("/leases/%20", json=good)).status_code == 400
 
 
 async def test_waiting_for_what_nobody_has_ends(desk):
