@@ -138,12 +138,19 @@ class LedgerView:
         with self._database.read() as connection:
             return list(connection.scalars(sa.select(jobs.c.image).distinct()))
 
-    def public_images(self) -> frozenset[str]:
-        """Return the published images that jobs refer to which are not over."""
-        query = sa.select(jobs.c.public).distinct()
-        is_open = jobs.c.closed_at.is_(None) & jobs.c.public.is_not(None)
+    def public_images(self, *, over_since: float | None = None) -> frozenset[str]:
+        """Return the published images that jobs refer to which are not over.
+
+        Args:
+            over_since: with those that are, but were not then (seconds since the epoch).
+        """
+        query = sa.select(jobs.c.public).where(jobs.c.public.is_not(None)).distinct()
+        is_meant = sa.or_(
+            jobs.c.closed_at.is_(None),
+            sa.false() if over_since is None else jobs.c.closed_at > over_since,
+        )
         with self._database.read() as connection:
-            return frozenset(connection.scalars(query.where(is_open)))
+            return frozenset(connection.scalars(query.where(is_meant)))
 
     def sites(self) -> dict[str, SiteReport]:
         """Return what was known last of each site."""

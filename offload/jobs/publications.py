@@ -23,6 +23,8 @@ class Publication:
     """Digest of its manifest."""
     source: str
     """Digest of the snapshot's image whose public part it is."""
+    wanted_at: float
+    """When it was wanted last, but for a day: seconds since the epoch."""
     is_handed_over: bool
     """Whether who publishes has it; from then on it is his to do."""
     is_refused: bool
@@ -84,6 +86,7 @@ class Publications:
                 Publication(
                     row["image"],
                     row["source"],
+                    row["wanted_at"],
                     row["handed_over_at"] is not None,
                     row["refused_at"] is not None,
                     row["detail"],

@@ -18,7 +18,7 @@ from offload.jobs.agent.leases import Leases
 from offload.jobs.agent.sites import person
 from offload.jobs.credentials import read_credential
 from offload.jobs.ledger import Ledger
-from offload.jobs.publications import Publication
+from offload.jobs.publications import RENEWED_S, Publication
 from offload.jobs.settings import Settings
 from offload.snapshot import DamagedError, LocalStore, MissingError
 from offload.snapshot.images.image import Image
@@ -44,6 +44,7 @@ class Publishing:
 
     def __init__(self, settings: Settings, ledger: Ledger, store: LocalStore) -> None:
         self._settings = settings
+        self._ledger = ledger
         self._publications = ledger.publications
         self._store = store
         self._backoff = Backoff(time.monotonic)
@@ -55,7 +56,8 @@ class Publishing:
         self._woken = asyncio.Event()
         self._hopeless: set[str] = set()
         """Images that will not be published soon."""
-        self._wanted: set[str] = set()
+        self._wanted: dict[str, float] = {}
+        """Images that the ledger knows of, and since when."""
 
     def want(self, image: Image) -> str | None:
         """Have the public part of a snapshot's image published; returns at once durable.
@@ -68,9 +70,10 @@ class Publishing:
         public = public_image(image)
         if public is None or not self._settings.publishes:
             return None
-        if public.digest not in self._wanted:
+        now = time.monotonic()
+        if now - self._wanted.get(public.digest, -RENEWED_S) >= RENEWED_S:
             self._publications.want(public.digest, image.snapshot.image)
-            self._wanted.add(public.digest)
+            self._wanted[public.digest] = now
         return public.digest
 
     def wake(self) -> None:
@@ -115,7 +118,7 @@ class Publishing:
         except (MissingError, DamagedError) as error:
             # Collected: no job needs it any more. The next one that does wants it again.
             log.info("image %s is not published: %s", image[:19], error)
-            self._wanted.discard(image)
+            self._wanted.pop(image, None)
             await asyncio.to_thread(self._publications.forget, image)
             return LOOK_S
         except (FacilityError, OSError) as error:
@@ -134,6 +137,50 @@ class Publishing:
         log.info("image %s is not published: %s", image[:19], refusal)
         await asyncio.to_thread(self._publications.refused, image, refusal)
         return LOOK_S
+
+    def remove_old_tags(self, now: float) -> int:
+        """Remove what was pushed to the registry and nobody needs any more.
+
+        What no job of this ledger has needed for as long as snapshots are kept, and no
+        lease or pin at the publisher is for. Where there is no publisher nobody knows of
+        others, and all stays.
+
+        Returns:
+            how many are gone; the others are tried again.
+
+        Raises:
+            FacilityError: registry or publisher are away, or say no.
+        """
+        url, since = self._settings.public_store, now - self._settings.retention_s
+        # Who shows no token is not told what others keep.
+        if url is None or self._settings.publisher is None or self._token() is None:
+            return 0
+        needed = self._ledger.public_images(over_since=since)
+        old = [
+            each.image
+            for each in self._publications.all()
+            if each.is_handed_over
+            and each.wanted_at < since
+            and each.image not in needed
+        ]
+        if not old:
+            return 0
+        # Only where there is a registry: its client takes long to import.
+        from offload.snapshot.registry.client import Patience
+        from offload.snapshot.registry.removal import remove_public
+        from offload.snapshot.registry.transfer import Registry
+
+        registry = Registry(url, patience=Patience(attempts=1))
+        gone = 0
+        with self._client() as client:
+            for image in old:
+                status = client.status(image)
+                is_kept = status.pins or status.leases
+                if not is_kept and remove_public(image, registry):
+                    self._wanted.pop(image, None)
+                    self._publications.forget(image)
+                    gone += 1
+        return gone
 
     def _hand_over(self, wanted: Publication) -> str | None:
         """Hand one over, and say why it is refused for good if it is."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,6 +126,14 @@ class Agent:
                 log.exception("snapshots cannot be cleaned up")
             else:
                 log.info("deleted %d snapshots (%d bytes)", done.images, done.size)
+            try:
+                gone = await asyncio.to_thread(
+                    self._effects.publishing.remove_old_tags, time.time()
+                )
+            except Exception as error:  # noqa: BLE001 - tomorrow, then
+                log.info("published images stay in the registry: %s", error)
+            else:
+                log.info("removed %d published images from the registry", gone)
             await asyncio.sleep(CLEAN_EVERY_S)
 
     async def _until_idle_or_stopped(self) -> None:

@@ -50,7 +50,12 @@ class PublicImage:
     @property
     def tag(self) -> str:
         """Its name in a registry: one image, one tag."""
-        return f"env-{self.digest.partition(':')[2]}"
+        return public_tag(self.digest)
+
+
+def public_tag(image: str) -> str:
+    """Return the name in a registry of a public image, by the digest of its manifest."""
+    return f"env-{image.partition(':')[2]}"
 
 
 def public_image(image: Image) -> PublicImage | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from pathlib import Path
 
+import httpx
 import pytest
 
 from offload.cache.publishing.client import ImageState
 from offload.cache.publishing.errors import PublishingError
+from offload.jobs.agent.publishing import Publishing
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
 from offload.snapshot import LocalStore
 from offload.snapshot.images.image import read_image
 from offload.snapshot.images.public import public_image
+from offload.snapshot.store.local import MANIFEST_TYPE
 
 pytestmark = pytest.mark.engines
 
@@ -169,3 +173,52 @@ def test_a_slurm_job_has_its_environment_from_the_repository(way, slurm, python)
         work_of(home, "hpc") / "repository/images.example.org/layers" / kept
     ).is_dir()
     assert os.listdir(work_of(home, "hpc") / "layers")
+
+
+def test_a_name_in_the_registry_goes_when_nobody_needs_it(way, python):
+    home = way.home({})
+    id_ = submit(home, python, "here")
+    result(home, id_)
+    visible(way, home, id_)
+    _, public = image_of(home, id_)
+    settings = Settings.load(home.settings)
+    ledger = Ledger(settings.ledger)
+    publishing = Publishing(settings, ledger, LocalStore(settings.snapshots))
+    later = time.time() + settings.retention_s + 86400
+
+    registry = httpx.Client(
+        base_url=f"http://{way.house.host}/v2/people/environments",
+        headers={"Accept": MANIFEST_TYPE},
+        trust_env=False,
+    )
+
+    def tags() -> set[str]:
+        return set(registry.get("/tags/list").json()["tags"])
+
+    def tag(name: str, meant: str) -> None:
+        manifest = registry.get(f"/manifests/{meant}").content
+        headers = {"Content-Type": MANIFEST_TYPE}
+        registry.put(f"/manifests/{name}", content=manifest, headers=headers)
+
+    try:
+        with way.house.client() as client:
+            assert client.status(public.digest).leases
+            home.kill_agent()  # the next one begins with telling what is needed
+            home.start_agent()
+            home.eventually(lambda: not client.status(public.digest).leases)
+            before = tags()
+            assert public.tag in before
+            assert publishing.remove_old_tags(time.time()) == 0
+            client.lease("another", [public.digest], 600)
+            assert publishing.remove_old_tags(later) == 0
+            client.lease("another", [], 600)
+            tag("by-hand", public.tag)
+            assert publishing.remove_old_tags(later) == 0
+            assert tags() == before | {"by-hand"}
+            tag("by-hand", *(before - {public.tag}))
+            assert publishing.remove_old_tags(later) == 1
+        assert tags() == before - {public.tag} | {"by-hand"}
+        assert not ledger.publications.all()
+    finally:
+        ledger.close()
+        registry.close()

@@ -244,3 +244,26 @@ def test_ledgers_do_not_take_each_others_lease(settings):
     other = settings.model_copy(update={"facility_id": "another"})
     assert lease_uid(settings) != lease_uid(other)
     assert lease_uid(settings) == lease_uid(settings.model_copy())
+
+
+def test_what_a_job_has_needed_lately_is_known(add, ledger, clock):
+    over, lately, still = add(), add(), add()
+    for job, image in ((over, ONE), (lately, TWO), (still, ONE)):
+        ledger.advance(job, Stage.FROZEN, Stage.STORED, public=image)
+    ledger.close_job(over)
+    clock.now += 100
+    ledger.close_job(lately)
+    assert ledger.public_images() == {ONE}
+    assert ledger.public_images(over_since=clock.now - 1) == {ONE, TWO}
+    ledger.close_job(still)
+    assert ledger.public_images(over_since=clock.now) == frozenset()
+
+
+def test_names_in_a_registry_stay_where_nobody_knows_who_needs_them(far, ledger):
+    ledger.publications.want(ONE, "source")
+    ledger.publications.handed_over(ONE)
+    registry = {"public_store": "http://127.0.0.1:9/people/environments"}
+    later = time.time() + 10 * far.retention_s
+    for changes in ({"publisher": None, **registry}, registry, {}):
+        assert publishing(far, ledger, **changes).remove_old_tags(later) == 0
+    assert len(ledger.publications.all()) == 1
