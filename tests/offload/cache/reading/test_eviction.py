@@ -134,21 +134,6 @@ def test_what_does_not_fit_beside_pinned_ones_is_refused(make_cache, images):
     assert kept(cache, images) == {"a"}
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(cache, images, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    cache.refresh()
-    cache.find("/.flat")
-    monkeypatch.setattr("offload.cache.reading.store.os.replace", full)
-    with pytest.raises(NoSpaceError, match="no space left at the site"):
-        cache.image(images["a"])
-    monkeypatch.undo()
-    assert cache.trees() == []
-    assert not [p for p in (cache.folder / "drafts").rglob("*") if p.is_file()]
-    assert cache.image(images["a"]) is not None
-
-
 def test_what_killed_processes_left_goes_after_a_while(cache, images, monkeypatch):
     cache.image(images["a"])
     left = cache.folder / "drafts/ab/1.abc"

@@ -150,7 +150,7 @@ def test_a_damaged_record_is_made_again_with_its_tree(cache, image):
 
 def test_damage_that_cannot_be_mended_is_an_error(cache, origin, image):
     tree = cache.image(image)
-    (tree / "env/one.py").write_bytes(b"changed")
+    (tree / "env/bin/python").write_bytes(b"changed")
     origin.status = 503
     cache._fetcher.patience_s = 0.0
     with pytest.raises(ReadingError, match="answers 503"):

@@ -166,6 +166,21 @@ def die_at(every, tmp_path, site, make_cache, names, publisher, monkeypatch):
         check_after(folder, make_cache, names, publisher, monkeypatch)
 
 
+def test_what_was_fetched_before_is_not_fetched_again(
+    tmp_path, site, make_cache, names, origin
+):
+    for count in (40, 80, 120):
+        origin.requests.clear()
+        folder = tmp_path / f"killed-{count}"
+        assert site(folder, count) == "killed"
+        cache = make_cache(folder / "repository")
+        cache.image(names[0])
+        asked = [n for path, n in origin.requests.items() if "/data/" in path]
+        assert len(asked) > 8
+        # But for what was on its way at that moment, and a file's two parts.
+        assert sum(asked) - len(asked) <= cache.settings.connections + 1
+
+
 def test_killed_now_and_then(tmp_path, site, make_cache, names, publisher, monkeypatch):
     die_at(61, tmp_path, site, make_cache, names, publisher, monkeypatch)
 

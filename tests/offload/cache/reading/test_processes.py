@@ -1,11 +1,9 @@
-"""Many processes on one folder: one fetches, the others wait; a killed one does no harm."""
+"""Many processes on one folder: one fetches, the others wait."""
 
 import json
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -87,25 +85,6 @@ def test_threads_fetch_each_object_once(cache, origin, image):
     for thread in threads:
         thread.join()
     assert set(asked(origin).values()) == {1}
-
-
-def test_killed_at_any_moment_the_next_one_completes(start, cache, origin, image):
-    name = f"images/{image.removeprefix('sha256:')}"
-    delay, kills = 0.02, 0
-    while name not in cache.trees():
-        job = start(image)
-        go(job)
-        time.sleep(delay)
-        job.send_signal(signal.SIGKILL)
-        job.communicate()
-        kills += 1
-        delay *= 2
-    assert kills > 1
-    tree = cache.image(image)
-    assert len(list(tree.rglob("*"))) == 150 + 11
-    # What was fetched before a kill is not fetched again, but for its last moment.
-    again = sum(n - 1 for n in asked(origin).values())
-    assert again <= cache.settings.connections * kills
 
 
 def test_a_name_is_held_by_one_thread_at_a_time(tmp_path):
