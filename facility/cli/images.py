@@ -187,6 +187,14 @@ def remove(context: typer.Context, name: Named, as_json: Json = False) -> None:
 
 
 @app.command()
+def retry(context: typer.Context, name: Named, as_json: Json = False) -> None:
+    """Have a name looked at again: it was refused or set aside, or its event lost."""
+    with _client(context) as client:
+        client.look(name)
+    _done({"retried": name}, f"{name} is looked at again", as_json=as_json)
+
+
+@app.command()
 def revisions(context: typer.Context, as_json: Json = False) -> None:
     """List the revisions that one can roll back to."""
     with _client(context) as client:
@@ -221,6 +229,12 @@ def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="Without grace, and with all revisions but the newest."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remove what nothing refers to any more; the publisher does so every hour."""
@@ -228,7 +242,7 @@ def gc(
     from facility.cli.text import amount, shown
 
     with _client(context) as client:
-        done = client.collect(dry_run=dry_run)
+        done = client.collect(dry_run=dry_run, at_once=at_once)
         if dry_run:
             now = time.time()
             done["kept"] = {

@@ -100,6 +100,7 @@ class Collect(Body):
     """How to remove."""
 
     dry_run: bool = False
+    at_once: bool = False
 
 
 async def pieces_of(request: Request) -> AsyncIterator[bytes]:

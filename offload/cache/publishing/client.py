@@ -221,9 +221,12 @@ class PublisherClient:
         """Publish again what a kept revision held; return the new revision."""
         return int(self._json("POST", "/rollback", json={"tag": tag})["revision"])
 
-    def collect(self, *, dry_run: bool = False) -> dict[str, Any]:
+    def collect(
+        self, *, dry_run: bool = False, at_once: bool = False
+    ) -> dict[str, Any]:
         """Remove what nothing refers to and the grace period is over for."""
-        return self._json("POST", "/collect", json={"dry_run": dry_run})
+        document = {"dry_run": dry_run, "at_once": at_once}
+        return self._json("POST", "/collect", json=document)
 
     def _send(self, blob: Blob, offset: int, store: LocalStore) -> Iterator[int]:
         """Send a blob from an offset on; yield how many bytes arrived, time by time."""

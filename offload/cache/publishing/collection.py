@@ -87,34 +87,41 @@ class Collector:
         self._revisions = revisions
 
     def collect(
-        self, now: float, *, dry_run: bool = False
+        self, now: float, *, dry_run: bool = False, at_once: bool = False
     ) -> tuple[Removed, Collected]:
         """Remove what is due; with ``dry_run`` only say what would be.
 
         Killed in between, again it does the rest.
 
+        Args:
+            now: seconds since the epoch.
+            dry_run: change nothing.
+            at_once: there is no grace, and of the revisions only the newest is kept:
+                what should never have been published is gone from here.
+
         Raises:
             RepositoryBusyError: somebody else writes to the repository.
         """
         with self._lock:
-            removed = self._remove(now, dry_run=dry_run)
+            grace_s = 0.0 if at_once else self._grace_s
+            removed = self._remove(now, grace_s, dry_run=dry_run)
             collected = self._shelf.repository.collect(
-                self._revisions,
-                timedelta(seconds=self._grace_s),
+                1 if at_once else self._revisions,
+                timedelta(seconds=grace_s),
                 dry_run=dry_run,
                 wait_s=_WAIT_S,
             )
         return removed, collected
 
-    def _remove(self, now: float, *, dry_run: bool) -> Removed:
+    def _remove(self, now: float, grace_s: float, *, dry_run: bool) -> Removed:
         head = self._shelf.head()
-        removed = self._decide(now)
+        removed = self._decide(now, grace_s)
         if dry_run or removed == Removed():
             return removed
         with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
             # Nobody publishes from here on; who has since we looked is rare.
             if self._shelf.head() != head:
-                removed = self._decide(now)
+                removed = self._decide(now, grace_s)
             for name in removed.names:
                 remove_name(change, name)
             for image in removed.images:
@@ -139,7 +146,7 @@ class Collector:
         )
         return len(forgotten) < len(kept) or not pinned.isdisjoint(removed.images)
 
-    def _decide(self, now: float) -> Removed:
+    def _decide(self, now: float, grace_s: float) -> Removed:
         names, pinned = self._shelf.names(), self._pins.images()
         entries = self._queue.entries()
         gone = forgotten_names(names, entries, pinned, now, self._retention_s)
@@ -148,7 +155,7 @@ class Collector:
         images = self._shelf.images()
         unused = unreferenced(images, names.values(), pinned)
         since = self._pins.unused_since(unused, now)
-        due = [image for image in unused if since[image] <= now - self._grace_s]
+        due = [image for image in unused if since[image] <= now - grace_s]
         layers: set[str] = set()
         if due:
             layers = set(self._shelf.layers())

@@ -204,7 +204,10 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
         administrator_asking(request, desk)
         wanted = parse(Collect, await body_of(request, _BLOCK))
         removed, collected = await asyncio.to_thread(
-            desk.collector.collect, time.time(), dry_run=wanted.dry_run
+            desk.collector.collect,
+            time.time(),
+            dry_run=wanted.dry_run,
+            at_once=wanted.at_once,
         )
         return JSONResponse(
             {

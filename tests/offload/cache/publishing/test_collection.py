@@ -312,8 +312,8 @@ def test_who_pins_while_it_is_being_collected_keeps_it(world, monkeypatch):
     world.now += GRACE_S
     decide = world.collector._decide
 
-    def late(now):
-        removed = decide(now)
+    def late(now, grace_s):
+        removed = decide(now, grace_s)
         assert removed.images == (image.digest,)
         world.pins.add("anna", "job", image.digest)
         return removed
@@ -331,8 +331,8 @@ def test_what_is_asked_for_while_it_is_decided_stays(world, monkeypatch, event):
     decide = world.collector._decide
     late = iter([True])
 
-    def decided(now):
-        removed = decide(now)
+    def decided(now, grace_s):
+        removed = decide(now, grace_s)
         if next(late, False):
             assert removed.names == (inbox_reference(image.digest),)
             world.queue.ask([inbox_reference(image.digest)], world.now)
@@ -345,3 +345,29 @@ def test_what_is_asked_for_while_it_is_decided_stays(world, monkeypatch, event):
     while world.publisher.step():
         pass
     assert world.shelf.meaning(inbox_reference(image.digest)) == image.digest
+
+
+def test_what_should_not_have_been_published_can_be_removed_at_once(world):
+    first, second = world.images[:2]
+    world.publish(first)
+    world.publish(second)
+    objects = {
+        name
+        for _, row in world.repository.namespace().walk(b"")
+        for name in row.objects()
+    }
+    with world.repository.transaction() as change:
+        remove_name(change, inbox_reference(first.digest))
+        change.commit()
+    removed, collected = world.collector.collect(world.now, at_once=True)
+    assert removed.images == (first.digest,)
+    assert collected.waiting == 0
+    left = {name for name in objects if (world.repository.public / name.path).exists()}
+    wanted = {
+        name
+        for _, row in world.repository.namespace().walk(b"")
+        for name in row.objects()
+    }
+    assert left == wanted < objects
+    assert len(world.repository.tags()) == 1
+    world.check()

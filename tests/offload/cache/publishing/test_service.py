@@ -257,6 +257,7 @@ async def test_who_has_no_token_changes_nothing(token, desk):
         ("DELETE", "/names/h/env:v1", None),
         ("POST", "/rollback", {"tag": "revision-1"}),
         ("POST", "/collect", {}),
+        ("POST", "/collect", {"at_once": True}),
     ],
 )
 async def test_only_administrators_remove(method, path, body, desk):
