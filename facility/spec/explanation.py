@@ -12,7 +12,6 @@ from facility.spec.consistency import InconsistentError, Location
 from facility.spec.diagnostics import Problem, nearest, shown
 from facility.spec.document import Document
 from facility.spec.model import ADDRESS_PATTERN, NAME_PATTERN, USER_NAME_PATTERN
-from facility.spec.models import Facility
 from facility.spec.publishing import (
     FQRN_PATTERN,
     IMAGE_PATTERN,
@@ -49,6 +48,7 @@ _PATTERNS = {
     REPOSITORY_PATTERN: "a repository such as group/environments",
     FOLDER_PATTERN: "a folder below the home directory such as jobs",
 }
+_SIZE = "a size such as '50 GiB'"
 _DATE = "a date such as 2026-12-31"
 _KINDS = {
     "string_type": "text",
@@ -71,6 +71,8 @@ _KINDS = {
     "dict_type": "a mapping",
     "tuple_type": "a list",
     "list_type": "a list",
+    "byte_size": _SIZE,
+    "byte_size_unit": _SIZE,
 }
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
@@ -80,7 +82,9 @@ _BOUNDS = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> Iterator[Problem]:
+def explain(
+    error: ValidationError, document: Document, model: type[BaseModel]
+) -> Iterator[Problem]:
     """Yield a problem for each error, at the place in the document it is about."""
     for details in error.errors(include_url=False):
         location = details["loc"]
@@ -92,7 +96,7 @@ def explain(error: ValidationError, document: Document) -> Iterator[Problem]:
             for found in cause.contradictions:
                 yield document.problem((*location, *found.location), found.message)
         elif details["type"] == "extra_forbidden":
-            yield document.problem(location, _unknown(location), of_key=True)
+            yield document.problem(location, _unknown(location, model), of_key=True)
         elif details["type"] == "missing":
             message = f"missing key; expected key {location[-1]!r}, got none"
             yield document.problem(location[:-1], message)
@@ -130,22 +134,22 @@ def _message(details: ErrorDetails, context: Mapping[str, object]) -> str:
             return f"{details['msg']}, got {got}"
 
 
-def _unknown(location: Location) -> str:
+def _unknown(location: Location, model: type[BaseModel]) -> str:
     key = str(location[-1])
-    known = _keys_at(location[:-1])
+    known = _keys_at(location[:-1], model)
     return (
         f"unknown key; expected one of {', '.join(known)}, got {shown(key)}"
         f"{nearest(key, known)}"
     )
 
 
-def _keys_at(location: Location) -> list[str]:
+def _keys_at(location: Location, model: type[BaseModel]) -> list[str]:
     """Return the keys that the model at a location of the file has."""
-    annotation: object = Facility
+    annotation: object = model
     for part in location:
         annotation = _inside(annotation, part)
-    model = _model(annotation)
-    return list(model.model_fields) if model else []
+    found = _model(annotation)
+    return list(found.model_fields) if found else []
 
 
 def _inside(annotation: object, part: str | int) -> object:

@@ -6,8 +6,9 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from facility.spec.diagnostics import Problem, SpecError
 from facility.spec.document import parse
@@ -16,6 +17,8 @@ from facility.spec.models import Facility
 from facility.spec.paths import DIRECTORY
 
 FILE_NAME = "facility.yaml"
+Model = TypeVar("Model", bound=BaseModel)
+
 LARGEST_BYTES = 256 * 1024
 """Size of the largest file that is read."""
 
@@ -34,7 +37,7 @@ def load(path: Path) -> Facility:
         file = path / FILE_NAME
         if not os.path.lexists(file):
             return Facility()
-    text = _read(file)
+    text = read_text(file)
     return loads(text, str(file), directory=file.absolute().parent)
 
 
@@ -49,25 +52,37 @@ def loads(text: str, file: str = FILE_NAME, *, directory: Path) -> Facility:
     Raises:
         SpecError: all that is wrong with it.
     """
+    return validated(text, file, Facility, directory=directory)
+
+
+def validated(text: str, file: str, model: type[Model], *, directory: Path) -> Model:
+    """Return a text as the model that describes it; else as :func:`loads`."""
     file = file if file.isprintable() else ascii(file)
     document = parse(text, file)
+    if document.problems and document.value is None:
+        raise SpecError(document.problems)
     try:
         # By way of JSON, whose strict mode knows lists, paths and enumerations but
         # takes neither "4" nor true for a number.
-        facility = Facility.model_validate_json(
+        found = model.model_validate_json(
             json.dumps({} if document.value is None else document.value),
             strict=True,
             context={DIRECTORY: directory},
         )
     except ValidationError as error:
-        problems = [*document.problems, *explain(error, document)]
+        problems = [*document.problems, *explain(error, document, model)]
         raise SpecError(problems) from None
     if document.problems:
         raise SpecError(document.problems)
-    return facility
+    return found
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return what a file holds.
+
+    Raises:
+        SpecError: it is no regular file of UTF-8 text, or too large.
+    """
     try:
         # Not to wait for the writer of a pipe.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

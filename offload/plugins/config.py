@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -16,11 +16,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic import ByteSize as ByteCount
-from pydantic.alias_generators import to_snake
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from facility.spec.diagnostics import key_path, nearest
+from facility.settings_file import load_settings_file
+from facility.spec.diagnostics import SpecError
 from facility.spec.units import ByteSize, Seconds
 from offload.plugins.errors import ConfigError
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from offload.cache.reading.settings import RepositorySettings
 
 DAY_S = 86400.0
-_LARGEST_BYTES = 256 * 1024
 
 
 class _Section(BaseModel):
@@ -215,51 +212,9 @@ def load_config(path: Path) -> PluginConfig:
     """Read ``site.yaml``.
 
     Raises:
-        ConfigError: all that is wrong with it, one line each.
+        ConfigError: all that is wrong with it, each problem with line and column.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST_BYTES + 1)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ConfigError(f"{path}: expected a readable file, got: {why}") from None
-    if len(text) > _LARGEST_BYTES:
-        raise ConfigError(f"{path}: expected at most {_LARGEST_BYTES} bytes, got more")
-    try:
-        document = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError) as error:
-        why = " ".join(str(error).split())[:300]
-        raise ConfigError(f"{path}: expected YAML, got an error: {why}") from None
-    try:
-        return PluginConfig.model_validate(document if document is not None else {})
-    except ValidationError as error:
-        lines = (f"{path}: {line}" for line in _explain(error))
-        raise ConfigError("\n".join(lines)) from None
-
-
-def _explain(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors(include_url=False):
-        location = tuple(problem["loc"])
-        where = key_path(location)
-        if problem["type"] == "extra_forbidden":
-            hint = nearest(to_snake(str(location[-1])), _keys(location[:-1]))
-            lines.append(f"{where}: unknown key{hint}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {message}" if where else message)
-    return lines
-
-
-def _keys(location: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = PluginConfig
-    for part in location:
-        field = model.model_fields.get(str(part))
-        kind = field.annotation if field else None
-        kinds = [kind, *get_args(kind)]  # such as RepositoryConfig | None
-        model = next((k for k in kinds if _is_section(k)), BaseModel)
-    return list(model.model_fields)
-
-
-def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+        return load_settings_file(path, PluginConfig)
+    except SpecError as error:
+        raise ConfigError(str(error)) from None

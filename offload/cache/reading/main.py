@@ -1,7 +1,8 @@
 """``offload-cache``: a site's cache of published environments, by hand and by cron.
 
 Exit codes: 0 done; 1 not possible (not in the repository, refused, damaged, no space);
-2 wrong input or settings; 3 nobody answers and it is not here. Each failure is one line.
+2 wrong input or settings; 3 nobody answers and it is not here. Each failure is one line,
+and so is each problem of the settings.
 """
 
 from __future__ import annotations

@@ -7,22 +7,12 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    ByteSize,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
-
-from facility.errors import UsageError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
 DIRECT = "DIRECT"
 """In place of a proxy: none."""
 
 _FQRN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?")
-_LARGEST_BYTES = 64 << 10
 
 
 class RepositorySettings(BaseModel):
@@ -80,27 +70,11 @@ def load_settings(path: Path) -> RepositorySettings:
     """Read a YAML file with these keys; relative paths of keys count from its folder.
 
     Raises:
-        UsageError: it cannot be read, or all that is wrong with it, in one line.
+        UsageError: all that is wrong with it, each problem with line and column.
     """
     # Late: who has settings already starts sooner.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from facility.settings_file import load_settings_file
 
-    try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST_BYTES)
-        document = YAML(typ="safe", pure=True).load(text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
-    try:
-        settings = RepositorySettings.model_validate(document)
-    except ValidationError as error:
-        problems = (
-            f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}"
-            for one in error.errors()
-        )
-        raise UsageError(f"{path}: {'; '.join(problems)}") from None
+    settings = load_settings_file(path, RepositorySettings)
     keys = tuple(path.parent / key for key in settings.master_keys)
     return settings.model_copy(update={"master_keys": keys})

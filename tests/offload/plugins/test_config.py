@@ -58,18 +58,24 @@ def test_an_empty_file_is_all_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("executr: slurm", "executr: unknown key; did you mean 'executor'?"),
+        (
+            "executr: slurm",
+            "1:1: executr: unknown key; expected one of site, executor,",
+        ),
         (
             "slurm: {partiton: x}",
-            "slurm.partiton: unknown key; did you mean 'partition'?",
+            "1:9: slurm.partiton: unknown key; expected one of partition, flags, ",
         ),
-        ("work: here", "work: expected an absolute path, got 'here'"),
+        ("work: here", "1:7: work: expected an absolute path, got 'here'"),
         ("slurm: {tick: soon}", "slurm.tick: expected a duration such as '30 min'"),
         (
             "limits: {cpus: 0}",
-            "limits.cpus: Input should be greater than or equal to 1",
+            "1:16: limits.cpus: out of range; expected at least 1, got 0",
         ),
-        ("executor: pbs", "executor: Input should be 'process' or 'slurm'"),
+        (
+            "executor: pbs",
+            "1:11: executor: unknown value; expected 'process' or 'slurm', got 'pbs'",
+        ),
         (
             "repository: {fqrn: a.b}",
             "repository: expected 'mount', or 'urls' and 'keys', got neither",
@@ -88,9 +94,9 @@ def test_an_empty_file_is_all_defaults(tmp_path):
         ),
         (
             "repository: {fqrn: a.b, mont: /cvmfs}",
-            "repository.mont: unknown key; did you mean 'mount'?",
+            "got 'mont'; did you mean 'mount'?",
         ),
-        ("[]", "Input should be a valid dictionary"),
+        ("[]", "1:1: wrong type; expected a mapping, got a list"),
         ("a: [", "expected YAML, got an error"),
     ],
 )
@@ -100,7 +106,8 @@ def test_what_is_wrong_is_said(tmp_path, text, words):
     with pytest.raises(ConfigError) as caught:
         load_config(file)
     assert words in str(caught.value)
-    assert str(caught.value).startswith(f"{file}: ")
+    assert str(caught.value).startswith(f"{file}:1:")
+    assert len(str(caught.value).splitlines()) == 1
     assert caught.value.exit_code is ExitCode.USAGE
 
 

@@ -96,30 +96,62 @@ def test_failures_are_one_line_and_an_exit_code(run, publisher, origin, image, w
     assert len(err.splitlines()) == 1
 
 
+GOOD = "fqrn: a.b\nurls: [http://h]\nmaster_keys: [k]\n"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("fqrn: [", "cache.yaml: "),
-        ("fqrn: a.b", "urls: Field required; master_keys: Field required"),
+        ("fqrn: [", ["cache.yaml:1:8: expected YAML, got an error: "]),
         (
-            "fqrn: ../x\nurls: [http://h]\nmaster_keys: [k]",
-            "fqrn: Value error, expected",
+            "fqrn: a.b",
+            [
+                "cache.yaml:1:1: missing key; expected key 'master_keys', got none",
+                "cache.yaml:1:1: missing key; expected key 'urls', got none",
+            ],
         ),
-        ("fqrn: a.b\nurls: [ftp://h]\nmaster_keys: [k]", "urls: Value error, expected"),
         (
-            "fqrn: a.b\nurls: [http://h]\nmaster_keys: [k]\nquta: 1",
-            "quta: Extra inputs",
+            GOOD.replace("a.b", "../x"),
+            ["cache.yaml:1:7: fqrn: expected a name such as images.example.org, got"],
+        ),
+        (
+            GOOD.replace("http", "ftp"),
+            ["cache.yaml:2:7: urls: expected http://HOST..., got 'ftp://h'"],
+        ),
+        (
+            GOOD.replace("[http://h]", "http://h"),
+            ["cache.yaml:2:7: urls: wrong type; expected a list, got 'http://h'"],
+        ),
+        (
+            f"{GOOD}quta_bytes: 1",
+            [" 'quta_bytes'; did you mean 'quota_bytes'?"],
+        ),
+        (
+            f"{GOOD}quota_bytes: much",
+            ["4:14: quota_bytes: wrong type; expected a size such as '50 GiB', got"],
+        ),
+        (
+            f"{GOOD}connections: 100\nrefresh_s: soon",
+            [
+                "4:14: connections: out of range; expected at most 64, got 100",
+                "5:12: refresh_s: wrong type; expected a number, got 'soon'",
+            ],
         ),
     ],
 )
-def test_wrong_settings_are_one_line(run, tmp_path, text, told):
+def test_wrong_settings_are_a_line_each(run, tmp_path, text, told):
     path = tmp_path / "cache.yaml"
     path.write_text(text)
     code, _, err = run("status", config=path)
     assert code == 2
-    assert told in err
-    assert len(err.splitlines()) == 1
-    assert run("status", config=tmp_path / "none.yaml")[0] == 2
+    for line, words in zip(err.splitlines(), told, strict=True):
+        assert words in line
+
+
+def test_settings_that_are_not_there_are_said(run, tmp_path):
+    code, _, err = run("status", config=tmp_path / "none.yaml")
+    assert code == 2
+    assert "none.yaml: expected a readable file, got: No such file" in err
 
 
 def test_a_master_key_that_is_not_there_is_said(run, tmp_path):
