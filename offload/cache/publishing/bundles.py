@@ -7,19 +7,18 @@ and only as files of that tree: who sends a trace can leave things out, and no m
 
 from __future__ import annotations
 
-from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.objects import content_of
 from offload.cache.publishing.errors import MissingImageError, RefusedRequestError
 from offload.cache.publishing.references import flat_path
 from offload.cache.publishing.shelf import Shelf
-from offload.cache.reading.bundles import Use, pack, path_of
+from offload.cache.reading.bundles import Piece, items, path_of
 from offload.cache.reading.traces import Trace
-from offload.snapshot.tree import Kind
 
 LARGEST_TRACE = 16 << 20
 """Bytes."""
 LARGEST_BUNDLE = 256 << 20
-"""Bytes of objects; the rest is fetched one by one."""
+"""Bytes of content; the rest is fetched one by one."""
 _WAIT_S = 60.0
 
 
@@ -39,27 +38,25 @@ def publish_bundle(shelf: Shelf, image: str, trace: Trace) -> int:
     """
     if not shelf.has_image(image):
         raise MissingImageError(f"{image} is not published")
-    public = shelf.repository.public
-    wanted: list[Use] = []
+    wanted: list[Piece] = []
     size = 0
-    own = shelf.uses(flat_path(image))
+    own = shelf.pieces(flat_path(image))
     for use in trace.uses:
-        if known := own.get(use.name):
-            size += (public / use.name.path).stat().st_size
+        if piece := own.get(use.name):
+            size += piece.size
             if size > LARGEST_BUNDLE:
                 break
-            wanted.append(use if use in known else known[0])
+            wanted.append(piece)
     if not wanted:
         raise RefusedRequestError(f"the trace has no object of {image}")
 
     def read(name: ObjectName) -> bytes:
-        return (public / name.path).read_bytes()
+        return content_of(name, (shelf.repository.public / name.path).read_bytes())
 
-    content = b"".join(pack(wanted, read))
+    files = list(items(wanted, read))
     with shelf.repository.transaction(wait_s=_WAIT_S) as change:
         if change.lookup(flat_path(image)) is None:  # collected meanwhile
             raise MissingImageError(f"{image} is not published any more")
-        item = Item(b"", Kind.FILE, 0o644, len(content), content=content)
-        change.put(path_of(image), item)
+        change.put_tree(path_of(image), files)
         change.commit()
     return len(wanted)

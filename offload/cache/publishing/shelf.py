@@ -7,7 +7,7 @@ Layout (that of unpacked.cern.ch, so that its users find what they know)::
                              them, each closed by a NUL; if there are any
     .flat/ab/HEX             the tree of an image, HEX the digest of its manifest
     .metadata/ab/HEX         manifest.json of the image
-    .bundles/HEX             what a cold start of the image needs
+    .bundles/HEX             what a cold start of the image needs, in few files
     images/HOST/NAME:TAG     link to the image's tree
 """
 
@@ -34,7 +34,7 @@ from offload.cache.publishing.references import (
     metadata_path,
 )
 from offload.cache.publishing.trees import LayerTree
-from offload.cache.reading.bundles import Use, path_of
+from offload.cache.reading.bundles import Piece, path_of
 from offload.snapshot.tree import Kind
 
 _IMAGES = b"images"
@@ -112,13 +112,15 @@ class Shelf:
         data = self._content(layer_path(layer) + _IMPLIED)
         return [] if data is None else data.split(b"\0")[:-1]
 
-    def uses(self, path: bytes) -> dict[ObjectName, list[Use]]:
-        """Return how files below a folder use every object that holds their contents."""
-        found: dict[ObjectName, list[Use]] = {}
+    def pieces(self, path: bytes) -> dict[ObjectName, Piece]:
+        """Return every object that holds contents of files below a folder."""
+        found: dict[ObjectName, Piece] = {}
         with self._lock:
-            for _, row in self._current().walk(b"/" + path):
-                for name in row.objects():
-                    found.setdefault(name, []).append(Use(name, row.mode, row.mtime))
+            for place, row in self._current().walk(b"/" + path):
+                folder = parent_of(place)[len(path) + 1 :]
+                sizes = [chunk.size for chunk in row.chunks] or [row.size]
+                for name, size in zip(row.objects(), sizes, strict=False):
+                    found.setdefault(name, Piece(name, folder, size))
         return found
 
     def _has(self, path: bytes) -> bool:
@@ -126,7 +128,7 @@ class Shelf:
             return False
         lost = self.repository.lost()
         try:
-            return not lost or lost.isdisjoint(self.uses(path))
+            return not lost or lost.isdisjoint(self.pieces(path))
         except RepositoryError:  # a catalogue
             return False
 

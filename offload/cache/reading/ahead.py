@@ -1,25 +1,25 @@
-"""Unpacks a bundle ahead of a job that starts, in the order of first use.
+"""Unpacks a bundle ahead of a job that starts, part by part, as they come.
 
-The bundle stays one file, compressed as it came; what it holds is unpacked into memory,
+The parts stay files, compressed as they came; what they hold is unpacked into memory,
 where the job finds it, and given up again once the start is over: the kernel has it by
-then. Whenever an object is unpacked, it is verified by its name.
+then. Whenever a part is unpacked, its bytes are verified.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
-from offload.cache.reading.bundles import places
-from offload.cache.reading.fetching import content_of
+from offload.cache.reading.bundles import INDEX, Place, places, unpack
+from offload.cache.reading.store import content_at
 
-_AHEAD_BYTES = 64 << 20
+_AHEAD_BYTES = 48 << 20
 """Compressed bytes that are unpacked before anybody asks for them."""
 _KEPT_S = 30.0
 """So often what is in memory is given up."""
@@ -27,87 +27,109 @@ _UNPACKERS = min(4, len(os.sched_getaffinity(0)))
 """Threads: decompression and hashing release the lock."""
 
 
-class _Place(NamedTuple):
-    start: int
-    size: int
+class _Part:
+    """One part: still on its way, here, in memory, or never to come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_settled = threading.Event()
+        self._path: Path | None = None
+        self._data: bytes | None = None
+
+    def settle(self, path: Path | None = None) -> None:
+        """Say where it is; without, that it does not come. The first word counts."""
+        with self._lock:
+            if not self._is_settled.is_set():
+                self._path = path
+                self._is_settled.set()
+
+    def content(self) -> bytes | None:
+        """Return all that it holds, once it is here; None if it cannot be had."""
+        self._is_settled.wait()
+        with self._lock:
+            if self._data is None and self._path is not None:
+                try:
+                    packed = content_at(os.fspath(self._path))
+                    self._data = None if packed is None else unpack(packed)
+                except DamagedObjectError:
+                    pass
+                if self._data is None:
+                    self._path = None
+            return self._data
+
+    def give_up(self) -> None:
+        """Have it in memory no more."""
+        with self._lock:
+            self._data = None
 
 
 class Ahead:
-    """Contents of objects that a bundle has. Thread-safe."""
+    """Contents of objects that a bundle has. Thread-safe.
+
+    Whoever asks waits for what is on its way: for the index, then for the part.
+    """
 
     def __init__(self) -> None:
+        self._places: dict[ObjectName, Place] = {}
         self._is_open = threading.Event()
-        self._handle = -1
-        self._places: dict[ObjectName, _Place] = {}
-        self._contents: dict[ObjectName, Future[bytes | None]] = {}
+        self._is_closed = threading.Event()
+        self._parts: defaultdict[int, _Part] = defaultdict(_Part)
         self._lock = threading.Lock()
+        self._bytes = 0
         self._pool = ThreadPoolExecutor(_UNPACKERS, "unpack")
+        threading.Thread(target=self._forget, daemon=True).start()
 
-    def open(self, bundle: Path | None) -> None:
-        """Begin with a bundle, or without one; whoever asks before waits for this.
+    def add(self, name: bytes, path: Path) -> None:
+        """Take a file of the bundle, in any order, the index or a part.
 
-        As much of the bundle is used as is one.
+        What does not come ahead, or damaged, is fetched when it is read.
         """
-        try:
-            if bundle is not None:
-                self._begin(bundle)
-        except (OSError, DamagedObjectError):
-            pass  # what does not come ahead is fetched when it is read
-        finally:
-            self._is_open.set()
+        if name == INDEX:
+            data = content_at(os.fspath(path))
+            if data is not None:
+                try:
+                    self._places = places(data)
+                    self._is_open.set()
+                except DamagedObjectError:
+                    pass
+        elif name.isdigit():
+            part = self._part(int(name))
+            part.settle(path)
+            with self._lock, suppress(OSError):
+                self._bytes += path.stat().st_size
+                if self._bytes <= _AHEAD_BYTES and not self._is_closed.is_set():
+                    self._pool.submit(part.content)
+
+    def end(self) -> None:
+        """Say that no more will come."""
+        self._is_open.set()
+        for number in {place.part for place in self._places.values()}:
+            self._part(number).settle()
 
     def close(self) -> None:
         """Unpack no more. What is asked for afterwards is not here."""
-        self.open(None)
+        self.end()
         with self._lock:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._places = {}
-            if self._handle >= 0:
-                os.close(self._handle)
-                self._handle = -1
+            self._is_closed.set()
+        self._places = {}
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def content(self, name: ObjectName) -> bytes | None:
-        """Return an object's content; None if the bundle has it not, or damaged."""
+    def read(self, name: ObjectName, offset: int, size: int) -> bytes | None:
+        """Return bytes of an object's content; None if the bundle has it not, whole."""
         self._is_open.wait()
         place = self._places.get(name)
-        if place is None:
+        if place is None or (data := self._part(place.part).content()) is None:
             return None
+        start = place.start + offset
+        return data[start : min(start + size, place.start + place.size)]
+
+    def _part(self, number: int) -> _Part:
         with self._lock:
-            found = self._contents.get(name)
-            # Whose turn has not come yet is unpacked here and now.
-            is_mine = found is None or found.cancel()
-            if found is None or is_mine:
-                found = self._contents[name] = Future()
-                found.set_running_or_notify_cancel()
-        if is_mine:
-            found.set_result(self._content(name, place))
-        return found.result()
-
-    def _begin(self, bundle: Path) -> None:
-        data = bundle.read_bytes()
-        self._handle = os.open(bundle, os.O_RDONLY | os.O_CLOEXEC)
-        size = 0
-        try:
-            for use, *place in places(data):
-                self._places[use.name] = _Place(*place)
-                size += place[1]
-                if size <= _AHEAD_BYTES:
-                    self._contents[use.name] = self._pool.submit(
-                        self._content, use.name, _Place(*place)
-                    )
-        finally:
-            threading.Thread(target=self._forget, daemon=True).start()
-
-    def _content(self, name: ObjectName, place: _Place) -> bytes | None:
-        try:
-            packed = os.pread(self._handle, place.size, place.start)
-            return content_of(name, packed, None)
-        except (OSError, DamagedObjectError):
-            return None
+            return self._parts[number]
 
     def _forget(self) -> None:
-        while self._places:
-            time.sleep(_KEPT_S)
+        while not self._is_closed.wait(_KEPT_S):
             with self._lock:
-                for name in [n for n, f in self._contents.items() if f.done()]:
-                    del self._contents[name]
+                parts = list(self._parts.values())
+            for part in parts:
+                part.give_up()

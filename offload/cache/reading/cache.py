@@ -18,7 +18,7 @@ from typing import Self
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading.building import Rows
-from offload.cache.reading.bundles import path_of
+from offload.cache.reading.bundles import INDEX, path_of
 from offload.cache.reading.choosing import Amount, Choice, Situation, choose
 from offload.cache.reading.errors import AbsentError, ReadingError
 from offload.cache.reading.eviction import Freed
@@ -186,21 +186,35 @@ class RepositoryCache:
         kept = ((p, row) for p, row in rows if not wanted or is_wanted(p, wanted))
         self._keeper.kinds["images"].copy(kept, target)
 
-    def bundle(self, image: str) -> Path | None:
-        """Return the file with what jobs read of an image before, fetched if need be.
+    def bundle(
+        self,
+        image: str,
+        arrived: Callable[[bytes, Path], object] = lambda _name, _path: None,
+    ) -> bool:
+        """Bring here what jobs read of an image before.
+
+        Args:
+            image: digest of its manifest.
+            arrived: called with name and place of each file of the bundle as soon as
+                it is here.
 
         Returns:
-            None if the repository knows of nothing.
+            Whether the repository knows of anything.
 
         Raises:
-            CacheError: no revision is known, or the bundle cannot be had.
+            CacheError: no revision is known, or some of it cannot be had.
         """
-        row = self.view().find(path_of(image))
-        if row is None or row.kind is not Kind.FILE:
-            return None
-        found = self._fetcher.bring(row, self.settings.connections)
+        view = self.view()
+        path = path_of(image)
+        row = view.find(path)
+        if row is None or row.kind is not Kind.FOLDER:
+            return False
+        rows = [row for row in view.listing(path) if row.kind is Kind.FILE]
+        rows.sort(key=lambda row: (row.name != INDEX, len(row.name), row.name))
+        for row, place in self._fetcher.bring(rows, self.settings.connections):
+            arrived(row.name, place)
         self._keeper.stay_below_quota()
-        return found
+        return True
 
     def choose(self, image: str, *, can_mount: bool) -> Choice:
         """Return whether a job has what it needs of an image sooner whole or lazily.

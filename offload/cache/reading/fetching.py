@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
-from offload.cache.errors import NoSpaceError
+from offload.cache.errors import CacheError, NoSpaceError
 from offload.cache.reading.locking import Locks
 from offload.cache.reading.store import Content, Store
 
@@ -151,34 +151,24 @@ class Fetcher:
         else:
             self.add(key, b"", mode, mtime)
 
-    def read(self, row: Row, connections: int) -> bytes:
-        """Return the content of a file, its parts fetched at the same time; not stored.
+    def bring(
+        self, rows: Iterable[Row], connections: int
+    ) -> Iterator[tuple[Row, Path]]:
+        """Yield files with where they lie, each as soon as it is here.
 
         Raises:
-            Exception: as :meth:`fetch` does.
+            Exception: as :meth:`fetch` does, after all that can be had.
         """
-        if not row.chunks:
-            parts = [(name, row.size) for name in row.objects()]
-        else:
-            sizes = (chunk.size for chunk in row.chunks)
-            parts = list(zip(row.objects(), sizes, strict=True))
+        problems: list[CacheError] = []
         with ThreadPoolExecutor(connections, "fetch") as pool:
-            pieces = pool.map(lambda part: self._get(part[0], part[1], None), parts)
-            return b"".join(pieces)
-
-    def bring(self, row: Row, connections: int) -> Path:
-        """Return where a file lies, its parts fetched at the same time.
-
-        Raises:
-            Exception: as :meth:`fetch` does.
-        """
-        key = key_of(row)
-        with self._locks.held(key):
-            if (found := self._store.find(key, row.size)) is None:
-                data = self.read(row, connections)
-                content = self.add(key, data, row.mode & 0o777, row.mtime)
-                found = self._store.path(content)
-        return Path(found)
+            coming = {pool.submit(self.path, row): row for row in rows}
+            for done in as_completed(coming):
+                try:
+                    yield coming[done], done.result()
+                except CacheError as error:
+                    problems.append(error)
+        if problems:
+            raise problems[0]
 
     def _assemble(self, row: Row, key: str) -> None:
         with self._locks.held(key):

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class ImageFilesystem(mfusepy.Operations):
         fetcher: gets what is read.
         trace: notes it.
         trace_path: where the trace is kept.
-        ahead: returns an object's content if that is in memory.
+        ahead: returns bytes of an object's content, given offset and size, if it has it.
         mounted: called once the kernel asks.
     """
 
@@ -74,7 +75,7 @@ class ImageFilesystem(mfusepy.Operations):
         fetcher: Fetcher,
         trace: Trace,
         trace_path: Path,
-        ahead: Callable[[ObjectName], bytes | None],
+        ahead: Callable[[ObjectName, int, int], bytes | None],
         mounted: Callable[[], object],
     ) -> None:
         self._view = view
@@ -159,9 +160,8 @@ class ImageFilesystem(mfusepy.Operations):
             whole = row.size
             use = Use(ObjectName(row.digest), row.mode, row.mtime)
         self._note(use, whole)
-        if (data := self._ahead(use.name)) is not None and len(data) == whole:
-            is_all = offset == 0 and len(data) <= size
-            return data if is_all else data[offset : offset + size]
+        if (data := self._ahead(use.name, offset, size)) is not None:
+            return data
         return self._piece(row, index, use.name).read(size, offset)
 
     def _piece(self, row: Row, index: int, name: ObjectName) -> _Piece:
@@ -208,12 +208,18 @@ class Mounted(mfusepy.FUSE):
     def readdir_fuse_3(
         self, path: bytes, buf: Any, filler: Any, offset: int, fip: Any, flags: int
     ) -> int:
+        # The library passes on what it is told of an entry only with where to go on.
         found = mfusepy.c_stat(st_mode=stat.S_IFDIR)
-        for name in (b".", b".."):
-            filler(buf, name, found, 0, 0)
-        for row in self.operations.readdir(os.fsdecode(path), 0):
+        for place, name in enumerate((b".", b".."), 1):
+            if place > offset and filler(buf, name, found, place, 0):
+                return 0
+        rows = self.operations.readdir(os.fsdecode(path), 0)
+        for place, row in enumerate(
+            islice(rows, max(0, offset - 2), None), max(3, offset + 1)
+        ):
             _tell(found, row)
-            filler(buf, row.name, found, 0, _FILL_DIR_PLUS)
+            if filler(buf, row.name, found, place, _FILL_DIR_PLUS):
+                break  # the kernel asks for the rest
         return 0
 
 

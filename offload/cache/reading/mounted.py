@@ -1,9 +1,9 @@
 """Mounts one image; a process of its own, which ends with whoever has started it.
 
 Standard input is a line of JSON (``settings``, ``folder``, ``image``, ``where``, and the
-``revision`` that was believed), then a line with the
-path of the image's bundle, empty if there is none; its end means that the mount is
-needed no more. ``ready`` on standard output means that it is there; an error is one line
+``revision`` that was believed), then a line for each file of the image's bundle, as they
+come: its name there, a blank, and its path; then an empty one. Its end means that the
+mount is needed no more. ``ready`` on standard output means that it is there; an error is one line
 on standard error, and the exit code as documented for ``offload-cache``.
 """
 # Each job waits for this to start: what is seldom needed is loaded late.
@@ -14,8 +14,9 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from facility.errors import ExitCode, FacilityError
 from offload.cache.reading.ahead import Ahead
@@ -26,9 +27,8 @@ from offload.cache.reading.view import Revision, View
 
 def main() -> int:
     """Mount until standard input ends or somebody unmounts."""
-    # Without a buffer, whose lock a thread that waits would hold at the end.
-    orders = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
-    order = json.loads(orders.readline())
+    orders = _orders()
+    order = json.loads(next(orders))
     settings = order["settings"]
     where = Path(order["where"])
     reader = Reader(
@@ -57,11 +57,24 @@ def _say_ready() -> None:
     sys.stdout.flush()
 
 
-def _follow(orders: BinaryIO, ahead: Ahead, where: Path) -> None:
-    bundle = orders.readline().rstrip(b"\n")
-    ahead.open(Path(os.fsdecode(bundle)) if bundle else None)
-    while orders.read(1):
-        pass
+def _orders() -> Iterator[bytes]:
+    """Yield the lines of standard input.
+
+    Without a buffered file, whose lock a thread that waits would hold at the end.
+    """
+    rest = b""
+    while data := os.read(0, 1 << 16):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+
+
+def _follow(orders: Iterator[bytes], ahead: Ahead, where: Path) -> None:
+    for line in orders:
+        name, _, path = line.partition(b" ")
+        if name:
+            ahead.add(name, Path(os.fsdecode(path)))
+        else:
+            ahead.end()
     from offload.cache.reading.mounting import unmount
 
     unmount(where)

@@ -101,14 +101,15 @@ class Mount:
         self._ordered.set()
 
     def _bring(self, cache: RepositoryCache, image: str) -> None:
-        # What does not come ahead is fetched when it is read, and then it is told why.
-        bundle = None
-        try:
-            with suppress(CacheError, OSError):
-                bundle = cache.bundle(image)
-        finally:
+        def arrived(name: bytes, path: Path) -> None:
             self._ordered.wait()
-            self._tell(b"" if bundle is None else os.fsencode(bundle))
+            self._tell(name + b" " + os.fsencode(path))
+
+        # What does not come ahead is fetched when it is read, and then it is told why.
+        with suppress(CacheError, OSError):
+            cache.bundle(image, arrived)
+        self._ordered.wait()
+        self._tell(b"")
 
     def _tell(self, line: bytes) -> None:
         assert self._process.stdin is not None

@@ -61,7 +61,7 @@ def serve(
         reader.fetcher,
         reader.trace(image),
         trace_path,
-        ahead.content,
+        ahead.read,
         mounted,
     )
     sys.setswitchinterval(_SWITCH_S)

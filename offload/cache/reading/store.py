@@ -266,3 +266,14 @@ def digest_of(path: str) -> str | None:
     except OSError:
         return None
     return found.hexdigest()
+
+
+def content_at(path: str) -> bytes | None:
+    """Return a content; None if it is gone, or not what its name says."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            data = file.read()
+    except OSError:
+        return None
+    found = hashlib.blake2b(data, digest_size=20).hexdigest()
+    return data if found == Content.parse(os.path.basename(path)).digest else None  # noqa: PTH119

@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from offload.cache.cvmfs.items import Item
+from offload.cache.publishing.bundles import publish_bundle
+from offload.cache.publishing.shelf import Shelf
 from offload.cache.reading import MountError
-from offload.cache.reading.bundles import item
 from offload.cache.reading.mounting import can_mount, unmount
 from offload.snapshot.tree import Kind
 
@@ -71,55 +73,66 @@ def test_only_what_is_read_comes_and_is_noted(
     assert trace.uses[0].mode == 0o644
 
 
-def test_a_bundle_of_a_trace_makes_the_next_cold_start_one_file(
-    make_cache, origin, image, where, published, expected
-):
-    repository, _ = published
-    names = [f"env/p{n % 20:02}/m{n:03}.py" for n in range(0, 400, 3)]
-    first = make_cache("first")
+def bundled(first, repository, image, where, names):
+    """Publish the bundle of a job that reads these files."""
     with first.mount(image, where):
         for name in names:
             (where / name).read_bytes()
-    uses = first.trace(image).uses
-    assert len(uses) == len(names)
-    bundle = item(image, uses, lambda n: (repository.public / n.path).read_bytes())
-    with repository.transaction() as transaction:
-        transaction.put_tree(b"/.bundles", [bundle])
-        transaction.commit()
+    trace = first.trace(image)
+    assert len(trace) == len(names)
+    assert publish_bundle(Shelf(repository, "amd64"), image, trace) == len(names)
+
+
+def test_a_bundle_of_a_trace_makes_the_next_cold_start_few_files(
+    make_cache, origin, image, where, published, expected
+):
+    names = [f"env/p{n % 20:02}/m{n:03}.py" for n in range(0, 400, 3)]
+    bundled(make_cache("first"), published[0], image, where, names)
     origin.requests.clear()
     with make_cache("second").mount(image, where):
         for name in names:
             assert (where / name).read_bytes() == expected[name]
-    assert len([p for p in origin.objects() if p[-1] not in "CXP"]) <= 1
+    assert 2 <= len([p for p in origin.objects() if p[-1] not in "CXP"]) <= 4
 
 
 def test_a_bundle_damaged_on_disk_is_fetched_again(
     make_cache, image, where, published, expected
 ):
-    repository, _ = published
     names = [f"env/p{n % 20:02}/m{n:03}.py" for n in range(100, 160)]
-    with make_cache("first") as first, first.mount(image, where):
-        for name in names:
-            (where / name).read_bytes()
-    uses = first.trace(image).uses
-    bundle = item(image, uses, lambda n: (repository.public / n.path).read_bytes())
-    with repository.transaction() as transaction:
-        transaction.put_tree(b"/.bundles", [bundle])
-        transaction.commit()
-    good = make_cache("second").bundle(image)
-    data = good.read_bytes()
-    for place in (10, len(data) // 2, len(data) - 1):
-        damaged = bytearray(data)
-        damaged[place] ^= 4
-        status = good.stat()
-        good.chmod(0o600)
-        good.write_bytes(damaged)
-        good.chmod(0o644)
-        os.utime(good, ns=(status.st_atime_ns, status.st_mtime_ns))
+    bundled(make_cache("first"), published[0], image, where, names)
+    files = {}
+    make_cache("second").bundle(image, files.__setitem__)
+    good = {path: path.read_bytes() for path in files.values()}
+    for place in (3, -1):
+        for path, data in good.items():
+            damaged = bytearray(data)
+            damaged[place] ^= 4
+            status = path.stat()
+            path.chmod(0o600)
+            path.write_bytes(damaged)
+            path.chmod(0o644)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         with make_cache("second").mount(image, where):
             for name in names:
                 assert (where / name).read_bytes() == expected[name]
-        assert good.read_bytes() == data
+        assert {path: path.read_bytes() for path in good} == good
+
+
+def test_a_large_folder_is_listed_whole_and_then_known(
+    make_cache, published, origin, where
+):
+    names = {b"n%05d" % number + b"x" * 200 for number in range(3000)}
+    digest = "sha256:" + "5e" * 32
+    with published[0].transaction() as transaction:
+        items = [Item(name, Kind.FILE, 0o644) for name in names]
+        transaction.put_tree(b"/.flat/5e/" + digest[7:].encode(), items)
+        transaction.commit()
+    with make_cache("site").mount(digest, where):
+        assert set(os.listdir(os.fsencode(where))) == names
+        handle = os.open(where, os.O_RDONLY)
+        for _ in range(2):
+            assert {os.fsencode(n) for n in os.listdir(handle)} == names
+        os.close(handle)
 
 
 def test_a_mount_ends_with_the_process_that_made_it(make_cache, image, where, tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 
 import pytest
 
+from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.objects import content_of
@@ -15,7 +17,14 @@ from offload.cache.publishing.errors import MissingImageError, RefusedRequestErr
 from offload.cache.publishing.images import read_manifest
 from offload.cache.publishing.shelf import Shelf, put_image, remove_image
 from offload.cache.publishing.trees import LayerTree
-from offload.cache.reading.bundles import Use, path_of, unpack
+from offload.cache.reading.bundles import (
+    INDEX,
+    LEAST_PART,
+    Use,
+    path_of,
+    places,
+    unpack,
+)
 from offload.cache.reading.traces import Trace
 
 FQRN = "images.example.org"
@@ -47,7 +56,11 @@ def objects_of(shelf: Shelf, image: str) -> dict[str, ObjectName]:
     name = image.removeprefix("sha256:")
     top = f"/.flat/{name[:2]}/{name}".encode()
     found = shelf.repository.namespace().walk(top)
-    return {path[len(top) + 1 :].decode(): next(row.objects()) for path, row in found}
+    return {
+        path[len(top) + 1 :].decode(): name
+        for path, row in found
+        for name in row.objects()
+    }
 
 
 def trace_of(*names: ObjectName) -> Trace:
@@ -57,22 +70,28 @@ def trace_of(*names: ObjectName) -> Trace:
     return trace
 
 
-def bundle_in(shelf: Shelf, image: str) -> list[tuple[ObjectName, bytes]]:
-    row = shelf.repository.namespace().lookup(path_of(image))
+def bundle_in(shelf: Shelf, image: str) -> dict[ObjectName, bytes]:
     public = shelf.repository.public
-    data = b"".join(
-        content_of(name, (public / name.path).read_bytes()) for name in row.objects()
-    )
-    return [(use.name, bytes(packed)) for use, packed in unpack(data)]
+    files = {
+        row.name: b"".join(
+            content_of(name, (public / name.path).read_bytes())
+            for name in row.objects()
+        )
+        for row in shelf.repository.namespace().listing(path_of(image))
+    }
+    index = places(files.pop(INDEX))
+    parts = {int(name): unpack(data) for name, data in files.items()}
+    return {
+        name: parts[at.part][at.start : at.start + at.size]
+        for name, at in index.items()
+    }
 
 
 def test_objects_are_in_the_order_of_the_trace(shelf, publish):
     image = publish(a=b"1", b=b"2", c=b"3")
     own = objects_of(shelf, image)
     assert publish_bundle(shelf, image, trace_of(own["c"], own["a"])) == 2
-    found = bundle_in(shelf, image)
-    assert [name for name, _ in found] == [own["c"], own["a"]]
-    assert [content_of(name, data) for name, data in found] == [b"3", b"1"]
+    assert list(bundle_in(shelf, image).items()) == [(own["c"], b"3"), (own["a"], b"1")]
     revision = shelf.head().revision
     publish_bundle(shelf, image, trace_of(own["c"], own["a"]))
     assert shelf.head().revision == revision
@@ -83,7 +102,7 @@ def test_what_is_not_of_the_image_stays_out(shelf, publish):
     mine, theirs = objects_of(shelf, image)["a"], objects_of(shelf, other)["secret"]
     nowhere = ObjectName(b"x" * 20)
     assert publish_bundle(shelf, image, trace_of(theirs, mine, nowhere)) == 1
-    assert [name for name, _ in bundle_in(shelf, image)] == [mine]
+    assert list(bundle_in(shelf, image)) == [mine]
     with pytest.raises(RefusedRequestError, match="no object"):
         publish_bundle(shelf, image, trace_of(theirs))
 
@@ -127,13 +146,36 @@ def test_an_image_that_is_collected_meanwhile_leaves_no_bundle(
     assert shelf.repository.namespace().lookup(path_of(image)) is None
 
 
-def test_files_in_a_bundle_appear_as_in_their_tree(shelf, publish):
+def test_a_bundle_of_less_leaves_nothing_of_the_one_before(shelf, publish):
+    image = publish(a=b"1", b=b"2")
+    own = objects_of(shelf, image)
+    publish_bundle(shelf, image, trace_of(own["a"], own["b"]))
+    publish_bundle(shelf, image, trace_of(own["b"]))
+    assert bundle_in(shelf, image) == {own["b"]: b"2"}
+
+
+def test_an_object_that_is_damaged_gets_into_no_bundle(shelf, publish):
     image = publish(a=b"1")
-    trace = Trace()
-    trace.note(Use(objects_of(shelf, image)["a"], 0o000, -7), 1)
-    publish_bundle(shelf, image, trace)
-    row = shelf.repository.namespace().lookup(path_of(image))
-    (name,) = row.objects()
-    data = content_of(name, (shelf.repository.public / name.path).read_bytes())
-    ((use, _),) = unpack(data)
-    assert (use.mode, use.mtime) == (0o644, 1_700_000_000)
+    own = objects_of(shelf, image)
+    place = shelf.repository.public / own["a"].path
+    place.chmod(0o600)
+    place.write_bytes(place.read_bytes()[:-1])
+    with pytest.raises(DamagedObjectError):
+        publish_bundle(shelf, image, trace_of(own["a"]))
+    assert shelf.repository.namespace().lookup(path_of(image)) is None
+
+
+def test_images_that_share_packages_share_parts(shelf, publish):
+    def library(seed: int) -> bytes:
+        return random.Random(seed).randbytes(LEAST_PART + 9)
+
+    def parts_of(image: str) -> set[ObjectName]:
+        publish_bundle(shelf, image, trace_of(*objects_of(shelf, image).values()))
+        rows = shelf.repository.namespace().listing(path_of(image))
+        return {next(row.objects()) for row in rows if row.name != INDEX}
+
+    packages = {"a/x": library(1), "b/y": b"small", "c/z": library(2)}
+    one = parts_of(publish(**packages))
+    other = parts_of(publish(**packages | {"b/y": b"other"}))
+    assert len(one) == len(other) == 3
+    assert len(one & other) == 2

@@ -6,29 +6,34 @@ import threading
 import pytest
 
 from offload.cache.cvmfs.names import ObjectName
-from offload.cache.cvmfs.objects import compress
 from offload.cache.reading.ahead import Ahead
-from offload.cache.reading.bundles import Use, pack
+from offload.cache.reading.bundles import INDEX, LEAST_PART, Piece, items
+from offload.cache.reading.store import Store
+
+ALL = 1 << 30
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def contents():
     rng = random.Random(1)
-    return [rng.randbytes(rng.randrange(1, 100_000)) for _ in range(60)]
+    made = [rng.randbytes(rng.randrange(1, LEAST_PART // 8)) for _ in range(60)]
+    return {ObjectName(rng.randbytes(20)): content for content in made}
+
+
+@pytest.fixture(scope="module")
+def published(contents):
+    pieces = [Piece(name, b"lib", len(content)) for name, content in contents.items()]
+    return [(i.path, i.content) for i in items(pieces, contents.__getitem__)]
 
 
 @pytest.fixture
-def names(contents):
-    return [ObjectName.of(compress(content)) for content in contents]
-
-
-@pytest.fixture
-def bundle(tmp_path, contents, names):
-    packed = dict(zip(names, map(compress, contents), strict=True))
-    path = tmp_path / "bundle"
-    uses = [Use(name, 0o644, 0) for name in names]
-    path.write_bytes(b"".join(pack(uses, packed.__getitem__)))
-    return path
+def files(tmp_path, published):
+    """Name and place of each file of a bundle, as a site's store has them."""
+    store = Store(tmp_path)
+    return [
+        (name, tmp_path / store.path(store.add(f"{n:040x}", [data])))
+        for n, (name, data) in enumerate(published)
+    ]
 
 
 @pytest.fixture
@@ -38,76 +43,106 @@ def ahead():
     ahead.close()
 
 
-def test_all_that_a_bundle_has_is_there_in_any_order(ahead, bundle, contents, names):
-    ahead.open(bundle)
-    expected = list(zip(names, contents, strict=True))
-    for name, content in [*reversed(expected), *expected]:
-        assert ahead.content(name) == content
-    assert ahead.content(ObjectName(bytes(20))) is None
+def bring(ahead, files):
+    for name, path in files:
+        ahead.add(name, path)
+    ahead.end()
 
 
-def test_many_threads_that_ask_before_it_is_there_get_it(
-    ahead, bundle, contents, names
-):
+def test_all_that_a_bundle_has_is_there_in_any_order(ahead, files, contents):
+    assert len(files) > 3
+    bring(ahead, files)
+    for name in [*reversed(contents), *contents]:
+        assert ahead.read(name, 0, ALL) == contents[name]
+        assert ahead.read(name, 1, 10) == contents[name][1:11]
+        assert ahead.read(name, len(contents[name]), 10) == b""
+    assert ahead.read(ObjectName(bytes(20)), 0, ALL) is None
+
+
+def test_many_threads_that_ask_before_it_is_there_get_it(ahead, files, contents):
     got = {}
 
     def ask(seed):
-        order = random.Random(seed).sample(names, len(names))
-        got[seed] = {name: ahead.content(name) for name in order}
+        order = random.Random(seed).sample(list(contents), len(contents))
+        got[seed] = {name: ahead.read(name, 0, ALL) for name in order}
 
     threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(8)]
     for thread in threads:
         thread.start()
     assert got == {}
-    ahead.open(bundle)
+    bring(ahead, files)
     for thread in threads:
         thread.join()
-    expected = dict(zip(names, contents, strict=True))
-    assert list(got.values()) == [expected] * 8
+    assert list(got.values()) == [contents] * 8
 
 
-def test_without_a_bundle_nothing_is_there(ahead, names):
-    ahead.open(None)
-    assert ahead.content(names[0]) is None
+def test_what_has_come_is_there_before_the_rest_is(ahead, files, contents):
+    by_name = dict(files)
+    ahead.add(b"1", by_name[b"1"])
+    ahead.add(INDEX, by_name[INDEX])
+    here = [name for name in contents if ahead._places[name].part == 1]
+    assert here
+    for name in here:
+        assert ahead.read(name, 0, ALL) == contents[name]
+    ahead.end()
+    rest = contents.keys() - here
+    assert {ahead.read(name, 0, ALL) for name in rest} == {None}
 
 
-def test_a_bundle_that_is_gone_is_none(ahead, tmp_path, names):
-    ahead.open(tmp_path / "nothing")
-    assert ahead.content(names[0]) is None
+def test_without_a_bundle_nothing_is_there(ahead, contents):
+    ahead.end()
+    assert ahead.read(next(iter(contents)), 0, ALL) is None
 
 
-def test_no_flipped_byte_of_a_bundle_is_ever_shown(bundle, contents, names):
-    good = bundle.read_bytes()
+@pytest.mark.parametrize("gone", [INDEX, b"0"])
+def test_a_file_of_it_that_is_gone_holds_nothing(ahead, files, contents, gone):
+    dict(files)[gone].unlink()
+    bring(ahead, files)
+    got = [ahead.read(name, 0, ALL) for name in contents]
+    assert None in got
+    assert all(g in {None, c} for g, c in zip(got, contents.values(), strict=True))
+
+
+def test_no_flipped_byte_of_a_bundle_is_ever_shown(files, contents):
     rng = random.Random(2)
-    lacking = 0
-    for _ in range(40):
+    for number in range(3 * len(files)):
+        _, path = files[number % len(files)]
+        good = path.read_bytes()
         bad = bytearray(good)
         bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
-        bundle.write_bytes(bad)
+        path.chmod(0o600)
+        path.write_bytes(bad)
         ahead = Ahead()
-        ahead.open(bundle)
-        for name, content in zip(names, contents, strict=True):
-            got = ahead.content(name)
-            assert got in {content, None}
-            lacking += got is None
+        bring(ahead, files)
+        got = [ahead.read(name, 0, ALL) for name in contents]
         ahead.close()
-    assert lacking >= 20
+        path.write_bytes(good)
+        assert None in got
+        assert all(g in {None, c} for g, c in zip(got, contents.values(), strict=True))
 
 
-def test_of_a_bundle_that_is_cut_the_rest_is_there(ahead, bundle, contents, names):
-    bundle.write_bytes(bundle.read_bytes()[:-5])
-    ahead.open(bundle)
-    assert ahead.content(names[0]) == contents[0]
-    assert ahead.content(names[-1]) is None
+def test_what_was_given_up_is_unpacked_again(files, contents, monkeypatch):
+    monkeypatch.setattr("offload.cache.reading.ahead._KEPT_S", 0.01)
+    ahead = Ahead()
+    bring(ahead, files)
+    for _ in range(3):
+        for name, content in contents.items():
+            assert ahead.read(name, 0, ALL) == content
+        while any(part._data is not None for part in ahead._parts.values()):
+            threading.Event().wait(0.01)
+    ahead.close()
 
 
-def test_what_was_given_up_is_unpacked_again(
-    ahead, bundle, contents, names, monkeypatch
+def test_a_part_that_changes_after_it_was_given_up_is_not_shown(
+    files, contents, monkeypatch
 ):
     monkeypatch.setattr("offload.cache.reading.ahead._KEPT_S", 0.01)
-    ahead.open(bundle)
-    for _ in range(3):
-        for name, content in zip(names, contents, strict=True):
-            assert ahead.content(name) == content
-        while ahead._contents:
-            threading.Event().wait(0.01)
+    ahead = Ahead()
+    bring(ahead, files)
+    name = next(iter(contents))
+    path = dict(files)[b"%d" % ahead._places[name].part]
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1])
+    while ahead.read(name, 0, ALL) is not None:
+        threading.Event().wait(0.01)
+    ahead.close()

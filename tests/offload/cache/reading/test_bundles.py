@@ -1,12 +1,26 @@
-"""Bundles hold objects as they travel, and bring a start here in one go."""
+"""Bundles bring here in few files what a start reads, and share what they can."""
+
+import random
 
 import pytest
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName, Suffix
-from offload.cache.cvmfs.objects import compress
 from offload.cache.reading.ahead import Ahead
-from offload.cache.reading.bundles import Use, item, pack, unpack
+from offload.cache.reading.bundles import (
+    INDEX,
+    LARGEST_PART,
+    LEAST_PART,
+    Piece,
+    Use,
+    cut,
+    items,
+    path_of,
+    places,
+    unpack,
+)
+from offload.cache.reading.errors import AbsentError
+from offload.cache.reading.fetching import content_of
 from offload.cache.reading.traces import Trace
 
 
@@ -17,86 +31,138 @@ def image(publisher):
 
 
 @pytest.fixture
-def uses(cache, publisher, image):
-    """All files' objects, as a job that reads everything leaves them in a trace."""
-    trace = Trace()
+def pieces(cache, image):
+    """All files' objects."""
+    found = {}
     path = f"/.flat/{image[7:9]}/{image[7:]}".encode()
-    for _, row in cache.view().walk(path):
-        for name in row.objects():
-            trace.note(Use(name, row.mode, row.mtime), row.size)
-    return trace.uses
+    for place, row in cache.view().walk(path):
+        sizes = [chunk.size for chunk in row.chunks] or [row.size]
+        for name, size in zip(row.objects(), sizes, strict=False):
+            found[name] = Piece(name, place.rpartition(b"/")[0], size)
+    return list(found.values())
 
 
-def publish(publisher, image, uses, spoil=lambda name, data: data):
-    def read(name):
-        return spoil(name, (publisher.public / name.path).read_bytes())
+@pytest.fixture
+def contents(publisher, pieces):
+    return {
+        name: content_of(name, (publisher.public / name.path).read_bytes(), size)
+        for name, _, size in pieces
+    }
 
-    publisher.publish_at(b"/.bundles", item(image, uses, read))
+
+@pytest.fixture
+def bundled(publisher, image, pieces, contents):
+    files = list(items(pieces, contents.__getitem__))
+    publisher.publish_at(path_of(image), *files)
+    return {file.path: file.content for file in files}
+
+
+def made(count, folder, size, seed):
+    rng = random.Random(seed)
+    return [
+        Piece(ObjectName(rng.randbytes(20)), folder, rng.randrange(2 * size))
+        for _ in range(count)
+    ]
 
 
 def test_what_is_packed_is_unpacked():
-    bodies = [compress(b"a" * n) for n in range(50)]
-    uses = [
-        Use(
-            ObjectName.of(body, Suffix.CHUNK if n % 2 else Suffix.FILE),
-            0o755 - n,
-            n - 9,
-        )
-        for n, body in enumerate(bodies)
-    ]
-    by_name = dict(zip((use.name for use in uses), bodies, strict=True))
-    data = b"".join(pack(uses, by_name.__getitem__))
-    assert [(use, bytes(body)) for use, body in unpack(data)] == list(
-        zip(uses, bodies, strict=True)
+    rng = random.Random(1)
+    contents = {
+        ObjectName(rng.randbytes(20), suffix): rng.randbytes(10 * number)
+        for number, suffix in enumerate([Suffix.CHUNK, Suffix.FILE] * 20)
+    }
+    pieces = [Piece(name, b"", len(data)) for name, data in contents.items()]
+    files = {i.path: i.content for i in items(pieces, contents.__getitem__)}
+    assert set(files) == {INDEX, b"0"}
+    data = unpack(files[b"0"])
+    found = places(files[INDEX])
+    assert {n: data[at.start : at.start + at.size] for n, at in found.items()} == (
+        contents
     )
+    for size in (len(files[b"0"]) - 1, 9, 0):
+        with pytest.raises(DamagedObjectError, match="a part of a bundle"):
+            unpack(files[b"0"][:size])
+    with pytest.raises(DamagedObjectError, match="a part of a bundle"):
+        unpack(files[b"0"] + b"x")
 
 
-@pytest.mark.parametrize("cut", [0, 5, 20, 40, 65, -1])
-def test_what_is_no_whole_bundle_is_refused(cut):
-    body = compress(b"content" * 20)
-    data = b"".join(pack([Use(ObjectName.of(body), 0o644, 0)], lambda _: body))
+@pytest.mark.parametrize("size", [0, 5, 19, 30, 45, -1])
+def test_what_is_no_whole_index_is_refused(size):
+    index = list(items([Piece(ObjectName(bytes(20)), b"", 3)], lambda _: b"abc"))[1]
+    assert len(places(index.content)) == 1
     with pytest.raises(DamagedObjectError, match="a bundle: "):
-        list(unpack(data[:cut]))
+        places(index.content[:size])
 
 
-def test_a_cold_cache_gets_all_objects_in_one_file(
-    make_cache, publisher, origin, image, uses
+def test_parts_are_neither_small_nor_large_and_hold_all():
+    pieces = [*made(200, b"a", 90_000, 1), *made(300, b"b", 3_000, 2)]
+    parts = list(cut(pieces))
+    assert [piece for part in parts for piece in part] == pieces
+    sizes = [sum(piece.size for piece in part) for part in parts]
+    assert all(size <= LARGEST_PART for size in sizes)
+    assert len([size for size in sizes if size < LEAST_PART]) <= 2
+    assert len(sizes) > 5
+
+
+def test_another_folder_in_front_changes_no_part_of_a_large_one():
+    large = [*made(100, b"a", 90_000, 1), *made(100, b"b", 90_000, 2)]
+    before = {tuple(part) for part in cut([*made(9, b"x", 9_000, 3), *large])}
+    after = {tuple(part) for part in cut([*made(11, b"x", 9_000, 4), *large])}
+    assert len(before - after) == len(after - before) == 1
+
+
+def test_one_other_object_changes_few_parts_of_its_folder():
+    large = made(400, b"a", 90_000, 1)
+    before = {tuple(part) for part in cut(large)}
+    after = {tuple(part) for part in cut([*large[:99], *large[100:]])}
+    assert len(before) > 15
+    assert len(after - before) <= 3
+
+
+def test_a_cold_cache_gets_all_and_keeps_it(
+    make_cache, origin, image, bundled, contents
 ):
-    publish(publisher, image, uses)
     cache = make_cache("cold")
-    place = cache.bundle(image)
-    found = [use for use, _ in unpack(place.read_bytes())]
-    assert tuple(found) == uses
-    assert len(found) == 7
+    got = {}
+    assert cache.bundle(image, got.__setitem__)
+    assert {name: path.read_bytes() for name, path in got.items()} == bundled
+    ahead = Ahead()
+    for name, path in got.items():
+        ahead.add(name, path)
+    ahead.end()
+    assert {name: ahead.read(name, 0, 1 << 30) for name in contents} == contents
+    ahead.close()
     origin.requests.clear()
-    assert cache.bundle(image) == place
+    assert cache.bundle(image)
     assert not [p for p in origin.requests if "/data/" in p]
 
 
-def test_a_bundle_that_is_damaged_on_disk_is_fetched_again(
-    make_cache, publisher, image, uses
+def test_a_file_of_it_that_is_damaged_on_disk_is_fetched_again(
+    make_cache, image, bundled
 ):
-    publish(publisher, image, uses)
-    place = make_cache("cold").bundle(image)
-    good = place.read_bytes()
-    place.chmod(0o600)
-    place.write_bytes(good[:-1])
-    assert make_cache("cold").bundle(image).read_bytes() == good
+    got = {}
+    make_cache("cold").bundle(image, got.__setitem__)
+    for place in got.values():
+        place.chmod(0o600)
+        place.write_bytes(place.read_bytes()[:-1])
+    make_cache("cold").bundle(image, got.__setitem__)
+    assert {name: path.read_bytes() for name, path in got.items()} == bundled
+
+
+def test_what_cannot_be_had_of_it_leaves_the_rest(
+    make_cache, publisher, image, bundled
+):
+    row = publisher.repository.namespace().lookup(path_of(image) + b"/0")
+    (name,) = row.objects()
+    (publisher.public / name.path).unlink()
+    got = {}
+    with pytest.raises(AbsentError):
+        make_cache("cold").bundle(image, got.__setitem__)
+    assert set(got) == bundled.keys() - {b"0"}
 
 
 def test_without_a_bundle_nothing_is_ahead(cache, image):
-    assert cache.bundle(image) is None
-
-
-def test_of_a_bundle_that_lies_nothing_is_used(make_cache, publisher, image, uses):
-    bodies = {use.name: (publisher.public / use.name.path).read_bytes() for use in uses}
-    names = list(bodies)
-    swapped = dict(zip(names, [bodies[n] for n in names[1:] + names[:1]], strict=True))
-    publish(publisher, image, uses, lambda name, _: swapped[name])
-    ahead = Ahead()
-    ahead.open(make_cache("cold").bundle(image))
-    assert [ahead.content(name) for name in names] == [None] * len(names)
-    ahead.close()
+    assert not cache.bundle(image)
 
 
 def test_a_trace_survives_the_disk(tmp_path):

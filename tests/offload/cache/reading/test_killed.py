@@ -11,7 +11,8 @@ import pytest
 
 from offload.cache import SiteCache
 from offload.cache.cvmfs.names import ObjectName
-from offload.cache.reading.bundles import Use, item, path_of
+from offload.cache.cvmfs.objects import content_of
+from offload.cache.reading.bundles import Piece, items, path_of
 from offload.cache.reading.store import Content
 
 SITE = """
@@ -75,12 +76,10 @@ def names(publisher):
     place = f"/.layers/{layer[7:9]}/{layer[7:]}/layerfs".encode()
     publisher.publish_at(place, *small)
     found = next(p for p in publisher.objects() if not p.name[-1].isupper())
-    name = bytes.fromhex(found.parent.name + found.name)
-    uses = [Use(ObjectName(name), 0o644, 1_700_000_000)]
-    bundle = item(image, uses, lambda n: (publisher.public / n.path).read_bytes())
-    publisher.publish_at(
-        path_of(image).rpartition(b"/")[0], publisher.folder(b""), bundle
-    )
+    name = ObjectName.parse(found.parent.name + found.name)
+    content = content_of(name, found.read_bytes())
+    bundle = items([Piece(name, b"env", len(content))], lambda _: content)
+    publisher.publish_at(path_of(image), *bundle)
     return image, other, layer
 
 
@@ -136,7 +135,7 @@ def check_after(folder, make_cache, names, publisher, monkeypatch):
     # It goes on as if nothing had been.
     for digest in (image, other):
         assert len([*cache.image(digest).rglob("*")]) == 11
-    assert cache.bundle(image) is not None
+    assert cache.bundle(image)
     site.layers.adopt(layer, cache.layer(layer))
     assert cache.verify() == 0
     check_contents(cache.folder)
