@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from offload.lazy import lazily
 
 if TYPE_CHECKING:
     from offload.cache.collection import Freed
@@ -31,23 +32,15 @@ __all__ = [
     "SiteCache",
 ]
 
-_MODULES = {
-    "Freed": "offload.cache.collection",
-    "CacheError": "offload.cache.errors",
-    "DamagedTreeError": "offload.cache.errors",
-    "DigestError": "offload.cache.errors",
-    "MissingBlobsError": "offload.cache.errors",
-    "NoSpaceError": "offload.cache.errors",
-    "OffsetError": "offload.cache.errors",
-    "Incoming": "offload.cache.receiving",
-    "Missing": "offload.cache.site",
-    "SiteCache": "offload.cache.site",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Who imports one module of this package must not pay for all of them.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
-    return found
+__getattr__ = lazily(
+    __name__,
+    {
+        "collection": "Freed",
+        "errors": (
+            "CacheError DamagedTreeError DigestError MissingBlobsError "
+            "NoSpaceError OffsetError"
+        ),
+        "receiving": "Incoming",
+        "site": "Missing SiteCache",
+    },
+)

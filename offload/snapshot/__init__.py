@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from offload.lazy import lazily
 
 if TYPE_CHECKING:
     from offload.snapshot.base import Base
@@ -66,45 +67,27 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {
-    "Base": "offload.snapshot.base",
-    "changes_since": "offload.snapshot.changes",
-    "scan": "offload.snapshot.changes",
-    "Difference": "offload.snapshot.comparison",
-    "difference": "offload.snapshot.comparison",
-    "ChangingError": "offload.snapshot.errors",
-    "DamagedError": "offload.snapshot.errors",
-    "MissingError": "offload.snapshot.errors",
-    "NoSpaceError": "offload.snapshot.errors",
-    "SnapshotError": "offload.snapshot.errors",
-    "UnreadableError": "offload.snapshot.errors",
-    "UnsafeLayerError": "offload.snapshot.errors",
-    "freeze": "offload.snapshot.freezing",
-    "Collected": "offload.snapshot.images.garbage",
-    "collect_garbage": "offload.snapshot.images.garbage",
-    "blobs": "offload.snapshot.images.image",
-    "load": "offload.snapshot.images.image",
-    "manifest": "offload.snapshot.images.manifests",
-    "verify": "offload.snapshot.images.verification",
-    "entries": "offload.snapshot.layers.reading",
-    "unpack": "offload.snapshot.layers.unpacking",
-    "Blob": "offload.snapshot.model",
-    "Part": "offload.snapshot.model",
-    "Request": "offload.snapshot.model",
-    "Snapshot": "offload.snapshot.model",
-    "Progress": "offload.snapshot.progress",
-    "Finding": "offload.snapshot.secrets.finding",
-    "SecretsFoundError": "offload.snapshot.secrets.finding",
-    "LocalStore": "offload.snapshot.store.local",
-    "Entry": "offload.snapshot.tree",
-    "Kind": "offload.snapshot.tree",
-    "Tree": "offload.snapshot.tree",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Who imports one module of this package must not pay for all of them.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
-    return found
+__getattr__ = lazily(
+    __name__,
+    {
+        "base": "Base",
+        "changes": "changes_since scan",
+        "comparison": "Difference difference",
+        "errors": (
+            "ChangingError DamagedError MissingError NoSpaceError SnapshotError "
+            "UnreadableError UnsafeLayerError"
+        ),
+        "freezing": "freeze",
+        "images.garbage": "Collected collect_garbage",
+        "images.image": "blobs load",
+        "images.manifests": "manifest",
+        "images.verification": "verify",
+        "layers.reading": "entries",
+        "layers.unpacking": "unpack",
+        "model": "Blob Part Request Snapshot",
+        "progress": "Progress",
+        "secrets.finding": "Finding SecretsFoundError",
+        "store.local": "LocalStore",
+        "tree": "Entry Kind Tree",
+    },
+)
