@@ -40,7 +40,8 @@ def published_files(dist_info: Path, record: Iterable[Sequence[str]]) -> dict[st
 
     Only what the wheel itself held: not what the installer wrote, such as scripts with
     the path of the interpreter, ``RECORD`` or byte code. An index of one's own cannot be
-    told from a public one by what is installed.
+    told from a public one by what is installed: before anything is published, the public
+    ones are asked (:mod:`facility.environment.wheel_index`).
 
     Args:
         dist_info: the distribution's folder, ``NAME-VERSION.dist-info``.

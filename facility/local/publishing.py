@@ -52,6 +52,7 @@ def publisher_place(runtime: Runtime) -> dict[str, Any]:
         # With several users the folder: each can read his own.
         "publisher_token": tokens if runtime.multi_user else tokens / runtime.owner,
         "public_store": runtime.spec.offload.store,
+        "public_indexes": publisher.public_indexes,
         "repository": publisher.fqrn,
     }
 

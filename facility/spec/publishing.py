@@ -19,6 +19,8 @@ IMAGE_PATTERN = (
 )
 NETWORK_PATTERN = r"^[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}$"
 
+INDEX_PATTERN = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~+-]+)*/?$"
+
 ImagePattern = Annotated[str, Field(pattern=IMAGE_PATTERN)]
 """``HOST/NAME:TAG``; ``*`` and ``?`` in the tag stand for any characters."""
 
@@ -58,6 +60,11 @@ class Publisher(Model):
     event_secret: FilePath | None = None
     """File with what registries show to be believed; made at the first start if
     empty."""
+    public_indexes: tuple[Annotated[str, Field(pattern=INDEX_PATTERN)], ...] = (
+        "https://pypi.org/simple",
+    )
+    """Package indexes that anybody may read: what they give out of people's
+    environments is published, and nothing else."""
     registries: tuple[ImageRegistry, ...] = ()
     """Registries, besides that of ``offload.store``."""
     poll: Annotated[Seconds, Field(gt=0)] = 60

@@ -16,7 +16,7 @@ from offload.jobs.model import Element, Job, JobId
 from offload.jobs.publications import Publications
 from offload.jobs.rows import element_of, job_of
 from offload.jobs.stages import Stage
-from offload.jobs.tables import elements, jobs, sites
+from offload.jobs.tables import elements, jobs, publications, sites
 
 
 class LedgerView:
@@ -144,13 +144,18 @@ class LedgerView:
         Args:
             over_since: with those that are, but were not then (seconds since the epoch).
         """
-        query = sa.select(jobs.c.public).where(jobs.c.public.is_not(None)).distinct()
+        there = sa.func.coalesce(publications.c.published, jobs.c.public)
+        both = jobs.outerjoin(publications, publications.c.image == jobs.c.public)
+        query = sa.select(there).select_from(both).distinct()
         is_meant = sa.or_(
             jobs.c.closed_at.is_(None),
             sa.false() if over_since is None else jobs.c.closed_at > over_since,
         )
         with self._database.read() as connection:
-            return frozenset(connection.scalars(query.where(is_meant)))
+            found = connection.scalars(
+                query.where(is_meant, jobs.c.public.is_not(None))
+            )
+            return frozenset(found)
 
     def sites(self) -> dict[str, SiteReport]:
         """Return what was known last of each site."""

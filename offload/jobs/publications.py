@@ -31,6 +31,14 @@ class Publication:
     detail: str
     """Why it waits or was refused; for people."""
 
+    published: str | None = None
+    """Digest of what is published in its place, if not all of it is."""
+
+    @property
+    def there(self) -> str:
+        """Digest of what a publisher has, or would have."""
+        return self.published or self.image
+
     @property
     def is_open(self) -> bool:
         """Whether something is left to be done here."""
@@ -90,6 +98,7 @@ class Publications:
                     row["handed_over_at"] is not None,
                     row["refused_at"] is not None,
                     row["detail"],
+                    row["published"],
                 )
                 for row in rows
             ]
@@ -97,6 +106,10 @@ class Publications:
     def open(self) -> list[Publication]:
         """Return those with something left to do here, the oldest first."""
         return [each for each in self.all() if each.is_open]
+
+    def is_published_as(self, image: str, published: str | None) -> None:
+        """Record what is published in place of an image; None if it is it."""
+        self._set(image, published=published)
 
     def handed_over(self, image: str) -> None:
         """Record that who publishes has an image."""

@@ -41,6 +41,8 @@ class Settings(BaseModel):
     public_store: str | None = None
     """OCI registry, with the repository, that public parts of environments are pushed to
     for a publisher to take them from; ``None`` hands them to the publisher itself."""
+    public_indexes: tuple[str, ...] = ("https://pypi.org/simple",)
+    """What these package indexes (simple repository API) give out may be published."""
     repository: str | None = None
     """Name (FQRN) of the repository that is published in."""
     launcher_socket: Path

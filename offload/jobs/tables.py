@@ -75,11 +75,12 @@ publications = sa.Table(
     sa.Column("handed_over_at", sa.Float),
     sa.Column("refused_at", sa.Float),
     sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.Column("published", sa.String),
 )
 """One row is one public image, by its digest, that the facility shall publish.
 
-``source`` is the snapshot's image whose public part it is. Written before anything is
-sent."""
+``source`` is the snapshot's image whose public part it is; ``published`` the image with
+what of it is proven to be public, if that is less. Written before anything is sent."""
 
 sites = sa.Table(
     "sites",

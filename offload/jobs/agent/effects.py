@@ -102,7 +102,7 @@ class Effects:
         if site.is_ours:
             image = await asyncio.to_thread(read_image, self._store, job.image)
             published = Published(
-                frozenset(each.digest for each in image.layers if each.is_public),
+                self.publishing.layers(image),
                 is_expected=self._settings.repository is not None
                 and site.repository == self._settings.repository
                 and self.publishing.is_expected(image),

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from facility.errors import FacilityError
 from offload.jobs.agent.backoff import Backoff
 from offload.jobs.agent.leases import Leases
+from offload.jobs.agent.proving import Proving
 from offload.jobs.agent.sites import person
 from offload.jobs.credentials import read_credential
 from offload.jobs.ledger import Ledger
 from offload.jobs.publications import RENEWED_S, Publication
 from offload.jobs.settings import Settings
 from offload.snapshot import DamagedError, LocalStore, MissingError
-from offload.snapshot.images.image import Image
+from offload.snapshot.images.image import Image, read_image
 from offload.snapshot.images.public import public_image, write_public_image
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Publishing:
         self._ledger = ledger
         self._publications = ledger.publications
         self._store = store
+        self._proving = Proving(
+            settings.public_indexes, store, settings.home / "proven.json", time.time
+        )
         self._backoff = Backoff(time.monotonic)
         self._leases = (
             None
@@ -75,6 +79,14 @@ class Publishing:
             self._publications.want(public.digest, image.snapshot.image)
             self._wanted[public.digest] = now
         return public.digest
+
+    def layers(self, image: Image) -> frozenset[str]:
+        """Return the layers of a snapshot's image that a repository may have."""
+        return frozenset(
+            each.digest
+            for each in image.layers
+            if each.is_public and not self._proving.is_disproven(each.digest)
+        )
 
     def wake(self) -> None:
         """Have what is wanted handed over; from the event loop."""
@@ -157,11 +169,11 @@ class Publishing:
             return 0
         needed = self._ledger.public_images(over_since=since)
         old = [
-            each.image
+            each
             for each in self._publications.all()
             if each.is_handed_over
             and each.wanted_at < since
-            and each.image not in needed
+            and each.there not in needed
         ]
         if not old:
             return 0
@@ -173,38 +185,50 @@ class Publishing:
         registry = Registry(url, patience=Patience(attempts=1))
         gone = 0
         with self._client() as client:
-            for image in old:
-                status = client.status(image)
+            for each in old:
+                status = client.status(each.there)
                 is_kept = status.pins or status.leases
-                if not is_kept and remove_public(image, registry):
-                    self._wanted.pop(image, None)
-                    self._publications.forget(image)
+                if not is_kept and remove_public(each.there, registry):
+                    self._wanted.pop(each.image, None)
+                    self._publications.forget(each.image)
                     gone += 1
         return gone
 
     def _hand_over(self, wanted: Publication) -> str | None:
         """Hand one over, and say why it is refused for good if it is."""
+        image = read_image(self._store, wanted.source)
+        claimed = public_image(image)
+        if claimed is None or claimed.digest != wanted.image:
+            # Another version of this program decides otherwise what is public.
+            return f"the public part of {wanted.source[:19]} is another by now"
+        proven = self._proving.proven(layer.digest for layer in claimed.layers)
+        public = public_image(image, proven)
+        if public is None:
+            return "no public index gives out what is in it"
+        others = None if public.digest == wanted.image else public.digest
+        if others != wanted.published:
+            self._publications.is_published_as(wanted.image, others)
+            if self._leases is not None:
+                self._leases.renew()
         if self._settings.public_store is not None:
-            return self._push(self._settings.public_store, wanted)
-        return self._publish(wanted)
+            self._push(self._settings.public_store, wanted.source, proven)
+            return None
+        return self._publish(wanted.source, proven)
 
-    def _push(self, url: str, wanted: Publication) -> str | None:
+    def _push(self, url: str, source: str, proven: Collection[str]) -> None:
         # Only where there is a registry: its client takes long to import.
         from offload.snapshot.registry.client import Patience
         from offload.snapshot.registry.transfer import Registry, push_public
 
         registry = Registry(url, patience=Patience(attempts=1))
-        pushed = push_public(self._store, wanted.source, registry)
-        return _refusal(None if pushed is None else pushed.digest, wanted)
+        push_public(self._store, source, registry, proven)
 
-    def _publish(self, wanted: Publication) -> str | None:
+    def _publish(self, source: str, proven: Collection[str]) -> str | None:
         from offload.cache.publishing.errors import RefusedImageError
 
         with self._store.in_use(), self._client() as client:
-            public = write_public_image(self._store, wanted.source)
-            refusal = _refusal(None if public is None else public.digest, wanted)
-            if public is None or refusal is not None:
-                return refusal
+            public = write_public_image(self._store, source, proven)
+            assert public is not None
             try:
                 status = client.publish(public.digest, public.blobs, self._store)
             except RefusedImageError as error:
@@ -231,10 +255,3 @@ class Publishing:
         if self._settings.multi_user:  # a folder with everybody's own
             folder, name = path.expanduser(), person()
         return read_credential(name, folder).decode(errors="replace").strip()
-
-
-def _refusal(found: str | None, wanted: Publication) -> str | None:
-    if found == wanted.image:
-        return None
-    # Another version of this program decides otherwise what is public.
-    return f"the public part of {wanted.source[:19]} is another by now"

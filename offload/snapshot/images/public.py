@@ -7,6 +7,7 @@ the same image. The interpreter is never in it: no record says what a build of o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from offload.snapshot.images.image import (
@@ -58,10 +59,21 @@ def public_tag(image: str) -> str:
     return f"env-{image.partition(':')[2]}"
 
 
-def public_image(image: Image) -> PublicImage | None:
-    """Return the image of what is public of a snapshot's; None if nothing is. Pure."""
+def public_image(
+    image: Image, proven: Collection[str] | None = None
+) -> PublicImage | None:
+    """Return the image of what is public of a snapshot's; None if nothing is. Pure.
+
+    Args:
+        image: of the snapshot.
+        proven: digests of the layers that count at most; all that say so if None.
+    """
     layers = sorted(
-        {layer for layer in image.layers if layer.is_public},
+        {
+            layer
+            for layer in image.layers
+            if layer.is_public and (proven is None or layer.digest in proven)
+        },
         key=lambda layer: layer.digest,
     )
     if not layers:
@@ -87,18 +99,25 @@ def public_image(image: Image) -> PublicImage | None:
     return PublicImage(manifest, config, tuple(layers))
 
 
-def write_public_image(store: LocalStore, image: str) -> PublicImage | None:
+def write_public_image(
+    store: LocalStore, image: str, proven: Collection[str] | None = None
+) -> PublicImage | None:
     """Put the public image of a snapshot's into its store; None if nothing is public.
 
     It is no image of the store's own: garbage collection takes it, and it can always be
     written again.
+
+    Args:
+        store: with the snapshot's image.
+        image: digest of that one's manifest.
+        proven: see :func:`public_image`.
 
     Raises:
         MissingError: the store does not have the image.
         DamagedError: it is not the image of a snapshot.
         NoSpaceError: the disk is full.
     """
-    public = public_image(read_image(store, image))
+    public = public_image(read_image(store, image), proven)
     if public is not None:
         store.add(public.config)
         store.add(public.manifest)

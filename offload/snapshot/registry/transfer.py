@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +111,7 @@ def push_public(
     store: LocalStore,
     image: str,
     registry: Registry,
+    proven: Collection[str],
     *,
     progress: Progress | None = None,
 ) -> PublicImage | None:
@@ -120,6 +121,7 @@ def push_public(
         store: where the image is.
         image: digest of the snapshot's manifest; nothing else of it moves.
         registry: where its public part goes.
+        proven: digests of the layers that may be in it.
         progress: as of :func:`push`.
 
     Returns:
@@ -129,7 +131,7 @@ def push_public(
         RegistryAwayError, RegistryRefusedError, MissingError: as :func:`push`.
     """
     with registry.client() as client, store.in_use():
-        public = write_public_image(store, image)
+        public = write_public_image(store, image, proven)
         if public is not None:
             _push(client, store, public.blobs, public.tag, progress)
     return public

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ ENGINES = Path(__file__).parents[1]
 
 
 def load(name: str):
-    path = ENGINES / f"{name}.py"
+    path = (ENGINES / f"{name}.py").resolve()
     key = f"published_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(key, path)
     module = importlib.util.module_from_spec(spec)
@@ -31,6 +31,8 @@ cvmfs = load("cvmfs/conftest")
 homes = load("offload/home")
 small = load("offload/small")
 engines = load("sitecache/engines")
+
+wheels = load("../environment/wheel_server")
 
 make_house = publishing.make_house
 built = cvmfs.built
@@ -60,11 +62,24 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return interpreter
 
 
+@pytest.fixture(scope="session")
+def index(python: Path) -> Iterator[Any]:
+    """The public index that the environment's distributions are from."""
+    (site,) = python.parents[1].glob("lib/python3*/site-packages")
+    with wheels.serving(wheels.Index()) as index:
+        for info in site.glob("*.dist-info"):
+            index.add(wheels.wheel_of(site, info.name))
+        yield index
+
+
 class Way:
     """All of it: registry, publisher, squid, and a home with sites."""
 
-    def __init__(self, stack: contextlib.ExitStack, house: Any, squid: int) -> None:
+    def __init__(
+        self, stack: contextlib.ExitStack, house: Any, squid: int, index: Any
+    ) -> None:
         self._stack = stack
+        self.index = index
         self.house = house
         self.squid = squid
         self.token = house.folder / "token"
@@ -88,6 +103,7 @@ class Way:
         *,
         slurm: Any = None,
         registry: bool = True,
+        indexes: Sequence[str] | None = None,
     ) -> Any:
         """Start a home with sites on this machine, each with its repository."""
         store = f"http://{self.house.host}/people/environments" if registry else None
@@ -108,6 +124,7 @@ class Way:
                     "publisher": self.house.publisher.url,
                     "publisher_token": str(self.token),
                     "public_store": store,
+                    "public_indexes": indexes or [self.index.url],
                     "repository": publishing.FQRN,
                 },
             )
@@ -115,7 +132,7 @@ class Way:
 
 
 @pytest.fixture
-def way(make_house, tmp_path: Path) -> Iterator[Way]:
+def way(make_house, index: Any, tmp_path: Path) -> Iterator[Way]:
     if engines.SQUID is None:
         pytest.fail("squid is missing: run .ci/system-packages")
     house = make_house()
@@ -123,7 +140,7 @@ def way(make_house, tmp_path: Path) -> Iterator[Way]:
         house.registry.start()
         house.publisher.start()
         port = stack.enter_context(engines.squid(tmp_path / "squid"))
-        yield Way(stack, house, port)
+        yield Way(stack, house, port, index)
 
 
 @pytest.fixture

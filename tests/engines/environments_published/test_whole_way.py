@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -20,6 +22,12 @@ from offload.snapshot import LocalStore
 from offload.snapshot.images.image import read_image
 from offload.snapshot.images.public import public_image
 from offload.snapshot.store.local import MANIFEST_TYPE
+
+PLACE = Path(__file__).parents[2] / "environment/wheel_server.py"
+SPEC = importlib.util.spec_from_file_location("wheels_of_environments", PLACE)
+wheels = importlib.util.module_from_spec(SPEC)
+sys.modules[SPEC.name] = wheels  # dataclasses look there for their module
+SPEC.loader.exec_module(wheels)
 
 pytestmark = pytest.mark.engines
 
@@ -222,3 +230,29 @@ def test_a_name_in_the_registry_goes_when_nobody_needs_it(way, python):
     finally:
         ledger.close()
         registry.close()
+
+
+def test_what_no_index_gives_out_goes_beside_and_is_never_published(way, python):
+    with wheels.serving(wheels.Index()) as index:
+        (site,) = python.parents[1].glob("lib/python3*/site-packages")
+        (jinja,) = site.glob("jinja2-*.dist-info")
+        index.add(wheels.wheel_of(site, jinja.name))  # but not markupsafe
+        home = way.home({"far": way.reading()}, indexes=[index.url])
+        first = submit(home, python, "here")
+        told = result(home, first)
+        home.eventually(lambda: publications(home)[0].is_handed_over)
+        assert result(home, submit(home, python, "far", "second")) == told
+        assert {path for path, _ in index.asked} >= {
+            "/simple/jinja2/",
+            "/simple/markupsafe/",
+        }
+    _, public = image_of(home, first)
+    (done,) = publications(home)
+    assert done.image == public.digest
+    with way.house.client() as client:
+        assert client.wait(done.there, 100).is_published
+        assert not client.status(public.digest).is_published
+    space = way.house.repository.namespace()
+    names = {path.rpartition(b"/")[2] for path, _ in space.walk(b"/.flat")}
+    assert b"environment.py" in names
+    assert not any(b"_speedups" in name or b"MarkupSafe" in name for name in names)

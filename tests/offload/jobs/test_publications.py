@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import sqlite3
 import time
@@ -10,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from offload import zstd
 from offload.jobs.agent.leases import LEASE_S, Leases, lease_uid
 from offload.jobs.agent.leases import RENEWED_S as LEASE_RENEWED_S
 from offload.jobs.agent.publishing import Publishing
@@ -21,6 +24,10 @@ from offload.jobs.publications import RENEWED_S, Publications
 from offload.jobs.stages import Outcome, Stage
 from offload.snapshot import LocalStore
 from offload.snapshot.images.image import read_image, write_image
+from offload.snapshot.images.public import public_image
+from offload.snapshot.layers.tar import END, header, padding
+from offload.snapshot.model import Layer
+from offload.snapshot.tree import Kind
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 DEAD = "http://127.0.0.1:9"
@@ -97,6 +104,10 @@ def public(far, frozen):
     store = LocalStore(far.snapshots)
     image = read_image(store, frozen.image)
     layers = [replace(layer, is_public=True) for layer in image.layers[:1]]
+    # As an index would have proven it, had it been asked.
+    known = {layers[0].digest: [True, time.time()]}
+    far.home.mkdir(parents=True, exist_ok=True)
+    (far.home / "proven.json").write_text(json.dumps(known))
     return write_image(
         store, replace(image.snapshot, image=""), [*layers, *image.layers[1:]]
     )
@@ -142,6 +153,60 @@ async def test_a_token_that_others_can_read_is_not_shown(far, ledger, public, tm
 async def test_what_was_collected_is_forgotten(far, ledger):
     ledger.publications.want(ONE, TWO)
     await run_until(publishing(far, ledger), lambda: not ledger.publications.all())
+
+
+def with_wheel(far, image):
+    """Return an image with one public layer more, that nobody has proven."""
+    store = LocalStore(far.snapshots)
+    wheel = b"Tag: py3-none-any\n"
+    path = b"env/lib/python3.11/site-packages/thing-1.0.dist-info/WHEEL"
+    archive = header(path, Kind.FILE, 0o644, len(wheel)) + wheel
+    archive += padding(len(wheel)) + END
+    blob = store.add(zstd.compress(archive))
+    diff_id = f"sha256:{hashlib.sha256(archive).hexdigest()}"
+    more = Layer(blob.digest, blob.size, diff_id, is_public=True)
+    found = write_image(store, replace(image.snapshot, image=""), [more, *image.layers])
+    return read_image(store, found.image)
+
+
+async def test_what_no_index_can_be_asked_about_waits(far, ledger, public):
+    runner = publishing(far, ledger, public_indexes=(f"{DEAD}/simple",))
+    image = with_wheel(far, read_image(LocalStore(far.snapshots), public.image))
+    runner.want(image)
+    await run_until(runner, lambda: ledger.publications.all()[0].detail)
+    (waiting,) = ledger.publications.open()
+    assert f"index {DEAD}/simple/thing/: cannot be reached" in waiting.detail
+    assert waiting.published is None
+
+
+async def test_what_no_index_gives_out_is_never_published(far, ledger, public):
+    (far.home / "proven.json").write_text("damaged")
+    runner = publishing(far, ledger)
+    image = read_image(LocalStore(far.snapshots), public.image)
+    assert runner.layers(image) != frozenset()
+    runner.want(image)
+    await run_until(runner, lambda: ledger.publications.all()[0].is_refused)
+    assert "no public index gives out" in ledger.publications.all()[0].detail
+    assert runner.layers(image) == frozenset()  # no site waits for it to appear
+    again = publishing(far, ledger)
+    assert again.layers(image) == frozenset()
+
+
+async def test_only_what_is_proven_is_published_and_leased(far, ledger, public, add):
+    store = LocalStore(far.snapshots)
+    image = read_image(store, public.image)
+    both = with_wheel(far, image)
+    # No index has anything of it.
+    runner = publishing(far, ledger, public_indexes=())
+    claimed = runner.want(both)
+    await run_until(runner, lambda: ledger.publications.all()[0].detail)
+    (waiting,) = ledger.publications.open()
+    assert waiting.image == claimed
+    assert waiting.there == public_image(image).digest != claimed
+    assert "cannot be reached" in waiting.detail  # the publisher
+    job = add()
+    ledger.advance(job, Stage.FROZEN, Stage.STORED, public=claimed)
+    assert ledger.public_images() == {waiting.there}
 
 
 def test_nothing_is_published_without_a_publisher(far, ledger, public):

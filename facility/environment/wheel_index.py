@@ -1,0 +1,203 @@
+"""What a public index gives out: the records of its wheels, without the wheels.
+
+Simple repository API (HTML and JSON forms) and binary distribution format of the Python
+packaging specifications. A wheel's ``RECORD`` says what each of its files holds; it lies
+near the end of the archive, beside the archive's own directory, so that a part of the
+wheel is all that is asked for (RFC 9110, range requests).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from html.parser import HTMLParser
+from itertools import product
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+import httpx
+
+from facility.errors import FacilityError
+
+_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
+_TIMEOUT = httpx.Timeout(30, connect=5)
+_TAIL = 256 << 10
+_LARGEST_PAGE = 64 << 20
+_LARGEST_RECORD = 32 << 20
+_SHA256 = "sha256="
+
+_Get = Callable[[str, Mapping[str, str]], httpx.Response]
+
+
+class IndexAwayError(FacilityError):
+    """An index cannot be asked now, or answers nonsense."""
+
+
+class WheelIndex:
+    """Indexes that anybody may read; use it in a ``with`` block.
+
+    Args:
+        urls: of their simple repository API, such as ``https://pypi.org/simple``.
+    """
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = [url.rstrip("/") for url in urls]
+        self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def records(
+        self, dist_info: str, tags: Collection[str]
+    ) -> Iterator[Mapping[str, str]]:
+        """Yield what the wheels of a distribution hold that have one of these tags.
+
+        Args:
+            dist_info: its folder, ``NAME-VERSION.dist-info``.
+            tags: such as ``py3-none-any``.
+
+        Yields:
+            SHA-256 (URL-safe base64 without padding) by path in the wheel.
+
+        Raises:
+            IndexAwayError: an index cannot be asked.
+        """
+        name, _, version = dist_info.removesuffix(".dist-info").partition("-")
+        for url in self._urls:
+            page = f"{url}/{quote(_normal(name), safe='')}/"
+            for file, link in self._files(page):
+                if _is_wheel_of(file, name, version, tags):
+                    yield self._record(urljoin(page, link), f"{dist_info}/RECORD")
+
+    def _files(self, page: str) -> list[tuple[str, str]]:
+        """Return names and links of what an index has of a project."""
+        response = self._get(page, {"Accept": _ACCEPT})
+        if response.status_code == 404:
+            return []
+        if response.status_code != 200 or len(response.content) > _LARGEST_PAGE:
+            raise _away(page, f"answers with status {response.status_code}")
+        if "json" not in response.headers.get("Content-Type", ""):
+            parser = _Anchors()
+            parser.feed(response.text)
+            return [(_name_in(link), link) for link in parser.links]
+        try:
+            files = response.json()["files"]
+            return [(str(each["filename"]), str(each["url"])) for each in files]
+        except (ValueError, KeyError, TypeError):
+            raise _away(page, "expected the files of a project") from None
+
+    def _record(self, url: str, path: str) -> Mapping[str, str]:
+        try:
+            with zipfile.ZipFile(io.BufferedReader(_Remote(self._get, url))) as archive:
+                found = archive.getinfo(path)
+                if found.file_size > _LARGEST_RECORD:
+                    return {}
+                text = archive.read(found).decode("utf-8", "replace")
+        except KeyError:
+            return {}
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise _away(url, f"is no wheel: {error}") from None
+        return {
+            row[0]: row[1].removeprefix(_SHA256)
+            for row in csv.reader(text.splitlines())
+            if len(row) > 1 and row[1].startswith(_SHA256)
+        }
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise _away(url, "expected http or https")
+        try:
+            response = self._http.get(url, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise _away(url, f"cannot be reached: {reason}") from error
+        if response.status_code == 429 or response.status_code >= 500:
+            raise _away(url, f"answers with status {response.status_code}")
+        return response
+
+
+class _Remote(io.RawIOBase):
+    """A file of which only what is read is asked for."""
+
+    def __init__(self, get: _Get, url: str) -> None:
+        self._get = get
+        self._url = url
+        # The end first: most often nothing else is needed.
+        self._tail, self._size = self._part(f"bytes=-{_TAIL}")
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}
+        self._place = max(0, base[whence] + offset)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        first, last = self._place, min(self._place + len(buffer), self._size)
+        if first >= last:
+            return 0
+        tail_at = self._size - len(self._tail)
+        if first >= tail_at:
+            data = self._tail[first - tail_at : last - tail_at]
+        else:
+            data, _ = self._part(f"bytes={first}-{last - 1}")
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def _part(self, wanted: str) -> tuple[bytes, int]:
+        headers = {"Range": wanted, "Accept-Encoding": "identity"}
+        response = self._get(self._url, headers)
+        size = response.headers.get("Content-Range", "").rpartition("/")[2]
+        if response.status_code != 206 or not size.isdecimal():
+            raise _away(self._url, "does not give out parts of files")
+        return response.content, int(size)
+
+
+class _Anchors(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.links += [value for key, value in attrs if key == "href" and value]
+
+
+def _name_in(link: str) -> str:
+    return unquote(urlsplit(link).path.rpartition("/")[2])
+
+
+def _is_wheel_of(file: str, name: str, version: str, tags: Collection[str]) -> bool:
+    parts = file.removesuffix(".whl").split("-")
+    if not file.endswith(".whl") or len(parts) not in {5, 6}:
+        return False
+    if (_normal(parts[0]), parts[1]) != (_normal(name), version):
+        return False
+    its = product(*(part.split(".") for part in parts[-3:]))
+    return any("-".join(tag) in tags for tag in its)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _away(url: str, reason: str) -> IndexAwayError:
+    return IndexAwayError(f"index {url}: {reason}")

@@ -1,0 +1,91 @@
+"""Records of wheels are read from an index by parts; what is no answer is said so."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from facility.environment.wheel_index import IndexAwayError, WheelIndex
+
+PLACE = Path(__file__).with_name("wheel_server.py")
+SPEC = importlib.util.spec_from_file_location("wheel_server", PLACE)
+server = importlib.util.module_from_spec(SPEC)
+sys.modules["wheel_server"] = server  # dataclasses look there for their module
+SPEC.loader.exec_module(server)
+
+ANY = {"py3-none-any"}
+INFO = "some_thing-1.0.dist-info"
+
+
+def digest(content: bytes) -> str:
+    found = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+    return found.decode().rstrip("=")
+
+
+def made(info: str = INFO, tag: str = "py3-none-any", **files: bytes):
+    rows = "".join(f"{k},sha256={digest(v)},{len(v)}\n" for k, v in files.items())
+    return server.wheel(info, files, rows + f"{info}/RECORD,,\n", tag)
+
+
+@pytest.fixture(params=[True, False], ids=["json", "html"])
+def index(request):
+    with server.serving(server.Index(is_json=request.param)) as index:
+        yield index
+
+
+def records(index, info: str = INFO, tags=ANY):
+    with WheelIndex([index.url]) as client:
+        return list(client.records(info, tags))
+
+
+def test_a_record_is_read_from_the_end_of_the_wheel(index):
+    large = os.urandom(2_000_000)
+    index.add(made(a=b"1", large=large))
+    index.add(
+        made(tag="cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", a=b"2")
+    )
+    index.add(made("some_thing-2.0.dist-info", a=b"3"))
+    assert records(index) == [{"a": digest(b"1"), "large": digest(large)}]
+    assert sum(size for _, size in index.asked) < 300_000
+    tags = {"cp311-cp311-manylinux2014_x86_64"}
+    assert records(index, tags=tags) == [{"a": digest(b"2")}]
+
+
+def test_a_record_that_lies_far_from_the_end_is_found(index):
+    name, content = made(a=b"1")
+    index.wheels[name] = content
+    noise = {f"f{n}": os.urandom(1000) for n in range(20)}
+    index.add(server.wheel(INFO, {}, f"a,sha256={digest(b'x')},1\n"))
+    with server.zipfile.ZipFile(stream := server.io.BytesIO(), "w") as archive:
+        archive.writestr(f"{INFO}/RECORD", f"a,sha256={digest(b'x')},1\n")
+        for path, data in noise.items():
+            archive.writestr(path, data * 40)
+    index.wheels[name] = stream.getvalue()
+    assert records(index) == [{"a": digest(b"x")}]
+
+
+def test_what_it_does_not_have_has_no_records(index):
+    index.add(made(a=b"1"))
+    assert records(index, "other-1.0.dist-info") == []
+    assert records(index, "some_thing-1.1.dist-info") == []
+    assert records(index, tags={"py2-none-any"}) == []
+    index.add(made("Some.Thing-3.0.dist-info", a=b"1"))
+    assert records(index, "Some.Thing-3.0.dist-info") != []
+
+
+def test_an_index_that_is_away_or_talks_nonsense_is_said_so(index):
+    with (
+        pytest.raises(IndexAwayError, match="cannot be reached"),
+        WheelIndex(["http://127.0.0.1:9/simple"]) as client,
+    ):
+        list(client.records(INFO, ANY))
+    name, _ = made(a=b"1")
+    index.wheels[name] = b"no archive" * 10
+    with pytest.raises(IndexAwayError, match="is no wheel"):
+        records(index)
