@@ -10,15 +10,15 @@ the same folder.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading.building import Rows
-from offload.cache.reading.bundles import INDEX, path_of
+from offload.cache.reading.bundled import files_of, unpacked
+from offload.cache.reading.bundles import path_of
 from offload.cache.reading.choosing import Amount, Choice, Situation, choose
 from offload.cache.reading.errors import AbsentError, ReadingError
 from offload.cache.reading.eviction import Freed
@@ -32,15 +32,11 @@ from offload.cache.reading.paths import (
     image_path,
     is_wanted,
     layer_path,
-    path_of_tree,
 )
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.settings import RepositorySettings
 from offload.cache.reading.traces import Trace
 from offload.cache.reading.view import Revision, View
-from offload.snapshot.tree import Kind
-
-_POLL_S = 1.0
 
 
 class RepositoryCache:
@@ -113,24 +109,6 @@ class RepositoryCache:
         """Return what lies at an absolute path of the repository."""
         return self.view().find(bytes_of(path))
 
-    def fetch(self, name: ObjectName, size: int | None = None) -> Path:
-        """Return where an object's content lies; see :meth:`Fetcher.fetch`."""
-        found = self._fetcher.fetch(name, size)
-        self._keeper.stay_below_quota()
-        return found
-
-    def read(self, path: str) -> bytes:
-        """Return a file's content.
-
-        Raises:
-            AbsentError: there is no such file.
-            CacheError: it cannot be had.
-        """
-        row = self.find(path)
-        if row is None or row.kind is not Kind.FILE:
-            raise AbsentError(f"{path}: no file of {self.settings.fqrn}")
-        return Path(self._reader.store.path(self._fetcher.content(row))).read_bytes()
-
     # What jobs use.
 
     def image(self, digest: str) -> Path | None:
@@ -161,14 +139,11 @@ class RepositoryCache:
             UntrustedError: what is offered cannot be believed.
         """
         path = image_path(digest)
-        deadline = time.monotonic() + timeout_s
-        while True:
-            revision = self._follower.refresh(min(_POLL_S, self.settings.refresh_s))
-            if View(revision, self._reader.catalogues).find(path) is not None:
-                return revision
-            if time.monotonic() + _POLL_S > deadline:
-                return None
-            time.sleep(_POLL_S)
+
+        def has_it(revision: Revision) -> bool:
+            return View(revision, self._reader.catalogues).find(path) is not None
+
+        return self._follower.wait(has_it, timeout_s)
 
     def materialise(self, path: str, target: Path, only: tuple[str, ...] = ()) -> None:
         """Make a folder with copies of what lies below a path of the repository.
@@ -204,17 +179,11 @@ class RepositoryCache:
         Raises:
             CacheError: no revision is known, or some of it cannot be had.
         """
-        view = self.view()
-        path = path_of(image)
-        row = view.find(path)
-        if row is None or row.kind is not Kind.FOLDER:
-            return False
-        rows = [row for row in view.listing(path) if row.kind is Kind.FILE]
-        rows.sort(key=lambda row: (row.name != INDEX, len(row.name), row.name))
+        rows = files_of(self.view(), image)
         for row, place in self._fetcher.bring(rows, self.settings.connections):
             arrived(row.name, place)
         self._keeper.stay_below_quota()
-        return True
+        return bool(rows)
 
     def choose(self, image: str, *, can_mount: bool) -> Choice:
         """Return whether a job has what it needs of an image sooner whole or lazily.
@@ -254,10 +223,6 @@ class RepositoryCache:
     def trace(self, image: str) -> Trace:
         """Return what jobs were seen to read of an image."""
         return self._reader.trace(image)
-
-    def trace_path(self, image: str) -> Path:
-        """Return the file with an image's trace."""
-        return self._reader.trace_path(image)
 
     @property
     def pace(self) -> Pace:
@@ -303,19 +268,11 @@ class RepositoryCache:
         Raises:
             CacheError: what is damaged cannot be had.
         """
-        mended = 0
-        for kind, trees in self._keeper.kinds.items():
-            for name in trees.names():
-                progress(f"{kind}/{name}")
-                rows = self._rows(path_of_tree(kind, name))
-                mended += trees.mend(name, trees.entries(name), rows, reads_all=True)
-        return mended
+        return self._keeper.verify(self._rows, progress)
 
     def trees(self) -> list[str]:
         """Return what can be used without asking anybody: ``images/HEX`` and so on."""
-        return sorted(
-            f"{k}/{n}" for k, trees in self._keeper.kinds.items() for n in trees.names()
-        )
+        return self._keeper.names()
 
     def size(self) -> int:
         """Return the bytes that all contents take."""
@@ -324,16 +281,19 @@ class RepositoryCache:
     def _tree(self, kind: str, digest: str, path: bytes) -> Path | None:
         name = hex_of(digest)
         trees = self._keeper.kinds[kind]
-        if not trees.has(name):
+        verify_s = self.settings.verify_s
+        make = partial(trees.ensure, name, partial(self._rows, path), verify_s)
+        if trees.has(name):
+            place = self._keeper.with_room(make)
+        else:
             view = self.view()
             if view.find(path) is None:
                 return None
             self._keeper.expect(view, path)
-        place = self._keeper.with_room(
-            lambda: trees.ensure(name, self._rows(path), self.settings.verify_s)
-        )
+            with unpacked(view, digest, self._fetcher):
+                place = self._keeper.with_room(make)
         self._keeper.stay_below_quota()
         return place
 
-    def _rows(self, path: bytes) -> Callable[[], Rows]:
-        return lambda: self.view().walk(path)
+    def _rows(self, path: bytes) -> Rows:
+        return self.view().walk(path)

@@ -7,6 +7,7 @@ import hmac
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Fetcher:
         self.make_room = make_room
         self.patience_s = 60.0
         """For so long an object is asked for while nobody answers: a job waits."""
+        self._helpers: list[Callable[[ObjectName, int, int], bytes | None]] = []
         self.added = 0
         """Bytes of content that this one has brought here."""
 
@@ -83,8 +85,32 @@ class Fetcher:
         with self._locks.held(key):
             if found := self._store.find(key, size):
                 return Path(found)
-            data = self._get(name, size, patience_s)
+            data = None if size is None else self._beside(name, size)
+            if data is None:
+                data = self._get(name, size, patience_s)
             return Path(self._store.path(self.add(key, data, mode, mtime)))
+
+    @contextmanager
+    def helped_by(
+        self, read: Callable[[ObjectName, int, int], bytes | None]
+    ) -> Iterator[None]:
+        """Ask for nothing meanwhile that somebody here has already.
+
+        Args:
+            read: returns so many bytes of an object's content from an offset on,
+                verified, or None.
+        """
+        self._helpers.append(read)
+        try:
+            yield
+        finally:
+            self._helpers.remove(read)
+
+    def _beside(self, name: ObjectName, size: int) -> bytes | None:
+        for read in tuple(self._helpers):
+            if (data := read(name, 0, size)) is not None and len(data) == size:
+                return data
+        return None
 
     def add(self, key: str, data: bytes, mode: int, mtime: int) -> Content:
         """Store a content; make room if there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from offload.cache.reading.view import Revision
 
 _AGAIN_S = 5.0
 """After a failure nobody is asked again for so long, where an older state will do."""
+_POLL_S = 1.0
 _CERTIFICATE_BYTES = 1 << 16
 _SIGNED_BYTES = 1 << 20
 """More than the signed files of a revision take."""
@@ -79,6 +80,23 @@ class Follower:
                 note = f"as of {datetime.fromtimestamp(known[1], UTC):%Y-%m-%d %H:%M}"
                 return self._keep(known[0], time.time(), f"{note} UTC: {error}")
             return self._keep(found, time.time())
+
+    def wait(
+        self, is_good: Callable[[Revision], bool], timeout_s: float
+    ) -> Revision | None:
+        """Return the first revision seen that is good; None if none is in time.
+
+        Raises:
+            CacheError: as :meth:`refresh`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            revision = self.refresh(min(_POLL_S, self._settings.refresh_s))
+            if is_good(revision):
+                return revision
+            if time.monotonic() + _POLL_S > deadline:
+                return None
+            time.sleep(_POLL_S)
 
     def current(self) -> Revision:
         """Return a revision to work with: new enough, or the last good one with a note.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import NoSpaceError
 from offload.cache.pins import Pins
+from offload.cache.reading.building import Rows
 from offload.cache.reading.eviction import Collector, Freed
 from offload.cache.reading.fetching import key_of
-from offload.cache.reading.paths import tree_name
+from offload.cache.reading.paths import path_of_tree, tree_name
 from offload.cache.reading.placing import Placer
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.trees import Trees
@@ -63,6 +65,34 @@ class Keeper:
     def size(self) -> int:
         """Return the bytes that all contents take."""
         return sum(kept.size for kept in self._reader.store.kept().values())
+
+    def names(self) -> list[str]:
+        """Return the trees that are whole: ``images/HEX`` and so on."""
+        return sorted(
+            f"{kind}/{name}"
+            for kind, made in self.kinds.items()
+            for name in made.names()
+        )
+
+    def verify(
+        self, rows: Callable[[bytes], Rows], progress: Callable[[str], None]
+    ) -> int:
+        """Read all bytes of all trees; mend what is damaged, return how many files.
+
+        Args:
+            rows: returns what the repository has at a path; asked if that is damaged.
+            progress: told each tree before it is read.
+
+        Raises:
+            CacheError: what is damaged cannot be had.
+        """
+        mended = 0
+        for path in self.names():
+            progress(path)
+            kind, _, name = path.partition("/")
+            made, wanted = self.kinds[kind], partial(rows, path_of_tree(kind, name))
+            mended += made.mend(name, made.entries(name), wanted, reads_all=True)
+        return mended
 
     def collect(self, *, wanted: int = 0, is_full: bool = False) -> Freed:
         """Bring the cache below its quota; see :meth:`Collector.collect`."""

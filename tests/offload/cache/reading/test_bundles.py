@@ -1,5 +1,6 @@
 """Bundles bring here in few files what a start reads, and share what they can."""
 
+import os
 import random
 
 import pytest
@@ -147,6 +148,23 @@ def test_a_file_of_it_that_is_damaged_on_disk_is_fetched_again(
         place.write_bytes(place.read_bytes()[:-1])
     make_cache("cold").bundle(image, got.__setitem__)
     assert {name: path.read_bytes() for name, path in got.items()} == bundled
+
+
+def test_a_whole_tree_is_made_of_what_is_here_of_it(
+    make_cache, publisher, origin, image, bundled
+):
+    cache = make_cache("cold")
+    cache.bundle(image)
+    origin.requests.clear()
+    tree = cache.image(image)
+    for made in publisher.small:
+        if made.kind == "file":
+            path = tree / os.fsdecode(made.path)
+            assert path.read_bytes() == made.content
+            assert path.stat().st_mode & 0o777 == made.mode
+    asked = [path for path in origin.requests if "/data/" in path]
+    assert {path[-1] for path in asked} <= {"C"}  # catalogues
+    assert cache.verify() == 0
 
 
 def test_what_cannot_be_had_of_it_leaves_the_rest(
