@@ -11,12 +11,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from facility.errors import FacilityError
 from offload.cache.cvmfs.errors import RefusedItemError
 from offload.cache.publishing.errors import NoImageError, RefusedImageError
-from offload.cache.publishing.fetching import fetch_blobs
+from offload.cache.publishing.fetching import Fetching, fetching
 from offload.cache.publishing.images import (
     Image,
     check_public,
@@ -198,12 +199,17 @@ class Publisher:
         ]
         with self._store.in_use():
             self._store.add(image.manifest)  # it says what is not to be cleared away
-            self._fetch(work, source, image, missing)
-            with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
-                layers = {blob.digest: self._layer(blob) for blob in missing}
-                put_image(change, image, layers, self._shelf.implied)
-                put_name(change, reference, image.digest)
-                revision = change.commit().revision
+            total = sum(blob.size for blob in missing)
+            with fetching(
+                source,
+                reference.repository,
+                missing,
+                self._store,
+                lambda done: self._queue.progress(work, image.digest, done, total),
+            ) as fetched:
+                # Not from the start: others may want to write to the repository.
+                fetched.wait()
+                revision = self._publish(reference, image, missing, fetched)
         log.info(
             "revision %d: %s, %d of %d layers are new, %.2f s",
             revision,
@@ -212,6 +218,30 @@ class Publisher:
             len(image.layers),
             self._clock() - begin,
         )
+
+    def _publish(
+        self,
+        reference: Reference,
+        image: Image,
+        missing: Sequence[Blob],
+        fetched: Fetching,
+    ) -> int:
+        """Make the image's revision of what has come and comes; return its number."""
+        with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
+            layers = {
+                blob.digest: LayerTree(
+                    partial(fetched.open, blob), blob.digest[:19], self._scratch
+                )
+                for blob in missing
+            }
+            try:
+                put_image(change, image, layers, self._shelf.implied)
+            except (RefusedImageError, RefusedItemError):
+                fetched.finish()  # what came wrong is no fault of the image
+                raise
+            fetched.finish()
+            put_name(change, reference, image.digest)
+            return change.commit().revision
 
     def _name(self, reference: Reference, image: Image) -> bool:
         """Let the name lead to an image; False if it has been collected meanwhile."""
@@ -226,26 +256,10 @@ class Publisher:
         if image.config.size > LARGEST_CONFIG:
             raise NoImageError(f"a configuration of {image.config.size:,} bytes")
         with self._store.in_use():
-            source.fetch(reference.repository, image.config, self._store, _unseen)
+            source.fetch(reference.repository, image.config, self._store)
         is_wished = any(wish.covers(reference) for wish in self._wishes)
         config = self._store.read(image.config.digest)
         check_public(image, config, is_wished=is_wished)
-
-    def _fetch(
-        self, work: Work, source: Source, image: Image, missing: Sequence[Blob]
-    ) -> None:
-        total = sum(blob.size for blob in missing)
-        fetch_blobs(
-            source,
-            work.reference.repository,
-            missing,
-            self._store,
-            lambda done: self._queue.progress(work, image.digest, done, total),
-        )
-
-    def _layer(self, blob: Blob) -> LayerTree:
-        path = self._store.blob_path(blob.digest)
-        return LayerTree(path, blob.digest[:19], self._scratch)
 
     def _forget(self, reference: Reference) -> None:
         """Take a name away that means nothing any more; its image stays for a while."""
@@ -281,7 +295,3 @@ class Meaning:
     told: str
     """Digest of its manifest, or of the index that it has."""
     image: Image
-
-
-def _unseen(_: int) -> None:
-    pass

@@ -34,6 +34,10 @@ Received = Callable[[int], None]
 """Told of bytes that arrived; of fewer than nothing when some have to come again."""
 
 
+Began = Callable[[Path], None]
+"""Told of the file that bytes are appended to, before the first one."""
+
+
 class Source(Protocol):
     """Something that has images."""
 
@@ -41,7 +45,12 @@ class Source(Protocol):
         """Return what a tag or digest means now; None if it means nothing any more."""
 
     def fetch(
-        self, repository: str, blob: Blob, store: LocalStore, got: Received
+        self,
+        repository: str,
+        blob: Blob,
+        store: LocalStore,
+        got: Received = lambda _: None,
+        began: Began = lambda _: None,
     ) -> None:
         """Put a blob into the store, verified; nothing happens if it is there."""
 
@@ -115,12 +124,17 @@ class RegistrySource:
             url = None if following is None else client.locate(urljoin(url, following))
 
     def fetch(
-        self, repository: str, blob: Blob, store: LocalStore, got: Received
+        self,
+        repository: str,
+        blob: Blob,
+        store: LocalStore,
+        got: Received = lambda _: None,
+        began: Began = lambda _: None,
     ) -> None:
         if store.has(blob.digest):
             got(blob.size)
         else:
-            download(self._client(repository), blob, store, got)
+            download(self._client(repository), blob, store, got, began)
 
     def close(self) -> None:
         """Close every connection."""
@@ -185,9 +199,14 @@ class InboxSource:
         return found
 
     def fetch(
-        self, repository: str, blob: Blob, store: LocalStore, got: Received
+        self,
+        repository: str,
+        blob: Blob,
+        store: LocalStore,
+        got: Received = lambda _: None,
+        began: Began = lambda _: None,
     ) -> None:
-        del repository
+        del repository, began
         if not store.has(blob.digest):
             raise PublishingError(
                 f"{blob.digest} was handed over and is not here any more; hand the "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from offload.cache.cvmfs.items import Content, Item
 from offload.cache.publishing.layers import LIMITS, LayerReader, Limits, Member
@@ -17,16 +18,20 @@ class LayerTree:
     """What a layer holds; whiteouts are files whose name says so.
 
     Args:
-        blob: the layer, verified.
+        opened: opens the layer, from its start, as often as it is called.
         name: how errors call it.
         scratch: file that may be written, where a large one has several names.
         limits: what the layer may be at most.
     """
 
     def __init__(
-        self, blob: Path, name: str, scratch: Path, limits: Limits = LIMITS
+        self,
+        opened: Callable[[], BinaryIO],
+        name: str,
+        scratch: Path,
+        limits: Limits = LIMITS,
     ) -> None:
-        self._blob = blob
+        self._opened = opened
         self._name = name
         self._scratch = scratch
         self._limits = limits
@@ -43,7 +48,7 @@ class LayerTree:
         Raises:
             RefusedImageError: see :meth:`LayerReader.members`.
         """
-        with self._blob.open("rb", buffering=0) as file:
+        with self._opened() as file:
             reader = LayerReader(file, self._name, self._limits)
             for member in reader.members():
                 if member.same_as is not None:
@@ -57,7 +62,7 @@ class LayerTree:
             yield from self._hard_links()
 
     def _hard_links(self) -> Iterator[Item]:
-        with self._blob.open("rb", buffering=0) as file:
+        with self._opened() as file:
             reader = LayerReader(file, self._name, self._limits)
             for member in reader.members():
                 others = self._links.get(member.path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 import httpx
@@ -149,14 +150,28 @@ def _finish(client: RegistryClient, session: _Session, blob: Blob) -> None:
         )
 
 
-def download(client: RegistryClient, blob: Blob, store: LocalStore, sent: Sent) -> None:
+def download(
+    client: RegistryClient,
+    blob: Blob,
+    store: LocalStore,
+    sent: Sent,
+    began: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Fetch a blob into the store, verified.
+
+    Args:
+        client: of the registry.
+        blob: what is wanted.
+        store: where to.
+        sent: told of bytes that arrived; of fewer than nothing before some are dropped.
+        began: told once of the file that they are appended to.
 
     Raises:
         DamagedError: what came is not what its digest says.
         RegistryMissingError: the registry does not have it.
     """
     with store.writer() as writer:
+        began(writer.draft)
         nothing = writer.mark()
         failures = 0
         while True:

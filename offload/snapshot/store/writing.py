@@ -52,6 +52,11 @@ class BlobWriter:
         self._draft.unlink(missing_ok=True)
 
     @property
+    def draft(self) -> Path:
+        """Where its bytes are until it is committed."""
+        return self._draft
+
+    @property
     def digest(self) -> str:
         """Of what was written so far."""
         return f"sha256:{self._sha.hexdigest()}"

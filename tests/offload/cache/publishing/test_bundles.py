@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -42,7 +43,9 @@ def publish(shelf, tmp_path, make_tar, make_image):
         image = make_image(make_tar(*files.items()), form="tar")
         (digest,) = list(image.blobs)[1:]
         (tmp_path / "blob").write_bytes(image.blobs[digest])
-        layer = LayerTree(tmp_path / "blob", "x", tmp_path / "scratch")
+        layer = LayerTree(
+            partial((tmp_path / "blob").open, "rb"), "x", tmp_path / "scratch"
+        )
         with shelf.repository.transaction() as change:
             read = read_manifest(image.manifest, "amd64")
             put_image(change, read, {digest: layer}, shelf.implied)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.objects import content_of
+from offload.cache.cvmfs.packing import Packer
 from offload.cache.cvmfs.repository import Repository
+from offload.cache.publishing import fetching
 from offload.cache.publishing.errors import PublishingError
 from offload.cache.publishing.images import PUBLIC, read_manifest
 from offload.cache.publishing.inbox import Inbox
@@ -52,14 +55,22 @@ class FakeRegistry:
             raise self.broken
         return self.tags.get((repository, version))
 
-    def fetch(self, repository, blob, store, got):
+    def fetch(self, repository, blob, store, got=lambda _: None, began=lambda _: None):
         if store.has(blob.digest):
             return
         self.fetched.append(blob.digest)
         with store.writer() as writer:
-            writer.write(self.blobs[blob.digest])
+            began(writer.draft)
+            data = self.blobs[blob.digest]
+            for start in range(0, len(data), 1 << 20):
+                piece = data[start : start + (1 << 20)]
+                writer.write(piece)
+                got(len(piece))
+                self.came(writer.size)
             writer.commit(blob.digest)
-        got(blob.size)
+
+    def came(self, size) -> None:
+        """So much of a blob is in the store."""
 
 
 @pytest.fixture(scope="session")
@@ -541,6 +552,40 @@ def test_what_another_image_waits_for_is_left(bench, tmp_path, make_tar, make_im
     assert bench.publisher.step()
     assert bench.registry.fetched == []
     assert not list(bench.store.digests())
+
+
+def test_a_layer_is_packed_while_it_comes(bench, make_tar, make_image, monkeypatch):
+    content = os.urandom(3 << 20)
+    image = make_image(make_tar(("a", b"1"), ("b", content)), annotations=OPEN)
+    is_packed = threading.Event()
+    add = Packer.add
+
+    def noted(self, item, done):
+        add(self, item, done)
+        is_packed.set()
+
+    def came(size):
+        if size > 2 << 20:
+            assert is_packed.wait(30)
+
+    monkeypatch.setattr(Packer, "add", noted)
+    monkeypatch.setattr(bench.registry, "came", came)
+    monkeypatch.setattr(fetching, "is_near", lambda done, total, _: done > 0)
+    assert bench.push(image).state is State.PUBLISHED
+    assert bench.tree(image.digest) == {"a": b"1", "b": content}
+
+
+def test_what_came_wrong_is_tried_again_not_refused(bench, make_tar, make_image):
+    image = make_image(make_tar(("a", os.urandom(1000))), annotations=OPEN)
+    _, layer = image.blobs
+    right = image.blobs[layer]
+    image.blobs[layer] = b"x" * len(right)
+    entry = bench.push(image)
+    assert (entry.state, bench.revision) == (State.WAITING, 1)
+    bench.registry.blobs[layer] = right
+    bench.now = entry.due
+    assert bench.publisher.step()
+    assert bench.queue.entry(entry.reference).state is State.PUBLISHED
 
 
 def test_what_is_fetched_is_not_cleared_away(bench, busy, make_tar, make_image):
