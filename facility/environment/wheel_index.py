@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -30,7 +31,9 @@ _LARGEST_PAGE = 64 << 20
 _LARGEST_RECORD = 32 << 20
 _SHA256 = "sha256="
 
-_Get = Callable[[str, Mapping[str, str]], httpx.Response]
+_Answer = tuple[int, httpx.Headers, bytes]
+"""Status, headers and body."""
+_Get = Callable[[str, Mapping[str, str]], _Answer]
 
 
 class IndexAwayError(FacilityError):
@@ -83,17 +86,17 @@ class WheelIndex:
 
     def _files(self, page: str) -> list[tuple[str, str]]:
         """Return names and links of what an index has of a project."""
-        response = self._get(page, {"Accept": _ACCEPT})
-        if response.status_code == 404:
+        status, told, content = self._get(page, {"Accept": _ACCEPT})
+        if status == 404:
             return []
-        if response.status_code != 200 or len(response.content) > _LARGEST_PAGE:
-            raise _away(page, f"answers with status {response.status_code}")
-        if "json" not in response.headers.get("Content-Type", ""):
+        if status != 200:
+            raise _away(page, f"answers with status {status}")
+        if "json" not in told.get("Content-Type", ""):
             parser = _Anchors()
-            parser.feed(response.text)
+            parser.feed(content.decode("utf-8", "replace"))
             return [(_name_in(link), link) for link in parser.links]
         try:
-            files = response.json()["files"]
+            files = json.loads(content)["files"]
             return [(str(each["filename"]), str(each["url"])) for each in files]
         except (ValueError, KeyError, TypeError):
             raise _away(page, "expected the files of a project") from None
@@ -115,17 +118,24 @@ class WheelIndex:
             if len(row) > 1 and row[1].startswith(_SHA256)
         }
 
-    def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+    def _get(self, url: str, headers: Mapping[str, str]) -> _Answer:
         if urlsplit(url).scheme not in {"http", "https"}:
             raise _away(url, "expected http or https")
+        content = b""
         try:
-            response = self._http.get(url, headers=headers)
+            with self._http.stream("GET", url, headers=headers) as response:
+                # Who ignores ranges would send all of a wheel.
+                if response.status_code == (206 if "Range" in headers else 200):
+                    for piece in response.iter_bytes():
+                        content += piece
+                        if len(content) > _LARGEST_PAGE:
+                            raise _away(url, "sends too much")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise _away(url, f"cannot be reached: {reason}") from error
         if response.status_code == 429 or response.status_code >= 500:
             raise _away(url, f"answers with status {response.status_code}")
-        return response
+        return response.status_code, response.headers, content
 
 
 class _Remote(io.RawIOBase):
@@ -134,8 +144,11 @@ class _Remote(io.RawIOBase):
     def __init__(self, get: _Get, url: str) -> None:
         self._get = get
         self._url = url
-        # The end first: most often nothing else is needed.
-        self._tail, self._size = self._part(f"bytes=-{_TAIL}")
+        # One byte tells the size: many servers refuse ranges that count from the end.
+        _, self._size = self._part("bytes=0-0")
+        # Most often nothing but the end is needed.
+        begin = max(0, self._size - _TAIL)
+        self._tail, _ = self._part(f"bytes={begin}-{self._size - 1}")
         self._place = 0
 
     def readable(self) -> bool:
@@ -164,11 +177,11 @@ class _Remote(io.RawIOBase):
 
     def _part(self, wanted: str) -> tuple[bytes, int]:
         headers = {"Range": wanted, "Accept-Encoding": "identity"}
-        response = self._get(self._url, headers)
-        size = response.headers.get("Content-Range", "").rpartition("/")[2]
-        if response.status_code != 206 or not size.isdecimal():
+        status, told, content = self._get(self._url, headers)
+        size = told.get("Content-Range", "").rpartition("/")[2]
+        if status != 206 or not size.isdecimal():
             raise _away(self._url, "does not give out parts of files")
-        return response.content, int(size)
+        return content, int(size)
 
 
 class _Anchors(HTMLParser):
