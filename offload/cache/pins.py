@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from offload.cache.errors import CacheError
@@ -34,6 +35,17 @@ class Pins:
     def remove(self, uid: str) -> None:
         """Forget what a pod needed; no error if nothing is known."""
         self._path(uid).unlink(missing_ok=True)
+
+    def forget(self, is_needed: Callable[[str], bool], before: float) -> None:
+        """Forget pods that have vanished.
+
+        Args:
+            is_needed: whether there is a pod of a UID, or may be.
+            before: Unix time; who was added since may only be about to be known.
+        """
+        for path in self._folder.glob("[!.]*"):
+            if path.stat().st_mtime < before and not is_needed(path.name):
+                path.unlink()
 
     def images(self) -> frozenset[str]:
         """Return every image that a pod needs."""

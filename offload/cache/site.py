@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -186,7 +186,7 @@ class SiteCache:
 
     def is_ready(self, image: str) -> bool:
         """Whether every tree of a snapshot is there, and what its links lead to."""
-        return is_ready(self._image_path(image))
+        return is_ready(image_path(self._work, image))
 
     def pin(self, uid: str, images: Iterable[str]) -> None:
         """Keep snapshots for a pod, whether they are here yet or not.
@@ -201,11 +201,16 @@ class SiteCache:
             self.pins.add(uid, named)
             for image in named:
                 if self.is_ready(image):
-                    os.utime(self._image_path(image))
+                    os.utime(image_path(self._work, image))
 
     def unpin(self, uid: str) -> None:
         """Forget a pod's need; again is fine."""
         self.pins.remove(uid)
+
+    def forget_pods(self, is_known: Callable[[str], bool], before: float) -> None:
+        """Forget pods that have vanished; see :meth:`Pins.forget`."""
+        with self._alone():
+            self.pins.forget(is_known, before)
 
     def ensure_layer(self, digest: str) -> None:
         """Unpack a layer that was received, while others are still on their way.
@@ -266,9 +271,6 @@ class SiteCache:
             freed = self._collector.collect(self._quota_bytes, wanted=wanted)
         self._collector.empty_trash()
         return freed
-
-    def _image_path(self, image: str) -> Path:
-        return image_path(self._work, image)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

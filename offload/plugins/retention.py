@@ -13,6 +13,9 @@ from offload.plugins.config import RetentionConfig
 from offload.plugins.records import Stage
 from offload.plugins.table import Entry, Table
 
+VANISHED_S = 86400.0
+"""A pod that was refused for blobs that it lacks is asked for again within that time."""
+
 
 class Retention:
     """Removes what nobody needs any more.
@@ -66,7 +69,14 @@ class Retention:
         for id_ in self._table.work.submissions():
             if id_ not in used:
                 await asyncio.to_thread(self._table.work.forget_submission, id_)
+        await asyncio.to_thread(
+            self._cache.forget_pods, self._is_known, self._clock() - VANISHED_S
+        )
         await asyncio.to_thread(self._cache.collect)
+
+    def _is_known(self, uid: str) -> bool:
+        # Also one whose record this plugin cannot read.
+        return self._table.work.pod(uid).path.exists()
 
     def _keeps_outputs_s(self, entry: Entry) -> float:
         folder = self._table.work.pod(entry.record.uid)

@@ -6,10 +6,23 @@ from pathlib import Path
 
 import pytest
 
-_PATH = Path(__file__).parents[2] / "engines/slurm/plugin.py"
-_spec = importlib.util.spec_from_file_location("slurm_plugin", _PATH)
-plugin_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(plugin_module)
+
+def load(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_HERE = Path(__file__)
+plugin_module = load("slurm_plugin", _HERE.parents[2] / "engines/slurm/plugin.py")
+world_module = load("plugin_world", _HERE.with_name("world.py"))
+
+
+@pytest.fixture
+def world(tmp_path):
+    """The parts of a site, with a scheduler in memory and a clock of our own."""
+    return world_module.World(tmp_path)
 
 
 @pytest.fixture(scope="session")
