@@ -179,6 +179,23 @@ def bundle(
 
 
 @app.command()
+def token(
+    context: typer.Context,
+    site: Annotated[str, typer.Argument(help="Name of a site.", metavar="SITE")],
+) -> None:
+    """Print what a site's cache shows to report what jobs read, and may do no more."""
+    from facility.local.paths import Place
+    from facility.spec import load
+    from offload.cache.publishing.desk import secret_in
+    from offload.cache.publishing.tokens import site_token
+
+    directory = directory_of(context)
+    spec = load(directory)
+    state = Place.of(directory).storage(spec.name, spec.storage.state).state_dir
+    typer.echo(site_token(site, secret_in(state / "secrets/publisher-tokens")))
+
+
+@app.command()
 def remove(context: typer.Context, name: Named, as_json: Json = False) -> None:
     """Take a name away; its image stays for the grace period, and while it is kept."""
     with _client(context) as client:

@@ -17,6 +17,7 @@ from offload.cache.publishing.polling import Poll
 from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import INBOX, Wish
+from offload.cache.publishing.reports import Reports
 from offload.cache.publishing.settings import PublisherSettings
 from offload.cache.publishing.shelf import Shelf
 from offload.cache.publishing.sources import InboxSource, RegistrySource, Source
@@ -81,6 +82,7 @@ class Desk:
     pins: Pins
     statuses: Statuses
     collector: Collector
+    reports: Reports
     worker: Worker
     registries: tuple[RegistrySource, ...]
     event_secret: str
@@ -148,6 +150,7 @@ class Desk:
             pins,
             Statuses(shelf, queue, pins),
             collector,
+            Reports(shelf, state / "traces"),
             worker,
             tuple(registries.values()),
             secret_in(settings.event_secret),

@@ -6,7 +6,7 @@ from fastapi import Request
 
 from offload.cache.publishing.desk import Desk
 from offload.cache.publishing.errors import RefusedEventError
-from offload.cache.publishing.tokens import person_of
+from offload.cache.publishing.tokens import person_of, reporter_of
 
 
 def person_asking(request: Request, desk: Desk) -> str:
@@ -16,6 +16,15 @@ def person_asking(request: Request, desk: Desk) -> str:
         RefusedEventError: nobody that we know.
     """
     return person_of(request.headers.get("Authorization"), desk.token_key)
+
+
+def reporter_asking(request: Request, desk: Desk) -> str:
+    """Return which site, or person, reports.
+
+    Raises:
+        RefusedEventError: none that we know.
+    """
+    return reporter_of(request.headers.get("Authorization"), desk.token_key)
 
 
 def is_person(request: Request, desk: Desk) -> bool:

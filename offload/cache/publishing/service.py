@@ -36,6 +36,7 @@ from offload.cache.publishing.people import (
     administrator_asking,
     is_person,
     person_asking,
+    reporter_asking,
 )
 from offload.cache.publishing.references import Reference, is_digest
 from offload.cache.publishing.serving import serve
@@ -151,12 +152,15 @@ def _add_keeping(app: FastAPI, desk: Desk) -> None:
     @app.put("/bundles/{image}")
     async def bundle(image: str, request: Request) -> Response:
         person_asking(request, desk)
-        if not is_digest(image):
-            raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
-        trace = Trace.parse(
-            (await body_of(request, LARGEST_TRACE)).decode("ascii", "replace")
-        )
+        trace = await _trace_of(image, request)
         count = await asyncio.to_thread(publish_bundle, desk.shelf, image, trace)
+        return JSONResponse({"objects": count})
+
+    @app.put("/reports/{image}")
+    async def report(image: str, request: Request) -> Response:
+        reporter_asking(request, desk)
+        trace = await _trace_of(image, request)
+        count = await asyncio.to_thread(desk.reports.take, image, trace)
         return JSONResponse({"objects": count})
 
     @app.put("/pins/{uid}/{image}")
@@ -181,6 +185,13 @@ def _add_keeping(app: FastAPI, desk: Desk) -> None:
         person = person_asking(request, desk)
         removed = await asyncio.to_thread(desk.pins.remove, person, uid, image)
         return JSONResponse({"removed": removed})
+
+
+async def _trace_of(image: str, request: Request) -> Trace:
+    if not is_digest(image):
+        raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
+    body = await body_of(request, LARGEST_TRACE)
+    return Trace.parse(body.decode("ascii", "replace"))
 
 
 def _add_administration(app: FastAPI, desk: Desk) -> None:

@@ -1,6 +1,8 @@
 """Tokens by which the publisher knows its people. Nothing is stored: each is computed.
 
-``NAME.HEX``, HEX the HMAC-SHA256 of the name under the publisher's key.
+``NAME.HEX``, HEX the HMAC-SHA256 of the name under the publisher's key. The name of a
+site that may report what its jobs read, and nothing else, ends in ``+traces``: no
+person's does.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ import pwd
 import re
 from pathlib import Path
 
-from offload.cache.publishing.errors import RefusedEventError
+from offload.cache.publishing.errors import PublishingError, RefusedEventError
 
 _NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_REPORTS = "+traces"
+_EXPECTED = "expected a token of this publisher in Authorization, after Bearer"
 
 
 def token_of(name: str, key: str) -> str:
@@ -24,6 +29,19 @@ def token_of(name: str, key: str) -> str:
         key: the publisher's secret.
     """
     return f"{name}.{_mac(name, key)}"
+
+
+def site_token(site: str, key: str) -> str:
+    """Return the token by which a site reports what its jobs read.
+
+    Raises:
+        PublishingError: that is no name of a site.
+    """
+    if _SITE.fullmatch(site) is None:
+        raise PublishingError(
+            f"site {site[:80]!r}: expected letters, digits, dots and dashes"
+        )
+    return token_of(site + _REPORTS, key)
 
 
 def read_token(path: Path) -> str | None:
@@ -45,13 +63,31 @@ def person_of(header: str | None, key: str) -> str:
     Raises:
         RefusedEventError: nobody's. Tokens are compared in constant time.
     """
+    name = _named(header, key)
+    if not _NAME.fullmatch(name):
+        raise RefusedEventError(_EXPECTED)
+    return name
+
+
+def reporter_of(header: str | None, key: str) -> str:
+    """Return which site, or person, reports what jobs read.
+
+    Raises:
+        RefusedEventError: neither. Tokens are compared in constant time.
+    """
+    name = _named(header, key)
+    site = name.removesuffix(_REPORTS)
+    if not (_SITE if site != name else _NAME).fullmatch(site):
+        raise RefusedEventError(_EXPECTED)
+    return name
+
+
+def _named(header: str | None, key: str) -> str:
     scheme, _, token = (header or "").partition(" ")
     name, _, mac = token.strip().rpartition(".")
     is_right = hmac.compare_digest(mac.encode(), _mac(name, key).encode())
-    if scheme.lower() != "bearer" or not is_right or not _NAME.fullmatch(name):
-        raise RefusedEventError(
-            "expected a token of this publisher in Authorization, after Bearer"
-        )
+    if scheme.lower() != "bearer" or not is_right:
+        raise RefusedEventError(_EXPECTED)
     return name
 
 

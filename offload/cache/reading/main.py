@@ -131,6 +131,7 @@ def _serve(cache: RepositoryCache, _: argparse.Namespace) -> None:
             cache.refresh()
             told = _told(cache)
             cache.collect()
+            _report(cache)
         except CacheError as error:
             told = str(error)
         if told != last:
@@ -155,6 +156,18 @@ def _mount(cache: RepositoryCache, options: argparse.Namespace) -> None:
     with cache.mount(options.image, options.where) as mount:
         _say(f"{options.where}: ready")
         mount.wait()
+    try:
+        _report(cache)
+    except CacheError as error:  # the job has had what it needed
+        sys.stderr.write(f"offload-cache: not reported: {error}\n")
+
+
+def _report(cache: RepositoryCache) -> None:
+    if cache.settings.report is not None:
+        # Late: who tells nobody need not load what sends.
+        from offload.cache.reading.reporting import report_traces
+
+        report_traces(cache.folder, cache.settings.report)
 
 
 def _pin(cache: RepositoryCache, options: argparse.Namespace) -> None:

@@ -15,6 +15,28 @@ DIRECT = "DIRECT"
 _FQRN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,126}[a-z0-9])?")
 
 
+class ReportSettings(BaseModel):
+    """Who is told what jobs read, so that the next cold start fetches it in one go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    """Of the publisher: ``https://HOST[:PORT]``; http only on this machine."""
+    token: Path
+    """File (mode 0600) with what it is shown."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        # Late: most sites tell nobody, and each mount would load it.
+        from offload.snapshot.registry.address import is_loopback
+
+        parts = urlsplit(_checked(url))
+        if parts.scheme == "http" and not is_loopback(parts.netloc):
+            raise ValueError("a token would travel where others can read it; use https")
+        return url.rstrip("/")
+
+
 class RepositorySettings(BaseModel):
     """A repository, and how it is reached and kept."""
 
@@ -37,6 +59,9 @@ class RepositorySettings(BaseModel):
     verify_s: Annotated[float, Field(ge=0)] = 86400.0
     """So often all bytes of a tree in use are read and checked; sizes and times of its
     files are looked at before every use."""
+
+    report: ReportSettings | None = None
+    """Whom to tell what jobs read; nobody if empty."""
 
     @field_validator("fqrn")
     @classmethod
@@ -77,4 +102,7 @@ def load_settings(path: Path) -> RepositorySettings:
 
     settings = load_settings_file(path, RepositorySettings)
     keys = tuple(path.parent / key for key in settings.master_keys)
-    return settings.model_copy(update={"master_keys": keys})
+    report = settings.report
+    if report is not None:
+        report = report.model_copy(update={"token": path.parent / report.token})
+    return settings.model_copy(update={"master_keys": keys, "report": report})

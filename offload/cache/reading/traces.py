@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.reading.bundles import Use
 
 _LINE = re.compile(r"([0-9a-f]{40})([PCHX]?) ([0-7]{1,3}) (-?\d{1,12}) (\d{1,15})")
+_MUCH = 0.1
 
 
 class Trace:
@@ -48,6 +49,19 @@ class Trace:
                 found = tuple(other._uses.values())
             for use, size in found:
                 self.note(use, size)
+
+    def only(self, names: Container[ObjectName]) -> Trace:
+        """Return what is among these objects."""
+        found = Trace()
+        with self._lock:
+            found._uses = {n: use for n, use in self._uses.items() if n in names}
+        return found
+
+    def is_much_more_than(self, known: Trace) -> bool:
+        """Whether enough is new for another bundle: a tenth of what was known."""
+        with self._lock:
+            new = sum(name not in known._uses for name in self._uses)
+        return new > len(known) * _MUCH
 
     def save(self, path: Path) -> None:
         """Write it, a line per object: ``NAME MODE MTIME SIZE``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 import time
 import zlib
@@ -15,6 +16,8 @@ import pytest
 
 from offload.cache.publishing.client import ImageState
 from offload.cache.publishing.errors import PublishingError
+from offload.cache.publishing.tokens import site_token
+from offload.cache.reading.mounting import unmount
 from offload.jobs.agent.publishing import Publishing
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
@@ -256,3 +259,58 @@ def test_what_no_index_gives_out_goes_beside_and_is_never_published(way, python)
     names = {path.rpartition(b"/")[2] for path, _ in space.walk(b"/.flat")}
     assert b"environment.py" in names
     assert not any(b"_speedups" in name or b"MarkupSafe" in name for name in names)
+
+
+IMPORT = "import jinja2; print(jinja2.Template('{{ 6 * 7 }}').render())"
+
+
+def read_lazily(way, folder: Path, python: Path, image: str, token: Path) -> int:
+    """Run a job on a cold site's lazy mount; return how many files the site fetched."""
+    folder.mkdir()
+    where = folder / "mounted"
+    where.mkdir()
+    reading = way.reading()
+    report = {"url": way.house.publisher.url, "token": str(token)}
+    settings = {k: reading[k] for k in ("fqrn", "urls", "proxies")} | {
+        "master_keys": reading["keys"],
+        "report": report,
+    }
+    (folder / "site.yaml").write_text(json.dumps(settings))
+    command = [
+        *(sys.executable, "-m", "offload.cache.reading.main"),
+        *("--config", folder / "site.yaml", "--folder", folder / "cache"),
+        *("mount", image, where),
+    ]
+    mount = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "ready" in mount.stdout.readline()
+        (packages,) = where.glob("env/lib/python3*/site-packages")
+        done = subprocess.run(
+            [python, "-IS", "-c", f"import sys; sys.path.append({str(packages)!r})\n{IMPORT}"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "42\n"
+    finally:
+        unmount(where)
+        mount.wait(60)
+        mount.stdout.close()
+    content = folder / "cache" / reading["fqrn"] / "content"
+    return sum(path.is_file() for path in content.rglob("*"))
+
+
+def test_the_second_cold_site_starts_with_a_bundle_that_nobody_made(
+    way, python, tmp_path
+):
+    home = way.home({})
+    id_ = submit(home, python, "here")
+    result(home, id_)
+    visible(way, home, id_)
+    _, public = image_of(home, id_)
+    token = tmp_path / "site-token"
+    token.write_text(site_token("cold", "of tokens"))
+    token.chmod(0o600)
+    first = read_lazily(way, tmp_path / "first", python, public.digest, token)
+    hex_name = public.digest.removeprefix("sha256:").encode()
+    assert way.house.repository.namespace().lookup(b"/.bundles/" + hex_name)
+    second = read_lazily(way, tmp_path / "second", python, public.digest, token)
+    assert second < first / 2

@@ -99,6 +99,13 @@ def test_an_image_is_handed_over_listed_kept_removed_and_rolled_back(
     published = httpx.get(f"{settings['publisher']}/cvmfs/{FQRN}/.cvmfspublished")
     revision = next(x for x in published.text.splitlines() if x.startswith("S"))
     assert int(revision[1:]) == status.revision + 2
+    site = facility.command("images", "token", "cluster").strip()
+    told = httpx.put(
+        f"{settings['publisher']}/reports/{image}",
+        headers={"Authorization": f"Bearer {site}"},
+        content=b"",
+    )
+    assert (told.status_code, "no object of" in told.text) == (400, True)
     refused = facility.command("images", "show", "no/such:image", expect=1)
     assert "unknown" in refused
     facility.command("images", "rollback", "nowhere", expect=2)

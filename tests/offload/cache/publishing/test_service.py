@@ -24,7 +24,7 @@ from offload.cache.publishing.references import Reference
 from offload.cache.publishing.service import application
 from offload.cache.publishing.settings import PublisherSettings, RegistrySettings
 from offload.cache.publishing.status import Status
-from offload.cache.publishing.tokens import token_of
+from offload.cache.publishing.tokens import site_token, token_of
 from offload.snapshot.model import Blob
 
 FQRN = "images.example.org"
@@ -233,6 +233,7 @@ CHANGING = [
     ("PUT", f"/pins/1/sha256:{'a' * 64}"),
     ("PUT", "/leases/1"),
     ("PUT", f"/bundles/sha256:{'a' * 64}"),
+    ("PUT", f"/reports/sha256:{'a' * 64}"),
     ("DELETE", "/pins/1"),
     ("DELETE", "/names/h/env:v1"),
     ("POST", "/rollback"),
@@ -344,6 +345,16 @@ async def test_pins_are_each_persons_own(desk):
         assert (await anna.delete("/pins/job-1")).json() == {"removed": 1}
         bad = await anna.put(f"/pins/%2e%2e/{image}")
         assert bad.status_code in {400, 404}
+
+
+async def test_a_site_may_report_and_nothing_else(desk):
+    token = site_token("cluster", "of tokens")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with asking(desk) as client:
+        for method, path in CHANGING:
+            answer = await client.request(method, path, headers=headers, content=b"{}")
+            is_report = path.startswith("/reports/")
+            assert answer.status_code == (404 if is_report else 401), path
 
 
 async def test_leases_are_told_with_their_end_and_replaced_as_a_whole(desk):
