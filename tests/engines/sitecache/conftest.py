@@ -71,7 +71,7 @@ def published(tmp_path_factory):
             transaction.put_tree(f"/.flat/{hexed[:2]}/{hexed}".encode(), items)
         transaction.commit()
     (folder / "master.pub").write_bytes(keys.master.public)
-    return repository, folder / "master.pub"
+    return repository, folder / "master.pub", keys
 
 
 @pytest.fixture
