@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from facility.spec import SiteKind, load
+from offload.cache.reading import load_settings
+from offload.cache.reading.main import main
 from offload.link.ways import plugin_settings
 from offload.plugins.config import ExecutorKind, load_config
 from offload.plugins.main import KEY, KNOWN_HOSTS
 
 PAGE = (Path(__file__).parents[2] / "docs/sites.md").read_text()
-OURS, DIALING, THEIRS, MOUNTED, READ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+OURS, DIALING, THEIRS, MOUNTED, READ, CACHE = re.findall(
+    r"```yaml\n(.*?)```", PAGE, re.DOTALL
+)
 
 
 def test_both_ways_of_declaring_a_site_are_valid(tmp_path):
@@ -48,3 +52,14 @@ def test_a_repository_is_named_the_same_way_at_both_ends(tmp_path, text):
     (site,) = load(tmp_path).sites
     (tmp_path / "site.yaml").write_text(json.dumps(plugin_settings(site, "/work")))
     assert load_config(tmp_path / "site.yaml").repository == theirs
+
+
+def test_offload_cache_is_told_as_it_is_shown(tmp_path):
+    (tmp_path / "cache.yaml").write_text(CACHE)
+    settings = load_settings(tmp_path / "cache.yaml")
+    assert settings.quota_bytes == 50 * 2**30
+    assert settings.master_keys == (tmp_path / "images.example.org.pub",)
+    for command in re.findall(r"offload-cache --config \S+ (\w+)", PAGE):
+        with pytest.raises(SystemExit) as ended:
+            main([f"--config={tmp_path / 'cache.yaml'}", command, "--help"])
+        assert ended.value.code == 0
