@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 INDEX = b"index"
 """Name of the file that says what the parts hold."""
-LEAST_PART = 1 << 20
+LEAST_PART = 2 << 20
 """Bytes of content; with fewer a part ends only before a large folder."""
 LARGEST_PART = 8 << 20
 """Bytes of content; no object of ours has more than half of it."""

@@ -38,6 +38,9 @@ from offload.cache.reading.settings import RepositorySettings
 from offload.cache.reading.traces import Trace
 from offload.cache.reading.view import Revision, View
 
+_AT_ONCE = 8
+"""Files of a bundle: were there more, those needed first would come later."""
+
 
 class RepositoryCache:
     """What a site keeps of one repository.
@@ -165,6 +168,7 @@ class RepositoryCache:
         self,
         image: str,
         arrived: Callable[[bytes, Path], object] = lambda _name, _path: None,
+        view: View | None = None,
     ) -> bool:
         """Bring here what jobs read of an image before.
 
@@ -172,6 +176,7 @@ class RepositoryCache:
             image: digest of its manifest.
             arrived: called with name and place of each file of the bundle as soon as
                 it is here.
+            view: of the revision to look in; by default one that is new enough.
 
         Returns:
             Whether the repository knows of anything.
@@ -179,8 +184,9 @@ class RepositoryCache:
         Raises:
             CacheError: no revision is known, or some of it cannot be had.
         """
-        rows = files_of(self.view(), image)
-        for row, place in self._fetcher.bring(rows, self.settings.connections):
+        rows = files_of(view or self.view(), image)
+        connections = min(self.settings.connections, _AT_ONCE)
+        for row, place in self._fetcher.bring(rows, connections):
             arrived(row.name, place)
         self._keeper.stay_below_quota()
         return bool(rows)

@@ -20,6 +20,7 @@ from offload.cache.reading.serving import SUBTYPE
 
 if TYPE_CHECKING:
     from offload.cache.reading.cache import RepositoryCache
+    from offload.cache.reading.view import View
 
 _START_S = 60.0
 _END_S = 20.0
@@ -67,9 +68,6 @@ class Mount:
             start_new_session=True,
         )
         self._ordered = threading.Event()
-        self._bringing = threading.Thread(
-            target=self._bring, args=(cache, image), daemon=True
-        )
         try:
             self._order(cache, image)
             self._wait_until_ready()
@@ -84,6 +82,9 @@ class Mount:
         """Say what is to be mounted; find out while that process starts."""
         try:
             view = cache.view()
+            self._bringing = threading.Thread(
+                target=self._bring, args=(cache, view, image), daemon=True
+            )
             self._bringing.start()  # beside all that follows
             if view.find(image_path(image)) is None:
                 fqrn = view.revision.fqrn
@@ -100,14 +101,14 @@ class Mount:
         self._tell(json.dumps(order).encode())
         self._ordered.set()
 
-    def _bring(self, cache: RepositoryCache, image: str) -> None:
+    def _bring(self, cache: RepositoryCache, view: View, image: str) -> None:
         def arrived(name: bytes, path: Path) -> None:
             self._ordered.wait()
             self._tell(name + b" " + os.fsencode(path))
 
         # What does not come ahead is fetched when it is read, and then it is told why.
         with suppress(CacheError, OSError):
-            cache.bundle(image, arrived)
+            cache.bundle(image, arrived, view)
         self._ordered.wait()
         self._tell(b"")
 
