@@ -15,7 +15,7 @@ import sys
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from offload.interlink import PluginClient
+from offload.interlink.connection import Connection
 from offload.jobs.agent import returning
 from offload.jobs.agent.presence import alone
 from offload.jobs.agent.serving import Agent
@@ -40,7 +40,7 @@ class Killer:
 
 
 def arm(kill: Killer) -> None:
-    write, stream = Database.write, PluginClient._stream
+    write, stream = Database.write, Connection.stream
 
     @contextmanager
     def killing_write(self):
@@ -68,7 +68,7 @@ def arm(kill: Killer) -> None:
         setattr(returning, name, killing)
 
     Database.write = killing_write
-    PluginClient._stream = killing_stream
+    Connection.stream = killing_stream
     around("land")
     around("merge")
 

@@ -165,7 +165,7 @@ def test_the_file_is_the_persons_own(ledger, settings) -> None:
     with closing(sqlite3.connect(settings.ledger)) as connection:
         mode = connection.execute("pragma journal_mode").fetchone()
         version = connection.execute("select version_num from alembic_version")
-        assert (*mode, *version.fetchone()) == ("wal", "0002")
+        assert (*mode, *version.fetchone()) == ("wal", "0003")
 
 
 def test_others_notice_a_change_by_its_version(ledger, settings, add) -> None:
