@@ -10,8 +10,6 @@
   Beside it a tree of a tenth of the files: the same change must cost about the same.
   What is looked up is compared the same way, in processor time: the best of five. Each
   in a process that tells its memory.
-- *shared*: twenty environments that differ in five packages each, beside one repository
-  that holds the union of their files once.
 
 Exit codes: 0 every bar is kept, 1 one is not.
 """
@@ -37,6 +35,7 @@ from pathlib import Path
 
 from machine import machine
 from measurement import Bar, Measurement
+from report import report
 
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.keys import Keys
@@ -54,11 +53,7 @@ PACKAGES = (
     "uproot",
 )
 PACKAGES += ("iminuit", "hist", "boost_histogram", "fsspec", "pillow", "fonttools")
-ENVIRONMENTS = 20
-DIFFERENT = 5
 LAYER = b"/.layers/%02x/%064x/layerfs"
-CONTENTS = "0123456789abcdefP"
-"""Files, whole and in chunks."""
 IMAGE = b"/.flat/%02x/%064x"
 
 
@@ -79,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--files", type=int, default=200_000)
-    parts = ("first", "change", "many", "shared")
+    parts = ("first", "change", "many")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--folder", type=Path, help="where; default: TMPDIR")
     parser.add_argument("--tree", nargs=2, help=argparse.SUPPRESS)
@@ -88,24 +83,14 @@ def main() -> int:
         print(json.dumps(tree_here(Path(arguments.tree[0]), int(arguments.tree[1]))))
         return 0
     rows: list[Measurement] = []
-    print(machine())
+    about = machine()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         base = Path(folder)
         if {"first", "change"} & set(arguments.only):
             rows += first(base, arguments.rounds)
         if "many" in arguments.only:
             rows += many(base, arguments.files, arguments.rounds)
-        if "shared" in arguments.only:
-            rows += shared(base)
-    for row in rows:
-        other = "" if row.theirs is None else f"{row.other} {row.theirs:.4g}, "
-        ratio = "" if row.ratio is None else f"ratio {row.ratio:.3f}, "
-        verdict = "kept" if row.passes else "MISSED"
-        print(
-            f"{row.name:42} {row.ours:9.4g} {row.unit:5} {other}{ratio}"
-            f"bar {row.bar}: {verdict}"
-        )
-    return 0 if all(row.passes for row in rows) else 1
+    return report(rows, about, "publishing into a repository")
 
 
 def create(folder: Path) -> Repository:
@@ -270,76 +255,6 @@ def tree_here(folder: Path, files: int) -> dict[str, object]:
         "opened_ms": opened * 1e3,
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-
-
-def shared(base: Path) -> list[Measurement]:
-    """Twenty environments, of each of which five packages are its own."""
-    common = dict(enumerate(map(package, PACKAGES)))
-    chance = random.Random(1)
-    text = b"".join(
-        Path(item.content).read_bytes()
-        for item in common[0]
-        if item.path.endswith(b".py")
-    )
-    environments = []
-    for number in range(ENVIRONMENTS):
-        own = {}
-        for different in range(DIFFERENT):
-            key = 1000 + number * DIFFERENT + different
-            own[key] = made_up_package(chance, text, key)
-        environments.append(common | own)
-    repository = create(base / "shared")
-    for number, layers in enumerate(environments):
-        publish(repository, number, layers)
-    union = create(base / "union")
-    everything = {
-        key: items for layers in environments for key, items in layers.items()
-    }
-    with union.transaction() as transaction:
-        transaction.put_tree(
-            b"/union",
-            (
-                Item(
-                    b"%d/%b" % (key, item.path),
-                    item.kind,
-                    item.mode,
-                    item.size,
-                    content=item.content,
-                )
-                for key, items in everything.items()
-                for item in items
-            ),
-        )
-        transaction.commit()
-    row = Measurement(
-        "20 environments, 5 packages each its own", "MB", Bar(1.3), "union"
-    )
-    row.add(True, size_of(repository) / 1e6)
-    row.add(False, size_of(union, CONTENTS) / 1e6)
-    catalogues = Measurement("catalogues of them", "MB", Bar(0.3), "union")
-    catalogues.add(True, size_of(repository, "C") / 1e6)
-    catalogues.add(False, row.other_values[0])
-    return [row, catalogues]
-
-
-def made_up_package(chance: random.Random, text: bytes, key: int) -> list[Item]:
-    """A hundred files of code, 2 MB: a package of its own in each environment."""
-    items = []
-    for number in range(100):
-        start = chance.randrange(len(text) - 40_000)
-        content = b"# %d\n" % chance.randrange(1 << 60) + text[start : start + 20_000]
-        path = b"env/lib/python3/site-packages/p%d/m%d.py" % (key, number)
-        items.append(Item(path, Kind.FILE, 0o644, len(content), content=content))
-    return items
-
-
-def size_of(repository: Repository, suffixes: str = "") -> int:
-    """Return the bytes of all objects whose names end with one of these letters."""
-    return sum(
-        path.stat().st_size
-        for path in (repository.public / "data").rglob("*")
-        if path.is_file() and (not suffixes or path.name[-1] in suffixes)
-    )
 
 
 if __name__ == "__main__":
