@@ -98,7 +98,7 @@ class ImageFilesystem(mfusepy.Operations):
         self._mounted()
 
     def destroy(self, path: str) -> None:
-        self._trace.save(self._trace_path)
+        self._save()
 
     def getattr(self, path: str, fh: int | None = None) -> Row:
         return self._row(path)
@@ -191,6 +191,10 @@ class ImageFilesystem(mfusepy.Operations):
         self._trace.note(use, size)
         if len(self._trace) >= self._saved + _SAVE_EVERY:
             self._saved = len(self._trace)
+            self._save()
+
+    def _save(self) -> None:
+        with suppress(OSError):  # a full disk: the job reads on
             self._trace.save(self._trace_path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Container, Iterable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.reading.bundles import Use
+from offload.cache.writing import replace_file
 
 _LINE = re.compile(r"([0-9a-f]{40})([PCHX]?) ([0-7]{1,3}) (-?\d{1,12}) (\d{1,15})")
 _MUCH = 0.1
@@ -71,9 +71,7 @@ class Trace:
                 for use, size in self._uses.values()
             ]
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text("".join(lines))
-        draft.replace(path)
+        replace_file(path, "".join(lines).encode())
 
     @classmethod
     def load(cls, path: Path) -> Trace:

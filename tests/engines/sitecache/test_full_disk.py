@@ -10,6 +10,7 @@ import pytest
 
 from offload.cache import NoSpaceError, SiteCache
 from offload.cache.reading import RepositoryCache
+from offload.cache.reading.mounting import can_mount
 
 pytestmark = [
     pytest.mark.engines,
@@ -104,15 +105,19 @@ def test_what_can_never_fit_is_one_line_and_costs_nothing(
     assert run("verify").stdout == "1 trees read, 0 entries mended\n"
 
 
+def fill(filler):
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
 def test_a_disk_that_others_have_filled(
     make_disk, make_cache, image, expected, contents
 ):
     where = make_disk("disk", 60 * MIB)
     make_cache(where).image(image)
     filler = where / "filler"
-    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+    fill(filler)
     # What is here needs no room, for a process that has seen nothing of it either.
     cache = make_cache(where)
     assert contents(cache.image(image)) == expected
@@ -121,6 +126,23 @@ def test_a_disk_that_others_have_filled(
     filler.unlink()
     cache.pin("job", image)
     assert [p.name for p in (cache.folder / "pins").iterdir()] == ["job"]
+
+
+def test_a_mount_reads_on_where_nothing_can_be_noted(
+    make_disk, make_cache, image, expected, contents, tmp_path
+):
+    assert can_mount(), "FUSE is missing: run .ci/system-packages"
+    disk, where = make_disk("disk", 60 * MIB), tmp_path / "mounted"
+    where.mkdir()
+    cache = make_cache(disk)
+    with cache.mount(image, where):
+        assert contents(where) == expected
+    for trace in (cache.folder / "traces").iterdir():
+        trace.unlink()
+    fill(disk / "filler")
+    with make_cache(disk).mount(image, where):
+        assert contents(where) == expected
+    assert [*(cache.folder / "traces").iterdir()] == []
 
 
 def test_blobs_travel_as_before_on_a_disk_that_the_repository_has_filled(
