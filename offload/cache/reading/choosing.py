@@ -2,7 +2,8 @@
 
 A tree is fetched by many connections at once, but all of it; lazily only what is read
 travels, but one file after the other, each after a round trip, and every file that is
-opened goes through this process. With a bundle, what was read before comes in one go.
+opened goes through this process. With a bundle, what was read before comes in few
+files at once.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ USUAL_SHARE = 0.3
 """Of an image's bytes and files, taken for what a job reads of one never read before."""
 _FETCH_S = 0.9e-3
 """Processor time to request, verify, decompress and store one object."""
-_UNPACK_S = 0.5e-3
-"""The same for an object that comes in a bundle."""
 _LINK_S = 0.15e-3
 """To put one file of a tree in place."""
 _OPEN_S = 0.6e-3
@@ -25,6 +24,10 @@ _OPEN_S = 0.6e-3
 _MOUNT_S = 0.15
 _INFLATE = 250e6
 """Bytes per second that are decompressed and verified."""
+_UNPACK = 500e6
+"""The same in a bundle, whose parts are neither many nor stored."""
+_TRIPS = 2
+"""One after the other: the catalogue of a bundle, and its parts at once."""
 
 
 class Way(StrEnum):
@@ -89,11 +92,10 @@ def _whole_s(at: Situation) -> float:
 
 
 def _lazy_s(at: Situation, read: Amount, missing: Amount) -> float:
-    work = missing.size / _INFLATE
     if at.has_bundle and at.read_before is not None:
-        wire = at.pace.delay_s + missing.size / at.pace.rate
-        fetching = max(wire, work + missing.files * _UNPACK_S)
+        wire = _TRIPS * at.pace.delay_s + missing.size / at.pace.rate / at.connections
+        fetching = max(wire, missing.size / _UNPACK)
     else:
         wire = missing.files * at.pace.delay_s + missing.size / at.pace.rate
-        fetching = wire + work + missing.files * _FETCH_S
+        fetching = wire + missing.size / _INFLATE + missing.files * _FETCH_S
     return _MOUNT_S + fetching + read.files * _OPEN_S

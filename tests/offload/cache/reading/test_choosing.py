@@ -22,12 +22,20 @@ def situation(**changes):
     return Situation(**(base | changes))
 
 
-def test_little_of_an_image_is_read_lazily_and_all_of_it_fetched():
-    ways = [
-        choose(situation(read_before=IMAGE.share(part), has_bundle=True)).way
-        for part in (0.01, 0.05, 0.8, 1.0)
+@pytest.mark.parametrize(
+    ("has_bundle", "ways"),
+    [
+        (False, [Way.LAZY, Way.WHOLE, Way.WHOLE, Way.WHOLE]),
+        (True, [Way.LAZY] * 4),
+    ],
+)
+def test_little_of_an_image_is_read_lazily_and_much_of_it_from_a_bundle(
+    has_bundle, ways
+):
+    parts = map(IMAGE.share, (0.01, 0.2, 0.8, 1.0))
+    assert ways == [
+        choose(situation(read_before=part, has_bundle=has_bundle)).way for part in parts
     ]
-    assert ways == [Way.LAZY, Way.LAZY, Way.WHOLE, Way.WHOLE]
 
 
 def test_a_bundle_saves_round_trips():
