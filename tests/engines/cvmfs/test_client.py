@@ -14,6 +14,7 @@ import pytest
 
 from offload.cache.cvmfs.items import Item, read_folder
 from offload.cache.cvmfs.keys import Keys
+from offload.cache.cvmfs.objects import CHUNK_BYTES
 from offload.cache.cvmfs.repository import Repository, Settings
 from offload.snapshot.tree import Kind
 
@@ -127,20 +128,22 @@ def test_every_file_mode_and_link_is_equal(mounted, tmp_path):
     assert listed(point / "trees" / "one") == listed(source)
 
 
-def read(path: Path, tries: int = 20) -> bytes:
-    """Read a file, again if need be.
+def read(path: Path, patience_s: float = 120.0) -> bytes:
+    """Read a file; one in chunks again if need be, until it comes without an error.
 
     The client reads the next chunks of a file ahead, and answers with an error who comes
-    to one that it is still writing to its cache.
+    to one that it is still writing to its cache. It does so for files in chunks only, and
+    ends with it: what cannot be read, or is not what was published, stays so.
     """
-    for _ in range(tries):
+    until = time.monotonic() + patience_s
+    while True:
         try:
             return path.read_bytes()
         except OSError as error:
-            if error.errno != errno.EIO:
+            is_in_chunks = path.stat().st_size > CHUNK_BYTES
+            if error.errno != errno.EIO or not is_in_chunks or time.monotonic() > until:
                 raise
             time.sleep(0.25)
-    return path.read_bytes()
 
 
 def listed(folder: Path) -> dict[str, tuple]:
@@ -183,3 +186,18 @@ def test_a_forged_manifest_is_not_mounted(mounted, tmp_path):
     manifest.write_bytes(data[:-5] + bytes(5))
     with pytest.raises(AssertionError, match="InvalidRootFileSignature"):
         mounted(repository.public)
+
+
+def test_what_is_damaged_is_not_read_in_spite_of_all(mounted, tmp_path):
+    """That reading again hides nothing: else an equal tree would show less."""
+    repository = create(tmp_path / "repository")
+    content = os.urandom(5 << 20)
+    with repository.transaction() as transaction:
+        item = Item(b"", Kind.FILE, 0o644, len(content), content=content)
+        transaction.put(b"/large", item)
+        transaction.commit()
+    *_, last = repository.namespace().lookup(b"/large").objects()
+    (repository.public / last.path).write_bytes(b"another's")
+    point, _ = mounted(repository.public)
+    with pytest.raises(OSError, match="Input/output"):
+        read(point / "large", patience_s=3)
