@@ -255,6 +255,8 @@ def test_what_no_index_gives_out_goes_beside_and_is_never_published(way, python)
     with way.house.client() as client:
         assert client.wait(done.there, 100).is_published
         assert not client.status(public.digest).is_published
+    listed = home.run("images", "list").stderr
+    assert f"{done.image[7:19]} (yours) is published as {done.there[7:19]}" in listed
     space = way.house.repository.namespace()
     names = {path.rpartition(b"/")[2] for path, _ in space.walk(b"/.flat")}
     assert b"environment.py" in names
