@@ -73,13 +73,7 @@ class RepositoryCache:
                 f"{folder}: expected a folder of mine, got: {error.strerror}"
             ) from None
         self._fetcher = self._reader.fetcher
-        self._follower = Follower(
-            self.folder / "signed",
-            settings,
-            self._reader.transfer,
-            self._fetcher,
-            self._reader.locks,
-        )
+        self._follower = Follower(self.folder / "signed", settings, self._reader)
 
     def __enter__(self) -> Self:
         return self
@@ -204,12 +198,11 @@ class RepositoryCache:
             raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
         counters = view.counters(path)
         amount = Amount(counters.regular, counters.file_size)
-        is_here = self._keeper.kinds["images"].has(hex_of(image))
         trace = self.trace(image)
         return choose(
             Situation(
                 amount,
-                Amount(0, 0) if is_here else amount,
+                Amount(0, 0) if self._keeper.has("images", image) else amount,
                 Amount(len(trace), trace.size) if len(trace) else None,
                 self.pace,
                 self.settings.connections,
@@ -285,11 +278,13 @@ class RepositoryCache:
         return self._keeper.size()
 
     def _tree(self, kind: str, digest: str, path: bytes) -> Path | None:
-        name = hex_of(digest)
-        trees = self._keeper.kinds[kind]
-        verify_s = self.settings.verify_s
-        make = partial(trees.ensure, name, partial(self._rows, path), verify_s)
-        if trees.has(name):
+        make = partial(
+            self._keeper.kinds[kind].ensure,
+            hex_of(digest),
+            partial(self._rows, path),
+            self.settings.verify_s,
+        )
+        if self._keeper.has(kind, digest):
             place = self._keeper.with_room(make)
         else:
             view = self.view()

@@ -15,10 +15,8 @@ from offload.cache.cvmfs.manifest import Manifest, SignedManifest
 from offload.cache.cvmfs.whitelist import Whitelist
 from offload.cache.errors import CacheError, NoSpaceError
 from offload.cache.reading.errors import AbsentError, UnreachableError
-from offload.cache.reading.fetching import Fetcher
-from offload.cache.reading.locking import Locks
+from offload.cache.reading.reader import Reader
 from offload.cache.reading.settings import RepositorySettings
-from offload.cache.reading.transfer import Transfer
 from offload.cache.reading.trust import KnownRevision, Signed
 from offload.cache.reading.view import Revision
 
@@ -34,17 +32,12 @@ class Follower:
     """Knows the newest revision that can be believed."""
 
     def __init__(
-        self,
-        folder: Path,
-        settings: RepositorySettings,
-        transfer: Transfer,
-        fetcher: Fetcher,
-        locks: Locks,
+        self, folder: Path, settings: RepositorySettings, reader: Reader
     ) -> None:
         self._settings = settings
-        self._transfer = transfer
-        self._fetcher = fetcher
-        self._locks = locks
+        self._transfer = reader.transfer
+        self._fetcher = reader.fetcher
+        self._locks = reader.locks
         self._known = KnownRevision(folder)
         self._current: tuple[Revision, float] | None = None
         self._failed: tuple[float, str] | None = None

@@ -13,7 +13,7 @@ from offload.cache.pins import Pins
 from offload.cache.reading.building import Rows
 from offload.cache.reading.eviction import Collector, Freed
 from offload.cache.reading.fetching import key_of
-from offload.cache.reading.paths import path_of_tree, tree_name
+from offload.cache.reading.paths import hex_of, path_of_tree, tree_name
 from offload.cache.reading.placing import Placer
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.trees import Trees
@@ -65,6 +65,10 @@ class Keeper:
     def size(self) -> int:
         """Return the bytes that all contents take."""
         return sum(kept.size for kept in self._reader.store.kept().values())
+
+    def has(self, kind: str, digest: str) -> bool:
+        """Whether there is a tree, whole as far as its making goes."""
+        return self.kinds[kind].has(hex_of(digest))
 
     def names(self) -> list[str]:
         """Return the trees that are whole: ``images/HEX`` and so on."""
