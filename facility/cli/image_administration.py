@@ -23,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
 def token(
     context: typer.Context,
     site: Annotated[str, typer.Argument(help="Name of a site.", metavar="SITE")],
+    as_json: Json = False,
 ) -> None:
     """Print what a site's cache shows to report what jobs read, and may do no more."""
     from facility.local.paths import Place
@@ -33,7 +34,8 @@ def token(
     directory = directory_of(context)
     spec = load(directory)
     state = Place.of(directory).storage(spec.name, spec.storage.state).state_dir
-    typer.echo(site_token(site, secret_in(state / "secrets/publisher-tokens")))
+    shown = site_token(site, secret_in(state / "secrets/publisher-tokens"))
+    tell({"site": site, "token": shown}, shown, as_json=as_json)
 
 
 def remove(context: typer.Context, name: Named, as_json: Json = False) -> None:
