@@ -132,16 +132,18 @@ class Trees:
         Raises:
             ReadingError: there is something already.
         """
-        if target.exists() or target.is_symlink():
-            raise ReadingError(f"{target}: exists already; choose another folder")
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.draft")
-        try:
-            with room(target.parent):
+        draft = target.with_name(f".{target.name}.offload-draft")
+        with room(target.parent), self._locks.held(f"copy {target.absolute()}"):
+            if target.exists() or target.is_symlink():
+                raise ReadingError(f"{target}: exists already; choose another folder")
+            try:
+                if draft.exists():
+                    remove_tree(draft)  # of one that was killed
                 build(draft, rows, self._placer.copy, self._connections)
                 draft.rename(target)
-        finally:
-            with suppress(FileNotFoundError):
-                remove_tree(draft)
+            finally:
+                with suppress(FileNotFoundError):
+                    remove_tree(draft)
 
     def discard(self, name: str) -> None:
         """Move a tree away, first of all its record: it is not there any more."""
