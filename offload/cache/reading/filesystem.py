@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -213,20 +213,17 @@ class Mounted(mfusepy.FUSE):
         self, path: bytes, buf: Any, filler: Any, offset: int, fip: Any, flags: int
     ) -> int:
         # The library passes on what it is told of an entry only with where to go on.
-        found = mfusepy.c_stat(st_mode=stat.S_IFDIR)
-        for place, name in enumerate((b".", b".."), 1):
-            if place > offset and filler(buf, name, found, place, 0):
-                return 0
-        rows = self.operations.readdir(os.fsdecode(path), 0)
-        for place, row in enumerate(
-            islice(rows, max(0, offset - 2), None), max(3, offset + 1)
-        ):
+        found = mfusepy.c_stat()
+        rows = chain(_DOTS, self.operations.readdir(os.fsdecode(path), 0))
+        for place, row in enumerate(islice(rows, offset, None), offset + 1):
             _tell(found, row)
-            if filler(buf, row.name, found, place, _FILL_DIR_PLUS):
+            known = _FILL_DIR_PLUS if place > len(_DOTS) else 0
+            if filler(buf, row.name, found, place, known):
                 break  # the kernel asks for the rest
         return 0
 
 
+_DOTS = tuple(Row(name, Kind.FOLDER, 0o755, 0, 0) for name in (b".", b".."))
 _STATUS_BYTES = ctypes.sizeof(mfusepy.c_stat)
 _OWNER = os.getuid(), os.getgid()
 
