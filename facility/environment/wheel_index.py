@@ -82,23 +82,25 @@ class WheelIndex:
             page = f"{url}/{quote(_normal(name), safe='')}/"
             for file, link in self._files(page):
                 if _is_wheel_of(file, name, version, tags):
-                    yield self._record(urljoin(page, link), f"{dist_info}/RECORD")
+                    yield self._record(link, f"{dist_info}/RECORD")
 
     def _files(self, page: str) -> list[tuple[str, str]]:
-        """Return names and links of what an index has of a project."""
+        """Return names and URLs of what an index has of a project."""
         status, told, content = self._get(page, {"Accept": _ACCEPT})
         if status == 404:
             return []
         if status != 200:
             raise _away(page, f"answers with status {status}")
-        if "json" not in told.get("Content-Type", ""):
-            parser = _Anchors()
-            parser.feed(content.decode("utf-8", "replace"))
-            return [(_name_in(link), link) for link in parser.links]
         try:
-            files = json.loads(content)["files"]
-            return [(str(each["filename"]), str(each["url"])) for each in files]
-        except (ValueError, KeyError, TypeError):
+            if "json" in told.get("Content-Type", ""):
+                files = json.loads(content)["files"]
+                found = [(str(each["filename"]), str(each["url"])) for each in files]
+            else:
+                parser = _Anchors()
+                parser.feed(content.decode("utf-8", "replace"))
+                found = [(_name_in(link), link) for link in parser.links]
+            return [(name, urljoin(page, link)) for name, link in found]
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise _away(page, "expected the files of a project") from None
 
     def _record(self, url: str, path: str) -> Mapping[str, str]:
@@ -108,20 +110,22 @@ class WheelIndex:
                 if found.file_size > _LARGEST_RECORD:
                     return {}
                 text = archive.read(found).decode("utf-8", "replace")
+            return {
+                row[0]: row[1].removeprefix(_SHA256)
+                for row in csv.reader(text.splitlines())
+                if len(row) > 1 and row[1].startswith(_SHA256)
+            }
         except KeyError:
             return {}
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except IndexAwayError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- of archives, packers, CSV
             raise _away(url, f"is no wheel: {error}") from None
-        return {
-            row[0]: row[1].removeprefix(_SHA256)
-            for row in csv.reader(text.splitlines())
-            if len(row) > 1 and row[1].startswith(_SHA256)
-        }
 
     def _get(self, url: str, headers: Mapping[str, str]) -> _Answer:
         if urlsplit(url).scheme not in {"http", "https"}:
             raise _away(url, "expected http or https")
-        content = b""
+        content = bytearray()
         try:
             with self._http.stream("GET", url, headers=headers) as response:
                 # Who ignores ranges would send all of a wheel.
@@ -135,7 +139,7 @@ class WheelIndex:
             raise _away(url, f"cannot be reached: {reason}") from error
         if response.status_code == 429 or response.status_code >= 500:
             raise _away(url, f"answers with status {response.status_code}")
-        return response.status_code, response.headers, content
+        return response.status_code, response.headers, bytes(content)
 
 
 class _Remote(io.RawIOBase):
@@ -213,4 +217,5 @@ def _normal(name: str) -> str:
 
 
 def _away(url: str, reason: str) -> IndexAwayError:
-    return IndexAwayError(f"index {url}: {reason}")
+    line = f"index {url}: {reason}"
+    return IndexAwayError(line.encode("ascii", "backslashreplace").decode())

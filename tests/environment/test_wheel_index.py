@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -89,3 +90,29 @@ def test_an_index_that_is_away_or_talks_nonsense_is_said_so(index):
     index.wheels[name] = b"no archive" * 10
     with pytest.raises(IndexAwayError, match="is no wheel"):
         records(index)
+    index.add(
+        server.wheel(INFO, {}, f"a,{'x' * 200_000},1\n")
+    )  # no CSV reader takes it
+    with pytest.raises(IndexAwayError, match="is no wheel: field larger"):
+        records(index)
+    _, content = made(a=b"1")
+    for mark, at in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        damaged = bytearray(content)
+        damaged[content.rindex(mark) + at] |= 1  # encrypted
+        content = bytes(damaged)
+    index.wheels[name] = content
+    with pytest.raises(IndexAwayError, match="is no wheel: File .* is encrypted"):
+        records(index)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[x/", "file:///etc/passwd", "http://\ud800.x/"]
+)
+def test_a_link_that_leads_nowhere_is_said_so_in_plain_letters(index, url):
+    name, _ = made(a=b"1")
+    index.is_json = True
+    page = json.dumps({"files": [{"filename": name, "url": url}]}).encode()
+    index.page = lambda _: page
+    with pytest.raises(IndexAwayError, match=r"expected|cannot be reached") as told:
+        records(index)
+    assert str(told.value).isascii()

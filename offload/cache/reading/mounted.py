@@ -3,8 +3,8 @@
 Standard input is a line of JSON (``settings``, ``folder``, ``image``, ``where``, and the
 ``revision`` that was believed), then a line for each file of the image's bundle, as they
 come: its name there, a blank, and its path; then an empty one. Its end means that the
-mount is needed no more. ``ready`` on standard output means that it is there; an error is one line
-on standard error, and the exit code as documented for ``offload-cache``.
+mount is needed no more. ``ready`` on standard output means that it is there; an error is
+one line on standard error, and the exit code as documented for ``offload-cache``.
 """
 # Each job waits for this to start: what is seldom needed is loaded late.
 
@@ -75,6 +75,7 @@ def _follow(orders: Iterator[bytes], ahead: Ahead, where: Path) -> None:
             ahead.add(name, Path(os.fsdecode(path)))
         else:
             ahead.end()
+    ahead.end()  # who was killed says so no more; what waits for it would wait for ever
     from offload.cache.reading.mounting import unmount
 
     unmount(where)

@@ -39,7 +39,7 @@ class Proving:
         self._store = store
         self._path = path
         self._clock = clock
-        self._known = _load(path)
+        self._known = self._load()
 
     def is_disproven(self, layer: str) -> bool:
         """Whether a layer (digest) is known to hold what no index gives out."""
@@ -71,20 +71,23 @@ class Proving:
                         contents = contents_of(self._store.blob_path(each))
                     verdict = is_given_out(contents, index.records)
                     self._known[each] = verdict, self._clock()
-                    _save(self._path, self._known)
+                    self._save()
         return frozenset(each for each in wanted if self._known[each][0])
 
+    def _load(self) -> dict[str, tuple[bool, float]]:
+        try:
+            found = json.loads(self._path.read_bytes())
+            if found["indexes"] != list(self._urls):
+                return {}  # others were asked, which may not be public
+            layers = found["layers"]
+            return {str(k): (bool(v[0]), float(v[1])) for k, v in layers.items()}
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            return {}  # it is looked up again
 
-def _load(path: Path) -> dict[str, tuple[bool, float]]:
-    try:
-        found = json.loads(path.read_bytes())
-        return {str(k): (bool(v[0]), float(v[1])) for k, v in found.items()}
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
-        return {}  # it is looked up again
-
-
-def _save(path: Path, known: dict[str, tuple[bool, float]]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(known))
-    draft.replace(path)
+    def _save(self) -> None:
+        path = self._path
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        known = {"indexes": list(self._urls), "layers": self._known}
+        draft.write_text(json.dumps(known))
+        draft.replace(path)

@@ -133,7 +133,9 @@ class Publishing:
             self._wanted.pop(image, None)
             await asyncio.to_thread(self._publications.forget, image)
             return LOOK_S
-        except (FacilityError, OSError) as error:
+        except Exception as error:  # whatever it is, others have their turn
+            if not isinstance(error, FacilityError | OSError):
+                log.exception("image %s cannot be handed over", image[:19])
             self._hopeless.add(image)
             delay_s = self._backoff.failed(image, 1.0)
             if str(error) != wanted.detail:

@@ -105,7 +105,8 @@ def public(far, frozen):
     image = read_image(store, frozen.image)
     layers = [replace(layer, is_public=True) for layer in image.layers[:1]]
     # As an index would have proven it, had it been asked.
-    known = {layers[0].digest: [True, time.time()]}
+    layers_known = {layers[0].digest: [True, time.time()]}
+    known = {"indexes": list(far.public_indexes), "layers": layers_known}
     far.home.mkdir(parents=True, exist_ok=True)
     (far.home / "proven.json").write_text(json.dumps(known))
     return write_image(
@@ -150,6 +151,24 @@ async def test_a_token_that_others_can_read_is_not_shown(far, ledger, public, tm
     assert "is open to others" in ledger.publications.open()[0].detail
 
 
+async def test_what_we_err_about_does_not_hold_up_the_others(
+    far, ledger, public, monkeypatch
+):
+    runner = publishing(far, ledger)
+    ledger.publications.want(ONE, TWO)
+    runner.want(read_image(LocalStore(far.snapshots), public.image))
+    hand_over = runner._hand_over
+
+    def err(wanted):
+        return 1 // 0 if wanted.image == ONE else hand_over(wanted)
+
+    monkeypatch.setattr(runner, "_hand_over", err)
+    await run_until(runner, lambda: ledger.publications.all()[1].detail)
+    first, second = ledger.publications.open()
+    assert "division" in first.detail
+    assert "cannot be reached" in second.detail
+
+
 async def test_what_was_collected_is_forgotten(far, ledger):
     ledger.publications.want(ONE, TWO)
     await run_until(publishing(far, ledger), lambda: not ledger.publications.all())
@@ -179,8 +198,12 @@ async def test_what_no_index_can_be_asked_about_waits(far, ledger, public):
     assert waiting.published is None
 
 
-async def test_what_no_index_gives_out_is_never_published(far, ledger, public):
-    (far.home / "proven.json").write_text("damaged")
+@pytest.mark.parametrize("before", ["damaged", {"indexes": ["http://no.more"]}])
+async def test_what_no_index_gives_out_is_never_published(far, ledger, public, before):
+    path = far.home / "proven.json"
+    if isinstance(before, dict):  # an index that was taken for public had it
+        before = json.dumps(json.loads(path.read_bytes()) | before)
+    path.write_text(before)
     runner = publishing(far, ledger)
     image = read_image(LocalStore(far.snapshots), public.image)
     assert runner.layers(image) != frozenset()
@@ -196,6 +219,9 @@ async def test_only_what_is_proven_is_published_and_leased(far, ledger, public, 
     store = LocalStore(far.snapshots)
     image = read_image(store, public.image)
     both = with_wheel(far, image)
+    path = far.home / "proven.json"
+    known = json.loads(path.read_bytes())
+    path.write_text(json.dumps(known | {"indexes": []}))
     # No index has anything of it.
     runner = publishing(far, ledger, public_indexes=())
     claimed = runner.want(both)

@@ -1,5 +1,6 @@
 """What a bundle has is in memory when a job asks, verified, and otherwise is not there."""
 
+import os
 import random
 import threading
 
@@ -8,6 +9,7 @@ import pytest
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.reading.ahead import Ahead
 from offload.cache.reading.bundles import INDEX, LEAST_PART, Piece, items
+from offload.cache.reading.mounted import _follow
 from offload.cache.reading.store import Store
 
 ALL = 1 << 30
@@ -92,6 +94,12 @@ def test_what_has_come_is_there_before_the_rest_is(ahead, files, contents):
 def test_without_a_bundle_nothing_is_there(ahead, contents):
     ahead.end()
     assert ahead.read(next(iter(contents)), 0, ALL) is None
+
+
+def test_nobody_waits_for_what_a_killed_one_would_have_brought(ahead, files, contents):
+    some = [b"%s %s" % (name, os.fsencode(path)) for name, path in files[:2]]
+    _follow(iter(some), ahead, files[0][1])
+    assert [ahead.read(name, 0, ALL) for name in contents].count(None) > 1
 
 
 @pytest.mark.parametrize("gone", [INDEX, b"0"])
