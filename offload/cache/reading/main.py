@@ -20,7 +20,9 @@ from facility.errors import ExitCode, FacilityError
 from offload.cache.errors import CacheError
 from offload.cache.reading.cache import RepositoryCache
 from offload.cache.reading.errors import AbsentError
+from offload.cache.reading.paths import image_path
 from offload.cache.reading.settings import load_settings
+from offload.cache.reading.showing import shown
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,6 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     get = command("get", _get, "make an image's tree; print where it is")
     get.add_argument("image", help="sha256:HEX")
     get.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    copy = command("copy", _copy, "make a folder of one's own of what an image has")
+    copy.add_argument("image", help="sha256:HEX")
+    copy.add_argument("target", type=Path, help="must not exist")
+    copy.add_argument("only", nargs="*", help="paths in the image; default: all")
+    show = command(
+        "show", _show, "whole or lazily, whichever is ready sooner, until stopped"
+    )
+    show.add_argument("image", help="sha256:HEX")
+    show.add_argument("where", type=Path, help="nothing yet, or an empty folder")
     mount = command("mount", _mount, "show an image lazily, until it is unmounted")
     mount.add_argument("image", help="sha256:HEX")
     mount.add_argument("where", type=Path, help="an empty folder")
@@ -152,14 +163,29 @@ def _get(cache: RepositoryCache, options: argparse.Namespace) -> None:
     _say(str(place))
 
 
+def _copy(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    if cache.find(path := os.fsdecode(image_path(options.image))) is None:
+        raise AbsentError(f"{options.image}: not in {cache.settings.fqrn} (yet)")
+    cache.materialise(path, options.target, tuple(options.only))
+
+
+def _show(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(ExitCode.OK))
+    with shown(cache, options.image, options.where) as image:
+        _say(
+            f"{options.where}: ready, {image.way} (whole in "
+            f"{image.choice.whole_s:.1f} s, lazily in {image.choice.lazy_s:.1f} s)"
+        )
+        image.wait()
+    _report_quietly(cache)
+
+
 def _mount(cache: RepositoryCache, options: argparse.Namespace) -> None:
     with cache.mount(options.image, options.where) as mount:
         _say(f"{options.where}: ready")
         mount.wait()
-    try:
-        _report(cache)
-    except CacheError as error:  # the job has had what it needed
-        sys.stderr.write(f"offload-cache: not reported: {error}\n")
+    _report_quietly(cache)
 
 
 def _report(cache: RepositoryCache) -> None:
@@ -168,6 +194,13 @@ def _report(cache: RepositoryCache) -> None:
         from offload.cache.reading.reporting import report_traces
 
         report_traces(cache.folder, cache.settings.report)
+
+
+def _report_quietly(cache: RepositoryCache) -> None:
+    try:
+        _report(cache)
+    except CacheError as error:  # the job has had what it needed
+        sys.stderr.write(f"offload-cache: not reported: {error}\n")
 
 
 def _pin(cache: RepositoryCache, options: argparse.Namespace) -> None:

@@ -215,3 +215,34 @@ def test_a_job_in_a_container_runs_from_a_mount(make_cache, image, items, where)
         )
     size = sum(i.size for i in items if i.path.endswith(b".py"))
     assert int(done.stdout) == size
+
+
+def test_a_command_shows_what_is_sooner_until_it_is_stopped(
+    make_cache, image, tmp_path, expected
+):
+    """Nothing but a file was read before: lazily, then whole when it is all here."""
+    assert can_mount(), "FUSE is missing: run .ci/system-packages"
+    cache = make_cache("site")
+    place = cache.settings.model_dump(mode="json")
+    config = tmp_path / "cache.yaml"
+    config.write_text(json.dumps({k: v for k, v in place.items() if v is not None}))
+    where = tmp_path / "shown"
+    command = [sys.executable, "-m", "offload.cache.reading.main"]
+    command += ["--config", str(config), "--folder", str(cache.folder.parent)]
+    name = "env/p03/m003.py"
+    where.mkdir()
+    with cache.mount(image, where):
+        (where / name).read_bytes()
+    ways = []
+    for _ in range(2):
+        with subprocess.Popen(
+            [*command, "show", image, where], stdout=subprocess.PIPE, text=True
+        ) as shown:
+            ways.append(shown.stdout.readline().split()[2])
+            assert (where / name).read_bytes() == expected[name]
+            shown.terminate()
+            assert shown.wait(30) == 0
+        assert not where.is_symlink()
+        assert not os.path.ismount(where)
+        cache.image(image)
+    assert ways == ["lazy", "whole"]

@@ -1,6 +1,7 @@
 """The command: what it prints, its exit codes, and one line for each failure."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +48,45 @@ def test_an_image_is_got_and_listed(run, image):
     assert status["trees"] == [f"images/{image[7:]}"]
     assert status["size"] > 4_000_000
     assert run("status")[1].splitlines()[2:] == [f"images/{image[7:]}"]
+
+
+def test_a_copy_is_ones_own(run, image, tmp_path):
+    assert run("copy", image, str(tmp_path / "own"), "env/one.py") == (0, "", "")
+    (tmp_path / "own/env/one.py").write_bytes(b"two = 2\n")
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.glob("own/env/*")] == [
+        "own/env/one.py"
+    ]
+    code, _, told = run("copy", image, str(tmp_path / "own"))
+    assert (code, len(told.splitlines())) == (1, 1)
+    assert "exists already" in told
+
+
+def test_what_cannot_be_mounted_is_shown_whole(run, image, tmp_path, monkeypatch):
+    monkeypatch.setattr("offload.cache.reading.showing.can_mount", lambda: False)
+    where = tmp_path / "shown"
+    seen = []
+
+    def look():
+        seen.append((where / "env/one.py").read_bytes())
+
+    stopped = SimpleNamespace(wait=look)
+    monkeypatch.setattr("offload.cache.reading.showing.Event", lambda: stopped)
+    code, out, err = run("show", image, str(where))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{where}: ready, whole (whole in ")
+    assert seen == [b"one = 1\n" * 90]
+    assert not where.is_symlink()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(run, image, tmp_path, monkeypatch):
+    monkeypatch.setattr("offload.cache.reading.showing.can_mount", lambda: False)
+    where = tmp_path / "mine"
+    where.mkdir()
+    (where / "thesis").touch()
+    code, out, err = run("show", image, str(where))
+    assert (code, out) == (1, "")
+    assert "expected nothing or an empty folder" in err
+    assert (where / "thesis").exists()
 
 
 def test_pins_collection_and_verification(run, image):
