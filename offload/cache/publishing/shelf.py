@@ -120,7 +120,8 @@ class Shelf:
                 folder = parent_of(place)[len(path) + 1 :]
                 sizes = [chunk.size for chunk in row.chunks] or [row.size]
                 for name, size in zip(row.objects(), sizes, strict=False):
-                    found.setdefault(name, Piece(name, folder, size))
+                    piece = Piece(name, folder, size, row.mode, row.mtime)
+                    found.setdefault(name, piece)
         return found
 
     def _has(self, path: bytes) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
-from offload.cache.reading.bundles import INDEX, Place, places, unpack
+from offload.cache.reading.bundles import INDEX, RAW, Place, places, unpack
 from offload.cache.reading.store import content_at
 
 _AHEAD_BYTES = 48 << 20
@@ -34,13 +34,14 @@ class _Part:
         self._lock = threading.Lock()
         self._is_settled = threading.Event()
         self._path: Path | None = None
+        self._is_raw = False
         self._data: bytes | None = None
 
-    def settle(self, path: Path | None = None) -> None:
+    def settle(self, path: Path | None = None, *, is_raw: bool = False) -> None:
         """Say where it is; without, that it does not come. The first word counts."""
         with self._lock:
             if not self._is_settled.is_set():
-                self._path = path
+                self._path, self._is_raw = path, is_raw
                 self._is_settled.set()
 
     def content(self) -> bytes | None:
@@ -49,8 +50,10 @@ class _Part:
         with self._lock:
             if self._data is None and self._path is not None:
                 try:
-                    packed = content_at(os.fspath(self._path))
-                    self._data = None if packed is None else unpack(packed)
+                    data = content_at(os.fspath(self._path))
+                    if data is not None and not self._is_raw:
+                        data = unpack(data)
+                    self._data = data
                 except DamagedObjectError:
                     pass
                 if self._data is None:
@@ -92,9 +95,9 @@ class Ahead:
                     self._is_open.set()
                 except DamagedObjectError:
                     pass
-        elif name.isdigit():
-            part = self._part(int(name))
-            part.settle(path)
+        elif (number := name.removesuffix(RAW)).isdigit():
+            part = self._part(int(number))
+            part.settle(path, is_raw=number != name)
             with self._lock, suppress(OSError):
                 self._bytes += path.stat().st_size
                 if self._bytes <= _AHEAD_BYTES and not self._is_closed.is_set():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import CacheError
 from offload.cache.reading.ahead import Ahead
-from offload.cache.reading.bundles import INDEX, path_of
+from offload.cache.reading.bundles import INDEX, RAW, path_of
 from offload.cache.reading.fetching import Fetcher
 from offload.cache.reading.view import View
 from offload.snapshot.tree import Kind
@@ -25,7 +25,12 @@ def files_of(view: View, image: str) -> list[Row]:
     if row is None or row.kind is not Kind.FOLDER:
         return []
     rows = [row for row in view.listing(path) if row.kind is Kind.FILE]
-    return sorted(rows, key=lambda row: (row.name != INDEX, len(row.name), row.name))
+
+    def order(row: Row) -> tuple[bool, int, bytes]:
+        number = row.name.removesuffix(RAW)
+        return row.name != INDEX, len(number), number
+
+    return sorted(rows, key=order)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 A cold ``import`` opens hundreds of small files one after the other, and each costs a
 round trip. The bundle of the image ``.flat/../HEX`` is the folder ``.bundles/HEX``. Its
 parts ``0``, ``1``, ... each hold contents of objects, one behind the other in one zstd
-frame (RFC 8878); the file ``index`` says which::
+frame (RFC 8878). A large object is a part by itself, ``N.raw``: a file like the one that
+it is of, so that neither repository nor site hold it twice. The file ``index`` says
+which part holds what::
 
     offload bundle 2 LF
     per part: number of objects (4 bytes), then of each
@@ -32,6 +34,10 @@ INDEX = b"index"
 """Name of the file that says what the parts hold."""
 LEAST_PART = 2 << 20
 """Bytes of content; with fewer a part ends only before a large folder."""
+LARGE = 256 << 10
+"""Bytes of content from which on an object is a part by itself."""
+RAW = b".raw"
+"""Ends the name of such a part."""
 LARGEST_PART = 8 << 20
 """Bytes of content; no object of ours has more than half of it."""
 
@@ -62,6 +68,14 @@ class Piece(NamedTuple):
     """Of a file that it is of, in the image."""
     size: int
     """Bytes of content."""
+    mode: int = 0o644
+    mtime: int = 0
+    """Of that file, Unix time, seconds."""
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is a part by itself. One in chunks is no object of a file's own."""
+        return self.size >= LARGE and self.name.suffix is Suffix.FILE
 
 
 class Place(NamedTuple):
@@ -86,6 +100,9 @@ def cut(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     """
     folders: dict[bytes, list[Piece]] = {}
     for piece in pieces:
+        if piece.is_raw:
+            yield [piece]
+            continue
         folders.setdefault(piece.folder, []).append(piece)
     part: list[Piece] = []
     size = 0
@@ -116,17 +133,21 @@ def items(
     from offload.cache.cvmfs.items import Item  # late: who reads makes none
     from offload.snapshot.tree import Kind
 
-    def file(name: bytes, data: bytes) -> Item:
-        return Item(name, Kind.FILE, 0o644, len(data), content=data)
+    def file(name: bytes, data: bytes, mode: int = 0o644, mtime: int = 0) -> Item:
+        return Item(name, Kind.FILE, mode, len(data), mtime, content=data)
 
     index = [_MAGIC]
     for number, part in enumerate(cut(pieces)):
         contents = [read(piece.name) for piece in part]
         index.append(_COUNT.pack(len(part)))
-        for (name, _, _), content in zip(part, contents, strict=True):
-            suffix = name.suffix.encode() or _NONE
-            index.append(_ENTRY.pack(name.digest, suffix, len(content)))
-        yield file(b"%d" % number, zstd.compress(b"".join(contents), _LEVEL))
+        for piece, content in zip(part, contents, strict=True):
+            suffix = piece.name.suffix.encode() or _NONE
+            index.append(_ENTRY.pack(piece.name.digest, suffix, len(content)))
+        name = b"%d" % number
+        if part[0].is_raw:
+            yield file(name + RAW, contents[0], part[0].mode, part[0].mtime)
+        else:
+            yield file(name, zstd.compress(b"".join(contents), _LEVEL))
     yield file(INDEX, b"".join(index))
 
 

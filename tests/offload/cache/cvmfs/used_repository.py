@@ -130,6 +130,7 @@ class UsedRepository:
                 chosen()
             if self.random.random() < 0.5:
                 self._disk.lose(self.random)
+                self._checked.clear()
         else:
             chosen()
         self.check()
@@ -177,9 +178,6 @@ class UsedRepository:
         for tag in tags:
             used = mark(self.repository._storage, [tag.catalogue])
             assert used <= there.keys(), (tag, used - there.keys())
-            # Every object is whole, also of what was checked before.
-            for name in used:
-                self.repository._storage.read(name)
             if tag.catalogue not in self._checked:
                 assert self._read(tag.catalogue) == self.held[tag.revision], tag
                 self._checked[tag.catalogue] = None

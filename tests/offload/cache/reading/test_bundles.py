@@ -6,12 +6,15 @@ import random
 import pytest
 
 from offload.cache.cvmfs.errors import DamagedObjectError
+from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.reading.ahead import Ahead
 from offload.cache.reading.bundles import (
     INDEX,
+    LARGE,
     LARGEST_PART,
     LEAST_PART,
+    RAW,
     Piece,
     Use,
     cut,
@@ -23,6 +26,7 @@ from offload.cache.reading.bundles import (
 from offload.cache.reading.errors import AbsentError
 from offload.cache.reading.fetching import content_of
 from offload.cache.reading.traces import Trace
+from offload.snapshot.tree import Kind
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def pieces(cache, image):
 def contents(publisher, pieces):
     return {
         name: content_of(name, (publisher.public / name.path).read_bytes(), size)
-        for name, _, size in pieces
+        for name, _, size, *_ in pieces
     }
 
 
@@ -198,3 +202,37 @@ def test_a_trace_survives_the_disk(tmp_path):
     more = Trace()
     more.merge([Trace.load(tmp_path / "nothing"), again])
     assert more.uses == trace.uses
+
+
+def of_files(publisher):
+    return [path for path in publisher.objects() if path.name[-1] not in "CH"]
+
+
+def test_a_large_object_is_a_part_by_itself_and_held_once(publisher, make_cache):
+    content = os.urandom(LARGE)
+    library = Item(b"l.so", Kind.FILE, 0o755, LARGE, 7, content=content)
+    publisher.publish(lib=[library, publisher.file(b"m.py", b"m" * (LARGE - 1))])
+    before = len(of_files(publisher))
+    image = publisher.digest("lib")
+    path = f"/.flat/{image[7:9]}/{image[7:]}".encode()
+    rows = [row for _, row in publisher.repository.namespace().walk(path)]
+    pieces = [
+        Piece(name, b"", row.size, row.mode, row.mtime)
+        for row in rows
+        for name in row.objects()
+    ]
+    held = {piece.name: piece.size for piece in pieces}
+    files = list(
+        items(pieces, lambda n: content if held[n] == LARGE else b"m" * held[n])
+    )
+    assert {file.path for file in files} == {INDEX, b"0" + RAW, b"1"}
+    publisher.publish_at(path_of(image), *files)
+    assert (
+        len(of_files(publisher)) == before + 2
+    )  # the index, and the part of the other
+    cache = make_cache("cold")
+    got = {}
+    assert cache.bundle(image, got.__setitem__)
+    tree = cache.image(image)
+    assert (tree / "l.so").stat().st_ino == got[b"0" + RAW].stat().st_ino
+    assert (tree / "l.so").read_bytes() == content
