@@ -83,7 +83,7 @@ def _write_report(arguments: Sequence[str]) -> Path | str:
     text = f"facility {' '.join(arguments)}\n\n{traceback.format_exc()}"
     try:
         ensure_private_directory(path.parent)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except (OSError, FacilityError) as error:
         return f"none, {error}"
     return path

@@ -172,7 +172,7 @@ def test_the_unexpected_is_one_line_and_a_report(type_command, monkeypatch):
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr("facility.cli.running.app", broken)
-    answer = type_command("status")
+    answer = type_command("status", "\udcff")  # no text, as a shell may pass it
     assert answer.code == 1
     start, _, rest = answer.err.partition(" (report: ")
     assert start == "facility: unexpected ZeroDivisionError: by zero"

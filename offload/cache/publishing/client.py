@@ -99,7 +99,7 @@ class PublisherClient:
             image: which.
             wait_s: return at the latest then; at once if waiting changes nothing.
         """
-        path = f"/images/{quote(image, safe='/:@')}"
+        path = f"/images/{_quoted(image, '/:@')}"
         return Status.of(self._json("GET", path, params={"wait_s": wait_s}))
 
     def images(self) -> tuple[Status, ...]:
@@ -182,12 +182,12 @@ class PublisherClient:
 
     def pin(self, uid: str, image: str) -> None:
         """Keep an image for a need, such as a pod by its UID; again is fine."""
-        self._json("PUT", f"/pins/{quote(uid, safe='')}/{image}")
+        self._json("PUT", f"/pins/{_quoted(uid, '')}/{_quoted(image)}")
 
     def unpin(self, uid: str, image: str | None = None) -> int:
         """Forget a need, or what it has of one image; return how many pins went."""
-        rest = "" if image is None else f"/{image}"
-        answer = self._json("DELETE", f"/pins/{quote(uid, safe='')}{rest}")
+        rest = "" if image is None else f"/{_quoted(image)}"
+        answer = self._json("DELETE", f"/pins/{_quoted(uid, '')}{rest}")
         return int(answer["removed"])
 
     def lease(self, uid: str, images: Collection[str], for_s: float) -> None:
@@ -196,7 +196,7 @@ class PublisherClient:
         Again is fine, and begins anew; without images it is given up.
         """
         document = {"images": sorted(images), "for_s": for_s}
-        self._json("PUT", f"/leases/{quote(uid, safe='')}", json=document)
+        self._json("PUT", f"/leases/{_quoted(uid, '')}", json=document)
 
     def bundle(self, image: str, trace: bytes) -> int:
         """Have what a cold start needs published as one file; return its objects.
@@ -205,11 +205,12 @@ class PublisherClient:
             image: digest of its manifest.
             trace: what jobs have read, as a site's cache writes it.
         """
-        return int(self._json("PUT", f"/bundles/{image}", content=trace)["objects"])
+        path = f"/bundles/{_quoted(image)}"
+        return int(self._json("PUT", path, content=trace)["objects"])
 
     def remove(self, name: str) -> None:
         """Take a name out of the repository; its image stays for the grace period."""
-        self._json("DELETE", f"/names/{quote(name, safe='/:@')}")
+        self._json("DELETE", f"/names/{_quoted(name, '/:@')}")
 
     def revisions(self) -> list[dict[str, Any]]:
         """Return the revisions that are kept, the oldest first."""
@@ -270,6 +271,10 @@ class PublisherClient:
     def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             return self._http.request(method, path, **arguments)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise RefusedRequestError(
+                f"publisher {self._url}: expected a shorter name, of plain letters"
+            ) from error
         except httpx.HTTPError as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PublisherAwayError(
@@ -292,6 +297,10 @@ class PublisherClient:
             case status if status >= 500:
                 return PublisherAwayError(line)
         return RefusedRequestError(line)
+
+
+def _quoted(name: str, safe: str = ":") -> str:
+    return quote(name, safe=safe, errors="replace")
 
 
 __all__ = ["ImageState", "Progress", "PublisherClient", "Status"]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from facility.errors import ExitCode, FacilityError
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     command("serve", _serve, "stay up to date and below the quota, until stopped")
     get = command("get", _get, "make an image's tree; print where it is")
     get.add_argument("image", help="sha256:HEX")
-    get.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    get.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS")
     copy = command("copy", _copy, "make a folder of one's own of what an image has")
     copy.add_argument("image", help="sha256:HEX")
     copy.add_argument("target", type=Path, help="must not exist")
@@ -96,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     command("gc", _gc, "give up what no job needs, down to the quota")
     command("verify", _verify, "read every byte of all trees; mend what is damaged")
     return parser
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}")
 
 
 def _default_folder() -> Path:

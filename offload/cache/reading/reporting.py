@@ -22,26 +22,41 @@ class ReportError(CacheError):
     """The publisher was not told; later, then."""
 
 
+class _RefusedReportError(ReportError):
+    """The publisher will not have it, however often it is told."""
+
+
 def report_traces(folder: Path, settings: ReportSettings) -> int:
     """Tell of the images of a cache that jobs have read much of since; return how many.
 
-    Told in part or twice does no harm.
+    Told in part or twice does no harm. What the publisher will not have is told again
+    only once it has grown, too; it keeps nobody from being told of the others.
 
     Args:
         folder: of the repository's cache, with ``traces``.
         settings: whom to tell.
 
     Raises:
-        ReportError: the publisher is away or says no, or the token cannot be read.
+        ReportError: the publisher is away or says no, the token cannot be read, or the
+            disk is full.
     """
     count = 0
-    for path in sorted((folder / "traces").glob("[0-9a-f]*")):
-        told = folder / "told" / path.name
-        trace, known = Trace.load(path), Trace.load(told)
-        if trace.is_much_more_than(known):
-            _tell(settings, f"sha256:{path.name}", path.read_bytes())
-            trace.save(told)
-            count += 1
+    refusal: ReportError | None = None
+    try:
+        for path in sorted((folder / "traces").glob("[0-9a-f]*")):
+            told = folder / "told" / path.name
+            trace, known = Trace.load(path), Trace.load(told)
+            if trace.is_much_more_than(known):
+                try:
+                    _tell(settings, f"sha256:{path.name}", path.read_bytes())
+                except _RefusedReportError as error:
+                    refusal = error
+                trace.save(told)
+                count += 1
+    except OSError as error:
+        raise ReportError(f"{error.filename}: {error.strerror}") from None
+    if refusal is not None:
+        raise refusal
     return count
 
 
@@ -57,11 +72,15 @@ def _tell(settings: ReportSettings, image: str, trace: bytes) -> None:
             timeout=_TIMEOUT,
             trust_env=not is_loopback(httpx.URL(settings.url).netloc.decode()),
         )
-    except OSError as error:
-        raise ReportError(f"{settings.token}: {error.strerror}") from None
+    except UnicodeError:
+        raise ReportError(
+            f"{settings.token}: expected a token, got other bytes"
+        ) from None
     except httpx.HTTPError as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ReportError(f"{settings.url}: cannot be reached: {reason}") from None
     # Not there any more: there is nothing to tell.
-    if response.status_code not in {200, 404}:
-        raise ReportError(f"{settings.url}: answers with status {response.status_code}")
+    status = response.status_code
+    if status not in {200, 404}:
+        kind = _RefusedReportError if status in {400, 413, 422} else ReportError
+        raise kind(f"{settings.url}: answers with status {status} to {image[:19]}")

@@ -86,7 +86,8 @@ class RepositorySettings(BaseModel):
 
 def _checked(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    # A port that is none raises what we would.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(f"expected http://HOST..., got {url!r}")
     return url
 

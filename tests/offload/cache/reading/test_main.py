@@ -136,6 +136,13 @@ def test_failures_are_one_line_and_an_exit_code(run, publisher, origin, image, w
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])
+def test_a_wait_that_never_ends_is_refused(run, image, seconds):
+    code, _, err = run("get", image, "--wait", seconds)
+    assert code == 2
+    assert f"argument --wait: expected seconds, got '{seconds}'" in err
+
+
 GOOD = "fqrn: a.b\nurls: [http://h]\nmaster_keys: [k]\n"
 
 
@@ -157,6 +164,10 @@ GOOD = "fqrn: a.b\nurls: [http://h]\nmaster_keys: [k]\n"
         (
             GOOD.replace("http", "ftp"),
             ["cache.yaml:2:7: urls: expected http://HOST..., got 'ftp://h'"],
+        ),
+        (
+            GOOD.replace("http://h", "'http://h:x'"),
+            ["cache.yaml:2:7: urls: Port could"],
         ),
         (
             GOOD.replace("[http://h]", "http://h"),

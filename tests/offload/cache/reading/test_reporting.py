@@ -51,11 +51,11 @@ def token(tmp_path):
     return path
 
 
-def read(folder, count: int) -> None:
+def read(folder, count: int, image: str = IMAGE) -> None:
     trace = Trace()
     for number in range(count):
         trace.note(Use(ObjectName(bytes([number]) * 20), 0o644, 7), 1)
-    trace.save(folder / "traces" / IMAGE)
+    trace.save(folder / "traces" / image)
 
 
 def test_it_is_told_once_and_again_when_much_was_added(publisher, token, tmp_path):
@@ -88,14 +88,30 @@ def test_what_fails_is_told_the_next_time(publisher, token, tmp_path):
     token.chmod(0o644)
     with pytest.raises(ReportError, match="open to others"):
         report_traces(tmp_path, settings)
+    token.chmod(0o600)
+    token.write_bytes(b"\xff")
+    with pytest.raises(ReportError, match="expected a token"):
+        report_traces(tmp_path, settings)
     token.unlink()
     with pytest.raises(ReportError, match="No such file"):
         report_traces(tmp_path, settings)
     assert len(told) == 2
 
 
+def test_one_that_is_refused_does_not_hold_up_the_others(publisher, token, tmp_path):
+    port, told, handler = publisher
+    settings = ReportSettings(url=f"http://127.0.0.1:{port}", token=token)
+    for image in ("cd" * 32, IMAGE):
+        read(tmp_path, 5, image)
+    handler.status = 400
+    with pytest.raises(ReportError, match="status 400"):
+        report_traces(tmp_path, settings)
+    assert len(told) == 2
+    assert report_traces(tmp_path, settings) == 0  # not before it has grown
+
+
 def test_no_token_travels_in_the_clear(token):
-    for url in ("http://publisher.example.org", "ftp://x", "x"):
+    for url in ("http://publisher.example.org", "ftp://x", "x", "https://x:y"):
         with pytest.raises(ValidationError):
             ReportSettings(url=url, token=token)
     assert ReportSettings(url="https://publisher.example.org/", token=token).url
