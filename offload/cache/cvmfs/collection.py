@@ -114,7 +114,12 @@ class Collection:
         unused = [name for name in self.storage.names() if name not in self._used]
         with self._caught_up():
             seen = self.contents.unused()
-            since = {x: seen.get(str(x), now) for x in unused if x not in self._used}
+            # Not later than now: the clock may have been set back.
+            since = {
+                x: min(seen.get(str(x), now), now)
+                for x in unused
+                if x not in self._used
+            }
             due = [name for name, then in since.items() if now - then >= grace]
             if not self.dry_run:
                 self.storage.clear_drafts()

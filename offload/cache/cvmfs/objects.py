@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
+import hmac
 from collections.abc import Iterable, Iterator
+from typing import cast
+
+from zlib_ng import zlib_ng as zlib
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
@@ -15,6 +18,9 @@ DEFAULT_LEVEL = 6
 """zlib's own default, and CernVM-FS's."""
 _PIECE = 1 << 18
 """Bytes that are decompressed at a time."""
+_NO_STREAM = cast("type[Exception]", zlib.error)  # its stub says: an instance
+_LARGEST = 256 << 20
+"""Bytes of content of an object whose size nothing tells."""
 
 
 def compress(data: bytes | memoryview, level: int = DEFAULT_LEVEL) -> bytes:
@@ -46,7 +52,7 @@ def decompress(
         while rest:
             try:
                 data = stream.decompress(rest, _PIECE)
-            except zlib.error as error:
+            except _NO_STREAM as error:
                 raise DamagedObjectError(f"object {name}: {error}") from None
             rest = stream.unconsumed_tail
             size += len(data)
@@ -67,10 +73,38 @@ def decompress(
         raise DamagedObjectError(f"object {name}: does not end where it should")
 
 
-def content_of(name: ObjectName, compressed: bytes, most: int | None = None) -> bytes:
-    """Return an object's content.
+def content_of(
+    name: ObjectName, compressed: bytes | memoryview, size: int | None = None
+) -> bytes:
+    """Return an object's content; nothing is decompressed that is not genuine.
+
+    Args:
+        name: what it must be.
+        compressed: its bytes.
+        size: of the content, where that is known.
 
     Raises:
-        DamagedObjectError: see :func:`decompress`.
+        DamagedObjectError: it is another object, or of another size.
     """
-    return b"".join(decompress(name, (compressed,), most))
+    found = hashlib.sha1(compressed, usedforsecurity=False)
+    if not hmac.compare_digest(found.digest(), name.digest):
+        raise DamagedObjectError(
+            f"object {name}: its bytes have the digest {found.hexdigest()}"
+        )
+    most = _LARGEST if size is None else size
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(compressed, most + 1)
+    except _NO_STREAM as error:
+        raise DamagedObjectError(f"object {name}: {error}") from None
+    if len(data) > most or stream.unused_data:
+        raise DamagedObjectError(
+            f"object {name}: goes on after {min(len(data), most):,} bytes of content"
+        )
+    if not stream.eof:
+        raise DamagedObjectError(f"object {name}: does not end where it should")
+    if size is not None and len(data) != size:
+        raise DamagedObjectError(
+            f"object {name}: expected {size:,} bytes of content, got {len(data):,}"
+        )
+    return data

@@ -141,6 +141,8 @@ class Pins:
                 "INSERT OR IGNORE INTO unused VALUES (?, ?)",
                 [(image, now) for image in images],
             )
+            # The clock has been set back: it would stay until then, and longer.
+            connection.execute("UPDATE unused SET since = ?1 WHERE since > ?1", (now,))
             found = dict(connection.execute("SELECT image, since FROM unused"))
             gone = [(image,) for image in found if image not in images]
             connection.executemany("DELETE FROM unused WHERE image = ?", gone)

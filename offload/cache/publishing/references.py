@@ -59,10 +59,7 @@ class Reference:
             and is_repository(self.repository)
             and (is_tag(self.version) or is_digest(self.version))
         ):
-            raise PublishingError(
-                "expected an image HOST/NAME:TAG or HOST/NAME@sha256:HEX, "
-                f"got {str(self)[:200]!r}"
-            )
+            raise _misnamed(str(self))
 
     @classmethod
     def parse(cls, text: str) -> Reference:
@@ -75,7 +72,9 @@ class Reference:
         registry, _, rest = name.partition("/")
         if at:
             return cls(registry, rest, digest)
-        repository, _, tag = rest.rpartition(":")
+        repository, colon, tag = rest.rpartition(":")
+        if not colon:
+            raise _misnamed(text)
         return cls(registry, repository, tag)
 
     @property
@@ -91,6 +90,12 @@ class Reference:
     def __str__(self) -> str:
         mark = "@" if is_digest(self.version) else ":"
         return f"{self.registry}/{self.repository}{mark}{self.version}"
+
+
+def _misnamed(text: str) -> PublishingError:
+    return PublishingError(
+        f"expected an image HOST/NAME:TAG or HOST/NAME@sha256:HEX, got {text[:200]!r}"
+    )
 
 
 def flat_path(image: str) -> bytes:

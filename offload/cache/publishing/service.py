@@ -43,6 +43,7 @@ from offload.cache.publishing.serving import serve
 from offload.cache.publishing.shelf import remove_name
 from offload.cache.publishing.status import Status
 from offload.cache.publishing.statuses import Statuses
+from offload.cache.publishing.work import State
 from offload.cache.reading.traces import Trace
 
 _BLOCK = 1 << 20
@@ -235,7 +236,11 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
 
 def _remove(desk: Desk, reference: Reference) -> None:
     if desk.shelf.meaning(reference) is None:
-        raise PublishingError(f"{reference} is not in the repository")
+        known = desk.queue.entry(reference)
+        if known is None or known.state is not State.REFUSED:
+            raise PublishingError(f"{reference} is not in the repository")
+        desk.queue.forget([reference], time.time())
+        return
     with desk.shelf.repository.transaction(wait_s=_WAIT_S) as change:
         remove_name(change, reference)
         change.commit()

@@ -123,8 +123,9 @@ class Ahead:
         place = self._places.get(name)
         if place is None or (data := self._part(place.part).content()) is None:
             return None
-        start = place.start + offset
-        return data[start : min(start + size, place.start + place.size)]
+        start, end = place.start + offset, place.start + place.size
+        # What is cut is no part of that index: nobody is shown less than there is.
+        return None if end > len(data) else data[start : min(start + size, end)]
 
     def _part(self, number: int) -> _Part:
         with self._lock:

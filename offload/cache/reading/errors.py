@@ -21,6 +21,12 @@ class AbsentError(ReadingError):
     """The repository has no such path, image or object (yet)."""
 
 
+class MisnamedError(CacheError):
+    """What should name an image does not: somebody mistyped it."""
+
+    exit_code = ExitCode.USAGE
+
+
 class OlderRevisionError(UntrustedError):
     """An older revision than one seen before, or another one of the same number."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -12,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
+from offload.cache.cvmfs.objects import content_of
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import CacheError, NoSpaceError
 from offload.cache.reading.locking import Locks
@@ -237,37 +235,6 @@ class Fetcher:
             most=(_LARGEST if size is None else size + (size >> 8) + 1024),
             patience_s=self.patience_s if patience_s is None else patience_s,
         )
-
-
-def content_of(name: ObjectName, body: bytes | memoryview, size: int | None) -> bytes:
-    """Return an object's content, of that size.
-
-    Raises:
-        DamagedObjectError: it is another object, or of another size.
-    """
-    # All of it is in memory anyway; nothing is decompressed that is not genuine.
-    found = hashlib.sha1(body, usedforsecurity=False)
-    if not hmac.compare_digest(found.digest(), name.digest):
-        raise DamagedObjectError(
-            f"object {name}: its bytes have the digest {found.hexdigest()}"
-        )
-    most = _LARGEST if size is None else size
-    stream = zlib.decompressobj()
-    try:
-        data = stream.decompress(body, most + 1)
-    except zlib.error as error:
-        raise DamagedObjectError(f"object {name}: {error}") from None
-    if len(data) > most or stream.unused_data:
-        raise DamagedObjectError(
-            f"object {name}: goes on after {min(len(data), most):,} bytes of content"
-        )
-    if not stream.eof:
-        raise DamagedObjectError(f"object {name}: does not end where it should")
-    if size is not None and len(data) != size:
-        raise DamagedObjectError(
-            f"object {name}: expected {size:,} bytes of content, got {len(data):,}"
-        )
-    return data
 
 
 def key_of(row: Row) -> str:

@@ -173,8 +173,12 @@ def _get(cache: RepositoryCache, options: argparse.Namespace) -> None:
 
 
 def _copy(cache: RepositoryCache, options: argparse.Namespace) -> None:
-    if cache.find(path := os.fsdecode(image_path(options.image))) is None:
-        raise AbsentError(f"{options.image}: not in {cache.settings.fqrn} (yet)")
+    path = os.fsdecode(image_path(options.image))
+    for below in ("", *(f"/{each.strip('/')}" for each in options.only)):
+        if cache.find(path + below) is None:
+            raise AbsentError(
+                f"{options.image}{below}: not in {cache.settings.fqrn} (yet)"
+            )
     cache.materialise(path, options.target, tuple(options.only))
 
 

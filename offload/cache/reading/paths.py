@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from offload.cache.errors import CacheError
+from offload.cache.reading.errors import MisnamedError
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
@@ -34,9 +34,9 @@ def tree_name(path: str) -> str:
 
 
 def hex_of(digest: str) -> str:
-    """Return the hex digits of a digest; raises CacheError if it is none."""
+    """Return the hex digits of a digest; raises MisnamedError if it is none."""
     if (found := _DIGEST.fullmatch(digest)) is None:
-        raise CacheError(f"expected sha256:HEX (64 digits), got {digest[:80]!r}")
+        raise MisnamedError(f"expected sha256:HEX (64 digits), got {digest[:80]!r}")
     return found[1]
 
 

@@ -64,6 +64,17 @@ def test_old_revisions_go_after_the_grace_period(repository, make, clock, conten
     assert [tag.name for tag in repository.tags()] == ["revision-3"]
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_for_years(repository, make, clock):
+    publish(repository, b"/t", make.file(b"old", b"old"))
+    publish(repository, b"/t", make.file(b"new", b"new"))
+    clock.forward(days=3650)
+    assert repository.collect(1, DAY).waiting > 5
+    clock.forward(days=-3650)
+    assert repository.collect(1, DAY).removed == 0
+    clock.forward(days=1)
+    assert repository.collect(1, DAY).removed > 5
+
+
 def test_named_revisions_stay_until_they_lose_their_name(
     repository, make, clock, contents
 ):

@@ -19,7 +19,7 @@ def test_what_is_compressed_comes_back_however_it_arrives(data, size, times):
     compressed = compress(content)
     name = ObjectName.of(compressed)
     assert b"".join(decompress(name, cut(compressed, size))) == content
-    assert content_of(name, compressed, most=len(content)) == content
+    assert content_of(name, compressed, size=len(content)) == content
 
 
 CONTENT = bytes(range(256)) * 5000

@@ -264,6 +264,20 @@ def test_a_grace_period_begins_when_the_last_reference_goes(world):
     assert not world.shelf.has_image(image.digest)
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_for_years(world):
+    image = world.images[0].digest
+    world.publish(world.images[0])
+    begin = world.now
+    world.now += 10 * 365 * 86400
+    world.collector.collect(world.now)
+    world.now = begin
+    world.collector.collect(world.now)
+    assert world.shelf.has_image(image)
+    world.now += GRACE_S
+    world.collector.collect(world.now)
+    assert not world.shelf.has_image(image)
+
+
 def test_a_lease_ends_by_itself_and_says_when(world):
     image = world.images[0].digest
     world.publish(world.images[0])

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +128,17 @@ def test_no_flipped_byte_of_a_bundle_is_ever_shown(files, contents):
         path.write_bytes(good)
         assert None in got
         assert all(g in {None, c} for g, c in zip(got, contents.values(), strict=True))
+
+
+def test_a_part_that_holds_less_than_the_index_says_is_not_shown(
+    ahead, files, published, contents, tmp_path
+):
+    index = dict(published)[INDEX]
+    cut = Store(tmp_path / "cut")
+    lied = index[:-4] + b"\x00\x7f\xff\xff"  # the size of the last object
+    bring(ahead, [*files[:-1], (INDEX, Path(cut.path(cut.add("0" * 40, [lied]))))])
+    got = [ahead.read(name, 0, ALL) for name in contents]
+    assert got == [*list(contents.values())[:-1], None]
 
 
 def test_what_was_given_up_is_unpacked_again(files, contents, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.names import ObjectName, Suffix
+from offload.cache.cvmfs.objects import content_of
 from offload.cache.reading.ahead import Ahead
 from offload.cache.reading.bundles import (
     INDEX,
@@ -24,7 +25,6 @@ from offload.cache.reading.bundles import (
     unpack,
 )
 from offload.cache.reading.errors import AbsentError
-from offload.cache.reading.fetching import content_of
 from offload.cache.reading.traces import Trace
 from offload.snapshot.tree import Kind
 
