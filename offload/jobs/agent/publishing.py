@@ -34,6 +34,11 @@ LOOK_S = 60.0
 log = logging.getLogger("facility.agent")
 
 
+def _with_sleep() -> float:
+    """Return seconds that count on while the machine sleeps: so leases do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Publishing:
     """Hands over one image after the other.
 
@@ -55,7 +60,7 @@ class Publishing:
         self._leases = (
             None
             if settings.publisher is None
-            else Leases(settings, ledger, self._lease, time.monotonic)
+            else Leases(settings, ledger, self._lease, _with_sleep)
         )
         self._woken = asyncio.Event()
         self._hopeless: set[str] = set()

@@ -34,6 +34,7 @@ class Contents:
     """SHA-256, as in a wheel's record, by path."""
     wheels: dict[str, str] = field(default_factory=dict)
     """Text of ``WHEEL`` by the path of its folder."""
+    folders: set[str] = field(default_factory=set)
     has_others: bool = False
     """Whether there is anything but files and folders."""
 
@@ -49,12 +50,13 @@ def contents_of(blob: Path) -> Contents:
     with blob.open("rb", buffering=0) as file:
         layer = Layer(file, blob.name)
         for member in layer.members():
+            path = member.path.decode(errors="surrogateescape")
             if member.kind is Kind.FOLDER:
+                found.folders.add(path)
                 continue
             if member.kind is not Kind.FILE:
                 found.has_others = True
                 continue
-            path = member.path.decode(errors="surrogateescape")
             sha256 = hashlib.sha256()
             text = b""
             is_wheel = path.endswith(".dist-info/WHEEL")
@@ -76,6 +78,9 @@ def is_given_out(contents: Contents, records: Records) -> bool:
     Raises what ``records`` does.
     """
     if contents.has_others or not contents.files:
+        return False
+    needed = {str(folder) for path in contents.files for folder in Path(path).parents}
+    if not contents.folders <= needed:  # a name says something, too
         return False
     given: dict[str, str] = {}
     moved: dict[str, set[str]] = defaultdict(set)

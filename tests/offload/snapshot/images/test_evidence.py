@@ -50,8 +50,8 @@ class Index:
 
 @pytest.fixture
 def layer(tmp_path):
-    def make(files, links=()):
-        archive = header(b"env", Kind.FOLDER, 0o755)
+    def make(files, links=(), folders=("env",)):
+        archive = b"".join(header(f.encode(), Kind.FOLDER, 0o755) for f in folders)
         for path, content in files.items():
             archive += header(path.encode(), Kind.FILE, 0o644, len(content))
             archive += content + padding(len(content))
@@ -94,8 +94,10 @@ def test_a_build_of_the_same_version_is_another(layer):
     assert not is_given_out(layer(FILES), Index())
 
 
-def test_links_and_what_has_no_wheel_are_our_own(layer):
+def test_links_empty_folders_and_what_has_no_wheel_are_our_own(layer):
     assert not is_given_out(layer(FILES, links=[f"{SITE}/link"]), Index(record()))
     assert not is_given_out(layer({}), Index(record()))
+    assert is_given_out(layer(FILES, folders=["env/share"]), Index(record()))
+    assert not is_given_out(layer(FILES, folders=["env/secret"]), Index(record()))
     alone = {f"{SITE}/thing/__init__.py": b"print('hello')\n"}
     assert not is_given_out(layer(alone), Index(record()))
