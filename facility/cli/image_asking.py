@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +14,15 @@ from facility.errors import UsageError
 if TYPE_CHECKING:
     from offload.cache.publishing.client import PublisherClient
 
+_SHORTENED = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
+_DIGITS = 64
+
 Which = Annotated[
     str,
-    typer.Argument(help="HOST/NAME:TAG, or an image: sha256:...", metavar="IMAGE"),
+    typer.Argument(
+        help="HOST/NAME:TAG, or an image: its digest, or how that begins.",
+        metavar="IMAGE",
+    ),
 ]
 What = Annotated[
     str, typer.Option("--for", help="What it is, or was, kept for.", metavar="WHAT")
@@ -48,12 +55,36 @@ def _token(path: Any) -> str | None:
     return None if path is None else read_token(path.expanduser())
 
 
+def named(client: PublisherClient, which: str) -> str:
+    """Return what somebody named, a digest in full if it was shortened.
+
+    Raises:
+        UsageError: what it begins is no image, or more than one.
+    """
+    if (short := _SHORTENED.fullmatch(which)) is None:
+        return which
+    if len(short[1]) == _DIGITS:  # perhaps of an image that is only to come
+        return f"sha256:{short[1]}"
+    found = {
+        each.image
+        for each in client.images()
+        if each.image is not None and each.image.startswith(f"sha256:{short[1]}")
+    }
+    if len(found) != 1:
+        raise UsageError(
+            f"{which} begins the digest of {len(found) or 'no'} images; "
+            "`facility images list` shows all"
+        )
+    return found.pop()
+
+
 def digest_of(client: PublisherClient, which: str) -> str:
     """Return the digest of an image that somebody named.
 
     Raises:
         UsageError: the name means none.
     """
+    which = named(client, which)
     if which.startswith("sha256:"):
         return which
     status = client.status(which)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.image_administration import add_to
-from facility.cli.image_asking import What, Which, connect, digest_of, tell
+from facility.cli.image_asking import What, Which, connect, digest_of, named, tell
 from facility.cli.invocation import Json, directory_of, given_directory
 from facility.cli.quantities import seconds_of
 from facility.errors import ExitCode, UsageError
@@ -72,7 +73,8 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=1))
         return
-    for line in _held_back(context):
+    published = {each.image for each in found if each.is_published}
+    for line in _held_back(context, published):
         typer.echo(line, err=True)
     if not found:
         typer.echo("nothing is published yet", err=True)
@@ -98,7 +100,7 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
     """Show one image; exit code 1 if it is not published."""
     with connect(context) as client:
-        status = client.status(which)
+        status = client.status(named(client, which))
     _end(status, as_json=as_json)
 
 
@@ -117,7 +119,7 @@ def wait(
     timeout_s = seconds_of("--timeout", timeout)
     assert timeout_s is not None
     with connect(context) as client, PublishingProgress(enabled=not as_json) as bar:
-        status = client.wait(which, timeout_s, bar.show)
+        status = client.wait(named(client, which), timeout_s, bar.show)
     _end(status, as_json=as_json)
 
 
@@ -173,7 +175,7 @@ def bundle(
     tell({"image": image, "objects": count}, line, as_json=as_json)
 
 
-def _held_back(context: typer.Context) -> list[str]:
+def _held_back(context: typer.Context, published: Collection[str | None]) -> list[str]:
     """Say which of one's own environments are not published, or not all of them."""
     from facility.cli.text import shown
     from facility.client.offload_settings import load_settings
@@ -190,11 +192,15 @@ def _held_back(context: typer.Context) -> list[str]:
         if each.detail
     ]
     return waiting + [
-        f"{each.image[7:19]} (yours) is published as {each.published[7:19]}: what no "
-        "public index gives out travels with your jobs"
+        f"{each.image[7:19]} (yours) {_becoming(each.published in published)} "
+        f"{each.published[7:19]}: what no public index gives out travels with your jobs"
         for each in mine
         if each.published is not None and not each.detail
     ]
+
+
+def _becoming(is_published: bool) -> str:
+    return "is published as" if is_published else "is handed over, to be published as"
 
 
 def _end(status: Status, *, as_json: bool) -> None:

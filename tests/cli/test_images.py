@@ -1,7 +1,12 @@
 """What is looked at on the publisher's own machine: the repository, byte by byte."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from facility.cli.image_asking import named
+from facility.errors import UsageError
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
@@ -39,3 +44,19 @@ def test_a_damaged_object_is_a_line_that_says_how_to_heal_it(type_command):
         "; 255 of 256 parts are left for the next time\n"
     )
     assert type_command("images", "verify", "--json").json["left"] == 0
+
+
+def test_an_image_may_be_named_by_how_its_digest_begins():
+    images = [
+        "sha256:" + "ab" * 32,
+        "sha256:" + "ac" * 32,
+        "sha256:" + "ac" * 31 + "ad",
+    ]
+    known = [SimpleNamespace(image=image) for image in [*images, None]]
+    client = SimpleNamespace(images=lambda: known)
+    assert named(client, "abab" * 3) == named(client, "sha256:ababab") == images[0]
+    assert named(client, "ef" * 32) == "sha256:" + "ef" * 32
+    assert named(client, "host/abab:1") == "host/abab:1"
+    for which, count in (("acacac", 2), ("abcdef", "no")):
+        with pytest.raises(UsageError, match=f"digest of {count} images"):
+            named(client, which)

@@ -70,10 +70,10 @@ class Reference:
         """
         name, at, digest = text.partition("@")
         registry, _, rest = name.partition("/")
-        if at:
-            return cls(registry, rest, digest)
         repository, colon, tag = rest.rpartition(":")
-        if not colon:
+        if at and is_digest(digest):
+            return cls(registry, rest, digest)
+        if at or not colon:
             raise _misnamed(text)
         return cls(registry, repository, tag)
 

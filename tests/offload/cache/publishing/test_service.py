@@ -19,12 +19,14 @@ from offload.cache.cvmfs.repository import Repository
 from offload.cache.errors import NoSpaceError
 from offload.cache.publishing import answers
 from offload.cache.publishing.desk import Desk
+from offload.cache.publishing.errors import PublishingError
 from offload.cache.publishing.images import PUBLIC
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.service import application
 from offload.cache.publishing.settings import PublisherSettings, RegistrySettings
 from offload.cache.publishing.status import Status
 from offload.cache.publishing.tokens import site_token, token_of
+from offload.cache.publishing.work import State
 from offload.snapshot.model import Blob
 
 FQRN = "images.example.org"
@@ -268,6 +270,24 @@ async def test_only_administrators_remove(method, path, body, desk):
     async with asking(desk, person="root") as client:
         answer = await client.request(method, path, json=body)
         assert answer.status_code in {200, 400}
+
+
+async def test_a_refused_name_can_be_taken_off_the_list(desk):
+    name = Reference.parse("unknown.example.org/env:v1")
+    desk.queue.ask([name], 1.0)
+    async with asking(desk, person="root") as client:
+        waits = await client.delete(f"/names/{name}")
+        assert waits.status_code == 400
+        work = desk.queue.take(2.0)
+        desk.queue.answer(work, State.REFUSED, None, 3.0, detail="no registry of ours")
+        assert (await client.delete(f"/names/{name}")).status_code == 200
+        assert (await client.get("/images")).json() == {"images": []}
+
+
+@pytest.mark.parametrize("name", ["nope", "host/nope", "nope@x"])
+def test_what_names_no_image_is_repeated_as_it_was_said(name):
+    with pytest.raises(PublishingError, match=f"got '{name}'$"):
+        Reference.parse(name)
 
 
 async def test_who_is_on_no_configured_network_may_not_read(make_desk):

@@ -59,6 +59,11 @@ def test_a_copy_is_ones_own(run, image, tmp_path):
     code, _, told = run("copy", image, str(tmp_path / "own"))
     assert (code, len(told.splitlines())) == (1, 1)
     assert "exists already" in told
+    mistyped = str(tmp_path / "mistyped")
+    code, _, told = run("copy", image, mistyped, "env/one.py", "env/won.py")
+    assert (code, len(told.splitlines())) == (1, 1)
+    assert "env/won.py: not in" in told
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_what_cannot_be_mounted_is_shown_whole(run, image, tmp_path, monkeypatch):
@@ -108,7 +113,7 @@ def test_refresh_says_which_revision_and_why_it_may_be_old(run, origin, image):
 def failures(publisher, origin):
     return {
         "absent": (1, "not in environments.example.org (yet)"),
-        "no digest": (1, "expected sha256:HEX"),
+        "no digest": (2, "expected sha256:HEX"),
         "unreachable": (3, "Connection refused"),
         "forged": (1, ".cvmfspublished"),
         "job": (1, "pod UID"),
