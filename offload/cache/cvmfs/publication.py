@@ -159,7 +159,10 @@ class Publication:
     def _same(self, root: Draft, head: Manifest) -> bool:
         """Whether a root catalogue is the one that is published."""
         data = self._root(root, head.revision, head.published)
-        return data == self._storage.read(head.catalogue)
+        try:
+            return data == self._storage.read(head.catalogue)
+        except RepositoryError:  # damaged: what is whole takes its place
+            return False
 
     def _root(self, root: Draft, revision: int, published: datetime) -> bytes:
         return write_catalogue(

@@ -7,7 +7,7 @@ the publisher's: the index of contents, drafts, the lock. Both on one file syste
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,8 +129,15 @@ class Repository:
         with self._alone(wait_s), self._begin(self.head().catalogue) as transaction:
             yield transaction
 
-    def rollback(self, tag: str, *, wait_s: float = 0.0) -> Manifest:
+    def rollback(
+        self, tag: str, *, keep: Iterable[bytes] = (), wait_s: float = 0.0
+    ) -> Manifest:
         """Publish what a kept revision held, as the next revision.
+
+        Args:
+            tag: of that revision.
+            keep: paths of trees that stay as they are now where it had none.
+            wait_s: for so long another writer may take.
 
         Raises:
             RepositoryError: there is no such tag.
@@ -143,6 +150,7 @@ class Repository:
                     f"there is no tag {tag!r} in {self.fqrn}; see which there are"
                 )
             with self._begin(found[0].catalogue) as transaction:
+                transaction.take_over(self.namespace(), keep)
                 return transaction.commit()
 
     def untag(self, tag: str, *, wait_s: float = 0.0) -> None:

@@ -11,6 +11,7 @@ from offload.cache.cvmfs.items import Item, check_path
 from offload.cache.cvmfs.manifest import Manifest
 from offload.cache.cvmfs.merging import merge
 from offload.cache.cvmfs.names import name_of
+from offload.cache.cvmfs.namespace import Namespace
 from offload.cache.cvmfs.packing import Packer, row_of
 from offload.cache.cvmfs.rows import Row
 from offload.cache.cvmfs.trees import Tree, folder_row
@@ -131,6 +132,26 @@ class Transaction:
         self._copy.drop_unchanged()
         self._copy.mount(draft)
 
+    def take_over(self, source: Namespace, paths: Iterable[bytes]) -> None:
+        """Put trees of another revision where nothing lies; no content is read.
+
+        What is not there, or cannot be read, is left out.
+        """
+        for path in map(_absolute, paths):
+            if self.lookup(path) is not None:
+                continue
+            try:
+                top = source.lookup(path)
+                rows = [] if top is None else list(source.walk(path))
+            except RepositoryError:  # damaged: perhaps why one goes back
+                continue
+            if top is not None:
+                draft = Draft(path, _plain(top)._replace(is_catalogue_root=True))
+                for below, row in rows:
+                    draft.put(below, _plain(row))
+                self._copy.drop_unchanged()
+                self._copy.mount(draft)
+
     def remove(self, path: bytes) -> bool:
         """Remove what lies at a path, with all that is below; whether there was any."""
         return self._copy.remove(_absolute(path))
@@ -157,6 +178,10 @@ class Transaction:
             raise RepositoryError(f"{os.fsdecode(path)!r}: there is no such layer")
         skipped = len(path) + 1
         return [(child[skipped:], row) for child, row in self.walk(path)]
+
+
+def _plain(row: Row) -> Row:
+    return row._replace(is_mount_point=False, is_catalogue_root=False)
 
 
 def _absolute(path: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import asdict
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from facility.errors import FacilityError
+from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.publishing.answers import (
     Collect,
     Lease,
@@ -196,8 +198,6 @@ async def _trace_of(image: str, request: Request) -> Trace:
 
 
 def _add_administration(app: FastAPI, desk: Desk) -> None:
-    repository = desk.shelf.repository
-
     @app.delete("/names/{name:path}")
     async def remove(name: str, request: Request) -> Response:
         administrator_asking(request, desk)
@@ -208,8 +208,7 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
     async def rollback(request: Request) -> Response:
         administrator_asking(request, desk)
         tag = parse(Tag, await body_of(request, _BLOCK)).tag
-        done = await asyncio.to_thread(repository.rollback, tag, wait_s=_WAIT_S)
-        return JSONResponse({"revision": done.revision})
+        return JSONResponse({"revision": await asyncio.to_thread(_rollback, desk, tag)})
 
     @app.post("/collect")
     async def collect(request: Request) -> Response:
@@ -232,6 +231,15 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
                 "waiting": collected.waiting,
             }
         )
+
+
+def _rollback(desk: Desk, tag: str) -> int:
+    """Roll back but for the images that somebody keeps; return the revision."""
+    keep: list[bytes] = []
+    for image in desk.pins.images():
+        with suppress(RepositoryError):  # damaged: perhaps why one goes back
+            keep += desk.shelf.paths(image)
+    return desk.shelf.repository.rollback(tag, keep=keep, wait_s=_WAIT_S).revision
 
 
 def _remove(desk: Desk, reference: Reference) -> None:

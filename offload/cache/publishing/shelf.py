@@ -107,6 +107,13 @@ class Shelf:
         assert isinstance(image, Image)
         return image
 
+    def paths(self, image: str) -> list[bytes]:
+        """Return where an image lies, with its layers; nowhere if it is not there."""
+        if not self.has_image(image):
+            return []
+        layers = [layer_path(blob.digest) for blob in self.image(image).layers]
+        return [path_of(image), flat_path(image), metadata_path(image), *layers]
+
     def implied(self, layer: str) -> list[bytes]:
         """Return the folders that a layer uses and does not have."""
         data = self._content(layer_path(layer) + _IMPLIED)

@@ -337,6 +337,31 @@ def test_a_full_disk_is_one_line_and_nothing_is_published(
     publish(repository, {b"/u": tree})
 
 
+def test_what_is_kept_stays_when_one_turns_back(repository, make, contents):
+    old = [make.file(b"a", b"old")]
+    publish(repository, {b"/t": old}, tag="stable")
+    tree = [make.file(b"a/b/%d" % n, b"%d" % n) for n in range(50)]
+    publish(repository, {b"/t": [make.file(b"a", b"new")], b"/u/v": tree, b"/w": old})
+    now = contents(repository)
+    repository.rollback("stable", keep=[b"/u/v", b"/t", b"/not/there"])
+    found = contents(repository)
+    kept = {path for path in now if path.startswith(b"/u")}
+    assert len(kept) > 50
+    assert {path: now[path] for path in kept} == {p: found[p] for p in kept}
+    assert found.keys() - kept == {p for p in now if p.startswith(b"/t")}
+    assert found[b"/t/a"] != now[b"/t/a"]
+
+
+def test_what_is_kept_and_damaged_does_not_keep_one_from_turning_back(repository, make):
+    publish(repository, {b"/t": [make.file(b"a", b"old")]}, tag="stable")
+    publish(repository, {b"/u": [make.file(b"a", b"new")]})
+    catalogue = repository.public / repository.head().catalogue.path
+    catalogue.write_bytes(b"damaged")
+    repository.rollback("stable", keep=[b"/u"])
+    with repository.transaction() as transaction:
+        assert transaction.lookup(b"/t/a") is not None
+
+
 def test_revisions_can_be_named_and_turned_back_to(repository, make, clock, contents):
     publish(repository, {b"/t": [make.file(b"a", b"old")]}, tag="stable")
     old = contents(repository)

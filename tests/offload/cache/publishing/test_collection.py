@@ -23,6 +23,7 @@ from offload.cache.publishing.pins import Pins
 from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import INBOX, Reference
+from offload.cache.publishing.service import _rollback
 from offload.cache.publishing.shelf import Shelf, remove_name
 from offload.cache.publishing.sources import InboxSource, inbox_reference
 from offload.cache.publishing.work import State
@@ -276,6 +277,29 @@ def test_a_clock_that_is_set_back_keeps_nothing_for_years(world):
     world.now += GRACE_S
     world.collector.collect(world.now)
     assert not world.shelf.has_image(image)
+
+
+def test_who_rolls_back_loses_nothing_that_somebody_keeps(world):
+    first, second, third = (image.digest for image in world.images[:3])
+    world.publish(world.images[0])
+    revision = world.shelf.head().revision
+    world.publish(world.images[1])
+    world.publish(world.images[2])
+    world.pins.lease("anna", "jobs", [second], world.now + GRACE_S)
+    _rollback(world, f"revision-{revision}")
+    world.collector.collect(world.now, at_once=True)
+    assert [world.shelf.has_image(x) for x in (first, second, third)] == [
+        True,
+        True,
+        False,
+    ]
+    layers = {blob.digest for blob in world.shelf.image(second).layers}
+    assert layers <= set(world.shelf.layers())
+    good, public = world.shelf.head().revision, world.shelf.repository.public
+    world.publish(world.images[2])
+    (public / world.shelf.head().catalogue.path).write_bytes(b"damaged")
+    _rollback(world, f"revision-{good}")  # as is advised then
+    assert world.shelf.has_image(first)
 
 
 def test_a_lease_ends_by_itself_and_says_when(world):
