@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,8 +73,7 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=1))
         return
-    published = {each.image for each in found if each.is_published}
-    for line in _held_back(context, published):
+    for line in _of_ones_own(context, found):
         typer.echo(line, err=True)
     if not found:
         typer.echo("nothing is published yet", err=True)
@@ -175,7 +174,7 @@ def bundle(
     tell({"image": image, "objects": count}, line, as_json=as_json)
 
 
-def _held_back(context: typer.Context, published: Collection[str | None]) -> list[str]:
+def _of_ones_own(context: typer.Context, found: Iterable[Status]) -> list[str]:
     """Say which of one's own environments are not published, or not all of them."""
     from facility.cli.text import shown
     from facility.client.offload_settings import load_settings
@@ -191,16 +190,17 @@ def _held_back(context: typer.Context, published: Collection[str | None]) -> lis
         for each in mine
         if each.detail
     ]
+    become = {
+        each.image: "is published as" if each.is_published else "is to be published as"
+        for each in found
+        if each.image is not None
+    }
     return waiting + [
-        f"{each.image[7:19]} (yours) {_becoming(each.published in published)} "
+        f"{each.image[7:19]} (yours) {become[each.published]} "
         f"{each.published[7:19]}: what no public index gives out travels with your jobs"
         for each in mine
-        if each.published is not None and not each.detail
+        if each.published in become and not each.detail
     ]
-
-
-def _becoming(is_published: bool) -> str:
-    return "is published as" if is_published else "is handed over, to be published as"
 
 
 def _end(status: Status, *, as_json: bool) -> None:

@@ -59,5 +59,7 @@ class Pins:
 
     def _path(self, uid: str) -> Path:
         if not _UID.fullmatch(uid):
-            raise CacheError(f"pod UID {uid[:80]!r}: expected letters, digits, - and .")
+            raise CacheError(
+                f"name of a job {uid[:80]!r}: expected letters, digits, - and ."
+            )
         return self._folder / uid

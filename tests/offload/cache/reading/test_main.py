@@ -116,7 +116,7 @@ def failures(publisher, origin):
         "no digest": (2, "expected sha256:HEX"),
         "unreachable": (3, "Connection refused"),
         "forged": (1, ".cvmfspublished"),
-        "job": (1, "pod UID"),
+        "job": (1, "name of a job"),
     }
 
 
