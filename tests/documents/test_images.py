@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import yaml
 from typer.testing import CliRunner
 
 from facility.cli.images import app
@@ -16,9 +17,10 @@ from offload.cache.publishing.references import (
     metadata_path,
 )
 from offload.cache.reading.bundles import path_of
+from offload.cache.reading.settings import ReportSettings
 
 PAGE = (Path(__file__).parents[2] / "docs/images.md").read_text()
-OURS, _ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+OURS, _, REPORT = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 DIGEST = "sha256:ab" + "0" * 62
 
 
@@ -28,6 +30,11 @@ def test_the_section_is_valid_and_says_what_the_page_says(tmp_path):
     assert facility.publisher is not None
     assert facility.publisher.fqrn == "images.example.org"
     assert facility.images == ("registry.example.org/group/root:6.*",)
+
+
+def test_what_a_site_says_of_its_reports_is_read():
+    report = ReportSettings.model_validate(yaml.safe_load(REPORT)["report"])
+    assert report.url == "https://publisher.example.org"
 
 
 def test_defaults_are_those_of_the_page():

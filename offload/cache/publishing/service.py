@@ -194,7 +194,8 @@ async def _trace_of(image: str, request: Request) -> Trace:
     if not is_digest(image):
         raise PublishingError(f"expected sha256:HEX, got {image[:100]!r}")
     body = await body_of(request, LARGEST_TRACE)
-    return Trace.parse(body.decode("ascii", "replace"))
+    text = body.decode("ascii", "replace")
+    return await asyncio.to_thread(Trace.parse, text)  # a large one takes a second
 
 
 def _add_administration(app: FastAPI, desk: Desk) -> None:
