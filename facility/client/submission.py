@@ -104,7 +104,8 @@ def request_of(wanted: Wanted) -> Request:
     """Return what must be frozen.
 
     Raises:
-        UsageError: no such file, or no folder that could travel.
+        UsageError: no such file, no folder that could travel, or a notebook with
+            arguments.
     """
     from offload.snapshot import Request
     from offload.snapshot.selection.code import code_root
@@ -116,6 +117,11 @@ def request_of(wanted: Wanted) -> Request:
         check_notebooks_run(prefix, notebook)
     elif not wanted.command:
         raise UsageError("nothing to run: give a command after --, or a notebook")
+    elif wanted.command[0].endswith(".ipynb"):
+        raise UsageError(
+            f"{wanted.command[0]}: a notebook takes no arguments, got "
+            f"{wanted.command[1]!r}; options go before it"
+        )
     else:
         _check_program(wanted.command[0], wanted.folder)
     for path in wanted.inputs:

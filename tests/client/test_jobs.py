@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facility.client import Job, newest_jobs, submit
+from facility.client.submission import Wanted, request_of
 from facility.client.working_environment import (
     check_notebooks_run,
     prefix_in_use,
@@ -193,3 +194,9 @@ def test_an_environment_that_cannot_execute_notebooks_says_so(tmp_path):
             check_notebooks_run(tmp_path, Path("a.ipynb"))
         (packages / missing).mkdir()
     check_notebooks_run(tmp_path, Path("a.ipynb"))
+
+
+def test_an_option_behind_a_notebook_is_no_program(tmp_path):
+    wanted = Wanted(command=("a.ipynb", "--wait"), folder=tmp_path)
+    with pytest.raises(UsageError, match="got '--wait'; options go before it"):
+        request_of(wanted)
