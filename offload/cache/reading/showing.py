@@ -32,11 +32,14 @@ def shown(cache: RepositoryCache, image: str, where: Path) -> Iterator[Shown]:
     Args:
         cache: has it, or gets it.
         image: digest of its manifest.
-        where: nothing, or an empty folder; becomes a mount, or a link to the tree.
+        where: nothing, an empty folder, or what a killed one has left there; becomes a
+            mount, or a link to the tree.
 
     Raises:
         CacheError: it cannot be had, or there is something at that folder.
     """
+    if where.is_symlink() and where.readlink().is_relative_to(cache.folder):
+        where.unlink()  # of one that was killed
     choice = cache.choose(image, can_mount=can_mount())
     if choice.way is Way.LAZY and (mount := _mounted(cache, image, where)):
         with mount:

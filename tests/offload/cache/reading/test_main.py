@@ -69,6 +69,7 @@ def test_a_copy_is_ones_own(run, image, tmp_path):
 def test_what_cannot_be_mounted_is_shown_whole(run, image, tmp_path, monkeypatch):
     monkeypatch.setattr("offload.cache.reading.showing.can_mount", lambda: False)
     where = tmp_path / "shown"
+    where.symlink_to(tmp_path / "f/environments.example.org/images/of-a-killed-one")
     seen = []
 
     def look():
