@@ -40,17 +40,17 @@ def code_digest(analysis: Callable[..., Any]) -> str:
     digest has their versions. Not covered: the contents of other objects.
     """
     digest = hashlib.sha256()
-    for piece in _pieces(analysis, set()):
+    for piece in _pieces(analysis, {}):
         digest.update(piece.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     return digest.hexdigest()
 
 
-def _pieces(value: Any, seen: set[int]) -> Iterator[str]:
+def _pieces(value: Any, seen: dict[int, Any]) -> Iterator[str]:
     if not isinstance(value, _PLAIN):
         if id(value) in seen:
             return
-        seen.add(id(value))
+        seen[id(value)] = value  # kept: what is gone gives its number to others
     parts = _parts_of_code(value)
     if parts is None:
         parts = _parts_of_data(value)

@@ -199,3 +199,18 @@ def test_kernels_count_by_body_captured_values_and_axes():
     assert code_digest(muons_above(31)) != digest
     assert code_digest(muons_above(30, edges=(0, 101))) != digest
     assert code_digest(other_muons(30)) != digest
+
+
+class Maker:
+    """Says what it consists of by objects that nobody else keeps."""
+
+    def __init__(self, *numbers):
+        self.numbers = numbers
+
+    def digest_parts(self):
+        return ([number] for number in self.numbers)
+
+
+def test_parts_made_on_the_way_count_wherever_they_were_in_memory():
+    digests = {code_digest(Maker(1, number)) for number in range(5)}
+    assert len(digests) == 5
