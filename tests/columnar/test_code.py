@@ -212,5 +212,5 @@ class Maker:
 
 
 def test_parts_made_on_the_way_count_wherever_they_were_in_memory():
-    digests = {code_digest(Maker(1, number)) for number in range(5)}
+    digests = {code_digest(Maker(*range(8), number)) for number in range(5)}
     assert len(digests) == 5
