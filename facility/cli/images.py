@@ -141,13 +141,21 @@ def unpin(
     context: typer.Context,
     which: Which,
     uid: What = "by-hand",
+    of_everybody: Annotated[
+        bool,
+        typer.Option(
+            "--of-everybody", help="All pins and leases of it (administrators)."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take back what `pin` said."""
     with connect(context) as client:
         image = digest_of(client, which)
-        removed = client.unpin(uid, image)
+        removed = client.release(image) if of_everybody else client.unpin(uid, image)
     line = f"{image} was {'kept' if removed else 'not kept'} for {uid}"
+    if of_everybody:
+        line = f"{image}: {removed} pins and leases are taken back"
     tell({"image": image, "removed": removed}, line, as_json=as_json)
 
 

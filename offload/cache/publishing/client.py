@@ -190,6 +190,13 @@ class PublisherClient:
         answer = self._json("DELETE", f"/pins/{_quoted(uid, '')}{rest}")
         return int(answer["removed"])
 
+    def release(self, image: str) -> int:
+        """Take back everybody's pins and leases of an image; return how many.
+
+        Agents whose jobs still need it lease it again within a day. Administrators only.
+        """
+        return int(self._json("DELETE", f"/needs/{_quoted(image)}")["removed"])
+
     def lease(self, uid: str, images: Collection[str], for_s: float) -> None:
         """Keep these images for so long, and none that the need kept before.
 

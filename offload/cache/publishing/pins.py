@@ -101,6 +101,17 @@ class Pins:
                 (person, uid, image, image),
             ).rowcount
 
+    def release(self, image: str) -> int:
+        """Take back every pin and lease of an image; return how many there were."""
+        with self._lock, room_for_notes(), self._connection as connection:
+            return sum(
+                connection.execute(
+                    f"DELETE FROM {table} WHERE image = ?",  # noqa: S608 - no input
+                    (image,),
+                ).rowcount
+                for table in ("pins", "leases")
+            )
+
     def of(self, image: str) -> list[Need]:
         """Return who keeps an image, and what for."""
         with self._lock:

@@ -189,6 +189,12 @@ def _add_keeping(app: FastAPI, desk: Desk) -> None:
         removed = await asyncio.to_thread(desk.pins.remove, person, uid, image)
         return JSONResponse({"removed": removed})
 
+    @app.delete("/needs/{image}")
+    async def release(image: str, request: Request) -> Response:
+        administrator_asking(request, desk)
+        removed = await asyncio.to_thread(desk.pins.release, image)
+        return JSONResponse({"removed": removed})
+
 
 async def _trace_of(image: str, request: Request) -> Trace:
     if not is_digest(image):

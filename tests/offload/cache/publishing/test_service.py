@@ -237,6 +237,7 @@ CHANGING = [
     ("PUT", f"/bundles/sha256:{'a' * 64}"),
     ("PUT", f"/reports/sha256:{'a' * 64}"),
     ("DELETE", "/pins/1"),
+    ("DELETE", f"/needs/sha256:{'a' * 64}"),
     ("DELETE", "/names/h/env:v1"),
     ("POST", "/rollback"),
     ("POST", "/collect"),
@@ -365,6 +366,16 @@ async def test_pins_are_each_persons_own(desk):
         assert (await anna.delete("/pins/job-1")).json() == {"removed": 1}
         bad = await anna.put(f"/pins/%2e%2e/{image}")
         assert bad.status_code in {400, 404}
+
+
+async def test_who_runs_it_takes_back_what_everybody_keeps(desk):
+    image, other = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+    async with asking(desk, person="anna") as anna, asking(desk, person="root") as root:
+        await anna.put(f"/pins/job-1/{image}")
+        await anna.put("/leases/l", json={"images": [image, other], "for_s": 60})
+        assert (await anna.delete(f"/needs/{image}")).status_code == 401
+        assert (await root.delete(f"/needs/{image}")).json() == {"removed": 2}
+    assert desk.pins.images() == {other}
 
 
 async def test_a_site_may_report_and_nothing_else(desk):
