@@ -196,8 +196,7 @@ class RepositoryCache:
         path = image_path(image)
         if view.find(path) is None:
             raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
-        counters = view.counters(path)
-        amount = Amount(counters.regular, counters.file_size)
+        amount = self.amount(image, view)
         trace = self.trace(image)
         return choose(
             Situation(
@@ -211,6 +210,15 @@ class RepositoryCache:
             )
         )
 
+    def amount(self, image: str, view: View | None = None) -> Amount:
+        """Return how much an image is; nothing if it is not there."""
+        view = view or self.view()
+        path = image_path(image)
+        if view.find(path) is None:
+            return Amount(0, 0)
+        counters = view.counters(path)
+        return Amount(counters.regular, counters.file_size)
+
     def mount(self, image: str, where: Path) -> Mount:
         """Show an image at a folder lazily: what is read of it is fetched then.
 
@@ -222,6 +230,11 @@ class RepositoryCache:
     def trace(self, image: str) -> Trace:
         """Return what jobs were seen to read of an image."""
         return self._reader.trace(image)
+
+    @property
+    def added(self) -> int:
+        """Bytes of content that this process has brought here."""
+        return self._fetcher.added
 
     @property
     def pace(self) -> Pace:

@@ -23,6 +23,7 @@ from offload.cache.errors import CacheError
 from offload.cache.reading.cache import RepositoryCache
 from offload.cache.reading.errors import AbsentError
 from offload.cache.reading.paths import image_path
+from offload.cache.reading.progress import progress
 from offload.cache.reading.settings import load_settings
 from offload.cache.reading.showing import shown
 
@@ -164,7 +165,10 @@ def _serve(cache: RepositoryCache, _: argparse.Namespace) -> None:
 def _get(cache: RepositoryCache, options: argparse.Namespace) -> None:
     if options.wait:
         cache.wait(options.image, options.wait)
-    place = cache.image(options.image)
+    with progress(
+        "fetching", lambda: cache.added, lambda: cache.amount(options.image).size
+    ):
+        place = cache.image(options.image)
     if place is None:
         raise AbsentError(
             f"{options.image}: not in {cache.settings.fqrn} (yet); --wait waits for it"

@@ -50,6 +50,17 @@ def test_an_image_is_got_and_listed(run, image):
     assert run("status")[1].splitlines()[2:] == [f"images/{image[7:]}"]
 
 
+def test_a_terminal_sees_a_bar_also_of_what_is_here_while_nobody_answers(
+    run, image, origin, monkeypatch
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    code, out, err = run("get", image)
+    assert (code, out.count("\n")) == (0, 1)
+    assert "fetching" in err
+    origin.stop()
+    assert run("get", image)[:2] == (0, out)
+
+
 def test_a_copy_is_ones_own(run, image, tmp_path):
     assert run("copy", image, str(tmp_path / "own"), "env/one.py") == (0, "", "")
     (tmp_path / "own/env/one.py").write_bytes(b"two = 2\n")
