@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,12 +63,13 @@ class Follower:
             if known is not None and time.time() - known[1] < max_age_s:
                 return self._keep(*known)
             try:
-                found = self._transfer.get(
-                    manifests.FILE_NAME,
-                    lambda body: self._believe(body, masters),
-                    most=MOST_BYTES,
-                    max_age_s=int(max_age_s),
-                )
+                with self._early_whitelist(masters, is_needed=known is None) as early:
+                    found = self._transfer.get(
+                        manifests.FILE_NAME,
+                        lambda body: self._believe(body, masters, early),
+                        most=MOST_BYTES,
+                        max_age_s=int(max_age_s),
+                    )
             except (UnreachableError, AbsentError) as error:
                 if known is None:
                     raise
@@ -119,16 +122,32 @@ class Follower:
         self._current = revision, asked
         return revision
 
-    def _believe(self, body: bytes, masters: Sequence[bytes]) -> Manifest:
-        """Return a manifest once everything behind it is proven; keep it on disk."""
+    @contextmanager
+    def _early_whitelist(
+        self, masters: Sequence[bytes], *, is_needed: bool
+    ) -> Iterator[list[Future[bytes]]]:
+        """Ask for the whitelist beside the manifest: a job waits for both."""
+        if not is_needed:
+            yield []
+            return
+        with ThreadPoolExecutor(1, "whitelist") as pool:
+            yield [pool.submit(self._whitelist, masters, datetime.now(UTC))]
+
+    def _believe(
+        self, body: bytes, masters: Sequence[bytes], early: list[Future[bytes]]
+    ) -> Manifest:
+        """Return a manifest once everything behind it is proven; keep it on disk.
+
+        ``early`` has a whitelist that was asked for before; it is good for one attempt.
+        """
         now = datetime.now(UTC)
         before = self._known.signed()
         if before is not None and before.manifest == body:
             signed = self._renewed(before, masters, now)
         else:
-            signed = Signed(
-                body, self._whitelist(masters, now), self._certificate(body)
-            )
+            certificate = self._certificate(body)
+            whitelist = early.pop().result() if early else self._whitelist(masters, now)
+            signed = Signed(body, whitelist, certificate)
         manifest = signed.verify(masters, self._settings.fqrn, now)
         seen = self._known.seen
         if seen is not None:
