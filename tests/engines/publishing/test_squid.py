@@ -83,6 +83,16 @@ class Site:
         return Catalogue.of(content_of(name, self.get(name.path).content), str(name))
 
 
+def access_log(squid, path: str, times: int) -> list[str]:
+    """Return squid's log once it has a path so often: it writes after it answers."""
+    until = time.monotonic() + 30
+    while True:
+        log = (Path(squid.folder) / "access").read_text().splitlines()
+        if sum(path in line for line in log) >= times or time.monotonic() > until:
+            return log
+        time.sleep(0.05)
+
+
 def test_a_push_is_seen_behind_a_squid_and_an_object_leaves_once(
     make_house, made, squid, tmp_path
 ):
@@ -110,7 +120,7 @@ def test_a_push_is_seen_behind_a_squid_and_an_object_leaves_once(
         assert [site.get(missing).status_code for _ in range(2)] == [404, 404]
     finally:
         site.client.close()
-    log = (Path(squid.folder) / "access").read_text().splitlines()
+    log = access_log(squid, missing, 2)
     wanted = [line for line in log if head.catalogue.path in line]
     assert sum("_MISS/" in line for line in wanted) == 1, wanted
     # A 404 is not kept: the object may be there a moment later.
