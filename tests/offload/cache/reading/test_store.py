@@ -74,8 +74,10 @@ def test_what_was_touched_is_verified_and_what_is_damaged_is_gone(store, tmp_pat
     os.utime(path, (9, 9))
     assert store.find(A) is None
     store.add(A, [b"content"])
+    Path(path).chmod(0o644)
     with open(path, "r+b") as file:  # noqa: PTH123
         file.write(b"C")
+    Path(path).chmod(0o444)
     os.utime(path, (0, 0))
     # This process has written it; another one, or who distrusts it, reads it.
     assert Store(tmp_path).find(A) is None
