@@ -1,10 +1,9 @@
-"""The bytes of objects: compressed by zlib, checked while they are decompressed."""
+"""The bytes of objects: compressed by zlib, checked before they are inflated."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
 from typing import cast
 
 from zlib_ng import zlib_ng as zlib
@@ -16,8 +15,6 @@ CHUNK_BYTES = 4 << 20
 """Files above it are stored in chunks of that size, the last one smaller."""
 DEFAULT_LEVEL = 6
 """zlib's own default, and CernVM-FS's."""
-_PIECE = 1 << 18
-"""Bytes that are decompressed at a time."""
 _NO_STREAM = cast("type[Exception]", zlib.error)  # its stub says: an instance
 _LARGEST = 256 << 20
 """Bytes of content of an object whose size nothing tells."""
@@ -26,51 +23,6 @@ _LARGEST = 256 << 20
 def compress(data: bytes | memoryview, level: int = DEFAULT_LEVEL) -> bytes:
     """Return the bytes of the object for a content."""
     return zlib.compress(data, level)
-
-
-def decompress(
-    name: ObjectName, pieces: Iterable[bytes], most: int | None = None
-) -> Iterator[bytes]:
-    """Yield an object's content, piece by piece, in constant memory.
-
-    What was yielded counts only once the iterator has ended: the name is of all bytes.
-
-    Args:
-        name: what it must be.
-        pieces: the compressed bytes.
-        most: bytes that the content may have at most, where that is known.
-
-    Raises:
-        DamagedObjectError: it is another object, cut, longer, or no zlib stream.
-    """
-    sha1 = hashlib.sha1(usedforsecurity=False)
-    stream = zlib.decompressobj()
-    size = 0
-    for piece in pieces:
-        sha1.update(piece)
-        rest = piece
-        while rest:
-            try:
-                data = stream.decompress(rest, _PIECE)
-            except _NO_STREAM as error:
-                raise DamagedObjectError(f"object {name}: {error}") from None
-            rest = stream.unconsumed_tail
-            size += len(data)
-            if stream.unused_data or (most is not None and size > most):
-                raise DamagedObjectError(
-                    f"object {name}: goes on after {size:,} bytes of content"
-                )
-            if data:
-                yield data
-    if data := stream.flush():  # what one piece of output had no room for
-        size += len(data)
-        yield data
-    if sha1.digest() != name.digest:
-        raise DamagedObjectError(
-            f"object {name}: its bytes have the digest {sha1.hexdigest()}"
-        )
-    if not stream.eof or (most is not None and size > most):
-        raise DamagedObjectError(f"object {name}: does not end where it should")
 
 
 def content_of(
