@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from offload.cache.layers import UnpackedLayers
 from offload.cache.pins import Pins
-from offload.cache.removal import remove_tree
+from offload.cache.removal import remove_tree, throw_away
 from offload.snapshot import LocalStore
 
 YOUNG_S = 3600.0
@@ -83,7 +82,7 @@ class Collector:
         """Free what is above the quota, or what the disk lacks for ``wanted`` bytes.
 
         In an order that a kill does no harm to: first a snapshot is not ready any
-        more, then its trees and layers go; all by renaming, into ``trash``.
+        more, then its trees and layers go, each in one step into ``trash``.
         """
         images = self._kept()
         sizes = {digest: self._layers.size(digest) for digest in self._layers.digests()}
@@ -151,12 +150,12 @@ class Collector:
         for digest, size in sizes.items():
             path = self._layers.path(digest)
             if digest not in needed and (digest in lost or _is_old(path)):
-                self._discard(path)
+                throw_away(path, self._trash())
                 path.with_suffix(".size").unlink(missing_ok=True)
                 freed += size
         for path in (self._work / "trees").glob("[!.]*"):
             if path.name not in trees and (path.name in lost or _is_old(path)):
-                self._discard(path)
+                throw_away(path, self._trash())
         for digest, size in blobs.items():
             path = self._store.blob_path(digest)
             if digest not in needed and (digest in lost or _is_old(path)):
@@ -178,7 +177,7 @@ class Collector:
         for name in ("images", "layers", "pins", "trees"):
             for path in (self._work / name).glob(".*"):
                 if _is_old(path):
-                    self._discard(path)
+                    throw_away(path, self._trash())
         for path in (self._work / "incoming").glob("*"):
             with suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > ABANDONED_S:
@@ -192,12 +191,6 @@ class Collector:
 
     def _trash(self) -> Path:
         return self._work / "trash"
-
-    def _discard(self, path: Path) -> None:
-        trash = self._trash()
-        trash.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.rename(trash / f"{path.name}.{secrets.token_hex(4)}")
 
 
 def _is_old(path: Path) -> bool:

@@ -25,7 +25,7 @@ from offload.cache.reading.placing import Placer
 from offload.cache.reading.records import File, Placed
 from offload.cache.reading.store import Content, Store
 from offload.cache.receiving import room
-from offload.cache.removal import remove_tree
+from offload.cache.removal import remove_tree, throw_away
 from offload.cache.writing import replace_file
 
 
@@ -149,7 +149,7 @@ class Trees:
         """Move a tree away, first of all its record: it is not there any more."""
         self._record(name).unlink(missing_ok=True)
         self._verified(name).unlink(missing_ok=True)
-        self._throw_away(self.path(name))
+        throw_away(self.path(name), self.trash)
 
     def drop_halves(self, is_old: Callable[[Path], bool]) -> None:
         """Move away what belongs to no tree and is not being made into one."""
@@ -158,14 +158,10 @@ class Trees:
             if self._is_half(path, name) and is_old(path):
                 with self._locks.tried(f"tree {name}") as is_left:
                     if is_left and self._is_half(path, name):
-                        self._throw_away(path)
+                        throw_away(path, self.trash)
 
     def _is_half(self, path: Path, name: str) -> bool:
         return path.name.startswith(".") or not self._record(name).exists()
-
-    def _throw_away(self, path: Path) -> None:
-        with suppress(FileNotFoundError):
-            path.rename(self.trash / f"{path.name.lstrip('.')}.{secrets.token_hex(4)}")
 
     def entries(self, name: str) -> list[Placed]:
         """Return what a tree must look like; nothing if that is not known."""
