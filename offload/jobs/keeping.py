@@ -106,9 +106,9 @@ class Keeper:
             log.warning("agent of %s: %s", self._person.name, error)
             self._is_asked |= is_asked
             return 1
+        log.info("agent of %s started: %d", self._person.name, child.pid)
         self._running = identify(child.pid)
         if self._running is not None:
-            log.info("agent of %s started: %d", self._person.name, child.pid)
             await wait_gone(self._running)
         self._running = None
         return child.wait()

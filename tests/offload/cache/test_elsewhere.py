@@ -199,6 +199,7 @@ def test_one_that_does_not_answer_holds_nobody_up(
     repository.answers.clear()
     cache = SiteCache(work, repository=repository)
     assert public in send(home, environment, cache, {public})
+    eventually(lambda: repository.refreshed)
     cache.missing([Blob("sha256:" + "0" * 64, 1)], {"sha256:" + "0" * 64})
     assert repository.refreshed == 1  # it is still being asked
     repository.answers.set()

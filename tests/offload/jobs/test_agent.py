@@ -238,10 +238,11 @@ async def test_a_thousand_equal_jobs_are_carried_and_none_is_lost(
 async def test_a_job_comes_after_another(
     far, site, agent, send, waits, until_done
 ) -> None:
-    site.behave(run_s=0.3)
+    site.behave(run_s=60)
     first = await send()
     second = await send(after=(str(first),))
     await waits(second, f"comes after job {first}")
+    site.behave(run_s=0)
     job = await until_done(second)
     assert job.outcome is Outcome.SUCCEEDED
     before = queries.job(far, str(first))

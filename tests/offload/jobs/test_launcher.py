@@ -121,7 +121,7 @@ def test_without_open_jobs_no_agent_stays(far, site, tmp_path) -> None:
     launched = Launched(far, tmp_path)
     try:
         until(lambda: "started" in launched.log.read_text())
-        pid = int(launched.log.read_text().split()[-1])
+        pid = int(launched.log.read_text().partition("started: ")[2].split()[0])
         until(lambda: identify(pid) is None)
         assert launched.agent() is None
         assert wake(far)

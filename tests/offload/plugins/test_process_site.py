@@ -21,32 +21,44 @@ def processes_of(plugin):
     return found
 
 
+def until_there(path):
+    """Return a command that ends once a file is there."""
+    return f"until [ -e {path} ]; do sleep 0.05; done"
+
+
 def test_what_does_not_fit_waits_and_says_so(start_plugin, calls, tmp_path):
     plugin = start_plugin(process={"cpus": 1})
-    first = calls.make_pod("sleep 2; echo first")
+    first = calls.make_pod(f"{until_there(tmp_path / 'end')}; echo first")
     second = calls.make_pod("echo second")
     plugin.create(first)
     plugin.wait_phase(first, "Running")
     plugin.create(second)
     plugin.wait(lambda: "Resources" in str(plugin.state(second)), 10, "it waits")
     assert calls.phase_of(plugin.status(second)) == "Pending"
+    (tmp_path / "end").touch()
     end = plugin.wait_end(second)
     assert end["exitCode"] == 0, end
     assert plugin.wait_end(first)["exitCode"] == 0
 
 
-def test_each_slice_is_given_to_one(start_plugin, calls):
+def test_each_slice_is_given_to_one(start_plugin, calls, tmp_path):
     plugin = start_plugin(process={"devices": {"1g.5gb": ["MIG-a", "MIG-b"]}})
     asks = {"nvidia.com/mig-1g.5gb": "1", "cpu": "100m"}
     pods = [
-        calls.make_pod("echo $CUDA_VISIBLE_DEVICES; sleep 1", limits=asks)
+        calls.make_pod(
+            f"echo $CUDA_VISIBLE_DEVICES; {until_there(tmp_path / 'end')}", limits=asks
+        )
         for _ in range(3)
     ]
     for pod in pods:
         plugin.create(pod)
+    for pod in pods[:2]:
+        plugin.wait_phase(pod, "Running")
+    (tmp_path / "end").touch()
     for pod in pods:
         assert plugin.wait_end(pod)["exitCode"] == 0
-    assert {plugin.logs(pod) for pod in pods} == {b"MIG-a\n", b"MIG-b\n"}
+    assert {plugin.logs(pod) for pod in pods[:2]} == {b"MIG-a\n", b"MIG-b\n"}
+    assert plugin.logs(pods[2]) in {b"MIG-a\n", b"MIG-b\n"}
 
 
 def test_a_killed_plugin_finds_its_jobs_again(start_plugin, calls):
@@ -88,14 +100,15 @@ def test_killed_right_after_create(start_plugin, calls):
     plugin.wait(lambda: processes_of(plugin) == [], 10, "nothing is left")
 
 
-def test_jobs_go_on_when_the_plugin_is_stopped(start_plugin, calls):
+def test_jobs_go_on_when_the_plugin_is_stopped(start_plugin, calls, tmp_path):
     plugin = start_plugin()
-    pod = calls.make_pod("sleep 2; echo end")
+    pod = calls.make_pod(f"{until_there(tmp_path / 'end')}; echo end")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     os.kill(plugin.process.pid, signal.SIGTERM)
     plugin.process.wait(20)
     assert processes_of(plugin)
     assert not plugin.socket.exists()
+    (tmp_path / "end").touch()
     plugin.start()
     assert plugin.wait_end(pod)["exitCode"] == 0

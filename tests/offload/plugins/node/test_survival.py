@@ -62,23 +62,30 @@ def test_a_new_wrapper_can_still_end_it(make):
     pod.wait_for_log("here")
     kill(wrapper)
     again = pod.start()
-    pod.wait(lambda: pod.folder.path.exists() and "running" in pod.status()["state"])
-    time.sleep(0.2)
+    pod.wait(lambda: listens(again), "a wrapper that takes signals")
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=20)
     assert pod.ended()["exitCode"] == 143
 
 
+def listens(wrapper) -> bool:
+    """Whether it would not be ended by SIGTERM at once: proc(5), SigCgt."""
+    status = Path(f"/proc/{wrapper.pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 def test_a_killed_shim_loses_the_exit_code_and_nothing_runs_on(make):
     pod = make(MARK + "echo $$$$ > $HOME/pid; exec sleep 300")
     wrapper = pod.start()
-    pod.wait(lambda: list(pod.folder.path.glob("run/0/main.0/pid")) and runs(pod))
+    said = pod.folder.path / "home" / "pid"
+    pod.wait(lambda: said.exists() and said.read_text().endswith("\n"))
     shim = json.loads((pod.folder.path / "run/0/main.0/started").read_text())["shim"]
     os.kill(shim["pid"], signal.SIGKILL)
     assert wrapper.wait(20) == ExitCode.FAILED
     wrapper.communicate()
     assert (pod.ended()["exitCode"], pod.ended()["reason"]) == (137, "Lost")
-    pid = int((pod.folder.path / "home" / "pid").read_text())
+    pid = int(said.read_text())
     pod.wait(lambda: not is_sleeping(pid), "the end of the container")
 
 

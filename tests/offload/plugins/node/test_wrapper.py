@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -288,11 +289,21 @@ def test_temporary_files_are_gone_afterwards(make, work):
 
 
 def test_the_index_says_when_lines_were_written(make):
-    pod = make("echo one; sleep 0.4; echo two")
-    assert pod.run() == ExitCode.SUCCEEDED
+    pod = make("echo one; until [ -e $HOME/go ]; do sleep 0.02; done; echo two")
+    moments = [time.time()]
+    wrapper = pod.start()
+    pod.wait_for_log("one")
+    pod.wait(lambda: pod.log(kind="index"), "the index")
+    moments.append(time.time())
+    (pod.folder.path / "home" / "go").touch()
+    wrapper.communicate(timeout=60)
+    moments.append(time.time())
     rows = [line.split() for line in pod.log(kind="index").splitlines()]
     assert [int(offset) for offset, _ in rows] == [4, 8]
-    assert 0.25 < float(rows[1][1]) - float(rows[0][1]) < 5
+    first, second = (float(moment) for _, moment in rows)
+    # It has milliseconds.
+    assert moments[0] - 0.001 <= first <= moments[1] + 0.001
+    assert moments[1] - 0.001 <= second <= moments[2] + 0.001
 
 
 def test_usage(make):
@@ -345,13 +356,14 @@ def test_where_one_container_cannot_run_the_others_end(make):
 
 
 def test_an_unforeseen_error_is_for_the_next_wrapper(make):
-    pod = make("echo here; sleep 0.5; echo there")
+    pod = make("echo here; until [ -e $HOME/go ]; do sleep 0.05; done; echo there")
     wrapper = pod.start()
     pod.wait_for_log("here")
     status = pod.folder.status
     aside = status.with_name("aside")
     status.rename(aside)
     status.write_text("no folder")
+    (pod.folder.path / "home" / "go").touch()
     wrapper.communicate(timeout=20)
     assert wrapper.returncode not in list(ExitCode)
     status.unlink()
