@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -23,35 +21,20 @@ from dask_gateway_server.models import User
 from traitlets import Instance, default
 
 from facility.broker import LeaseStore
-from facility.environment import describe
-from facility.malloc import MALLOC
-from facility.process import ProcessIdentity, end, session_members, wait_gone
+from facility.process import ProcessIdentity, wait_gone
 from facility.runtime import Runtime
 from gateway import heartbeat, peers
 from gateway.ceilings import ClusterCeilings
 from gateway.clusters import FacilityClusterConfig, options_for
-from gateway.limits import probe
-from gateway.notebook import Notebook, mismatch
-from gateway.preload_worker import EXPECTED
-from gateway.users import UnknownUserError, base_environment, identity_of
-from gateway.warm import Order, Template
-from gateway.workdir import SPILL, Workdir, make_passable, remove_old
+from gateway.notebook import Notebook
+from gateway.processes import HOST, Item, Processes
+from gateway.users import UnknownUserError, identity_of
+from gateway.workdir import make_passable, remove_old
 
-STOP_GRACE_S = 5
 SWEEP_PERIOD_S = 1
 KEEP_LOGS_S = 24 * 3600
 OUR_OWN_PAUSE_S = 10
 """Longer between two checks of the heartbeats means that we were held up ourselves."""
-LOST_SCHEDULER_S = 60
-"""A worker that hears nothing of its scheduler for so long ends by itself."""
-
-
-def _limit_name(cluster: Cluster, name: str) -> str:
-    """Name a process to the kernel, where everybody reads it (``/proc/PID/cgroup``).
-
-    A cluster's own name opens its dashboard to whoever knows it.
-    """
-    return hashlib.sha256(f"{cluster.name}-{name}".encode()).hexdigest()[:32]
 
 
 class FacilityBackend(DBBackendBase):
@@ -63,7 +46,7 @@ class FacilityBackend(DBBackendBase):
 
     runtime = Instance(Runtime)
     cluster_config_class = FacilityClusterConfig
-    default_host = "127.0.0.1"
+    default_host = HOST
 
     @default("runtime")
     def _default_runtime(self) -> Runtime:
@@ -73,14 +56,11 @@ class FacilityBackend(DBBackendBase):
         self.cluster_options = options_for(self.runtime.spec)
         self._store = LeaseStore(self.runtime.state_dir / "broker.sqlite")
         self._ceilings = ClusterCeilings(self.runtime.spec, self._store)
-        self._template = Template(self.log)
-        self._limiter = probe(self.runtime.id)
+        self._processes = Processes(self.runtime, self.log)
         self._watchers: set[asyncio.Task[None]] = set()
         self._checked_at = timestamp()
         make_passable(self.runtime.clusters_dir)
         await super().setup(app)
-
-    # -- admission -----------------------------------------------------------------
 
     async def start_cluster(self, user: User, cluster_options: dict[str, Any]) -> str:
         """Create a cluster, or say in one line why not (ceilings, environment)."""
@@ -90,10 +70,12 @@ class FacilityBackend(DBBackendBase):
             notebook = Notebook.parse(config.notebook)
         except (UnknownUserError, ValueError) as error:
             raise PublicException(str(error)) from error
-        config.prefix = self._prefix(config.prefix, notebook)
-        different = await self._mismatch(notebook, Path(config.prefix))
-        if different is not None:
-            raise PublicException(different)
+        config.prefix = str(config.prefix or notebook.prefix or sys.prefix)
+        prefix = Path(config.prefix)
+        if self._compares(prefix):
+            different = await asyncio.to_thread(notebook.mismatch, prefix)
+            if different is not None:
+                raise PublicException(different)
         # The declared environment is needed by workers, not by people who list clusters.
         options["notebook"] = {}
         cluster = self.db.create_cluster(user.name, options, config.to_dict())
@@ -105,22 +87,11 @@ class FacilityBackend(DBBackendBase):
         self.queue.put(cluster)
         return str(cluster.name)
 
-    def _prefix(self, asked: str, notebook: Notebook) -> str:
-        """The workers' environment: asked for, else the notebook's, else ours."""
-        return str(asked or notebook.prefix or sys.prefix)
-
-    async def _mismatch(self, notebook: Notebook, prefix: Path) -> str | None:
-        if notebook.environment is None:
-            return None
-        if not self.runtime.spec.gateway.refuse_other_environments:
-            return None
+    def _compares(self, prefix: Path) -> bool:
+        """Whether we look into an environment before workers are started in it."""
         if self.runtime.multi_user and prefix != Path(sys.prefix):
-            return None  # root reads nothing of a user's: his workers check themselves
-        try:
-            workers = await asyncio.to_thread(describe, prefix)
-        except ValueError as error:
-            return f"environment {prefix}: {error}"
-        return mismatch(notebook.environment, workers)
+            return False  # root reads nothing of a user's: his workers check themselves
+        return self.runtime.spec.gateway.refuse_other_environments
 
     def _give_up(self, cluster: Cluster) -> None:
         self.db.update_cluster(
@@ -147,7 +118,7 @@ class FacilityBackend(DBBackendBase):
         """Believe a scheduler what its user could prove, refuse the rest."""
         cluster = self.db.get_cluster(cluster_name)
         if cluster is not None:
-            uid = self._uid_of(cluster)
+            uid = self._processes.uid_of(cluster)
             why = heartbeat.check(msg, uid=uid, table=peers.TABLE.read_text())
             if why is not None:
                 raise PublicException(why)
@@ -178,15 +149,13 @@ class FacilityBackend(DBBackendBase):
             self.log.info("Cluster %s waits for a worker: %s", cluster.name, why)
         cluster.waits_for = why
 
-    # -- life ----------------------------------------------------------------------
-
     async def do_setup(self) -> None:
         """Find what lives from before, and begin to sweep."""
         for cluster in list(self.db.active_clusters()):
             if self._ceilings.admit_cluster(cluster) is not None:
                 await self.stop_cluster(cluster.name, failed=True)
             for item in (cluster, *cluster.workers.values()):
-                process = self._process_of(item)
+                process = self._processes.recorded(item)
                 if process is not None:
                     self._watch(item, process)
         self.task_pool.spawn(self._warm_up())
@@ -195,7 +164,7 @@ class FacilityBackend(DBBackendBase):
     async def do_cleanup(self) -> None:
         for task in self._watchers:
             task.cancel()
-        await self._template.close()
+        await self._processes.template.close()
         self._store.close()
 
     async def _warm_up(self) -> None:
@@ -209,7 +178,7 @@ class FacilityBackend(DBBackendBase):
             except OSError:
                 pass
             await asyncio.sleep(0.5)
-        await self._template.warm_up()
+        await self._processes.template.warm_up()
 
     async def _sweep_loop(self) -> None:
         while True:
@@ -234,9 +203,8 @@ class FacilityBackend(DBBackendBase):
                 self.log.warning("Sweeping cluster %s", cluster.name, exc_info=True)
 
     async def _look_after(self, cluster: Cluster) -> None:
-        timeout_s = self.runtime.spec.gateway.orphan_timeout
         detached_until = cluster.start_time / 1000 + cluster.config.detached_s
-        if time.time() > detached_until and self._orphaned_for_s(cluster) > timeout_s:
+        if time.time() > detached_until and self._is_orphan(cluster):
             self.log.info("Cluster %s: its notebook is gone", cluster.name)
             await self.stop_cluster(cluster.name)
         elif cluster.status == JobStatus.RUNNING and cluster.count > len(
@@ -244,21 +212,16 @@ class FacilityBackend(DBBackendBase):
         ):
             self.queue.put(cluster)
 
+    def _is_orphan(self, cluster: Cluster) -> bool:
+        gone_for_s = self._notebook_of(cluster).gone_for_s(time.monotonic())
+        return gone_for_s > self.runtime.spec.gateway.orphan_timeout
+
     def _notebook_of(self, cluster: Cluster) -> Notebook:
         """What the notebook declared; parsed once, for the sweep asks every second."""
         if getattr(cluster, "notebook", None) is None:
             cluster.notebook = Notebook.parse(cluster.config.notebook)
         notebook: Notebook = cluster.notebook
         return notebook
-
-    def _orphaned_for_s(self, cluster: Cluster) -> float:
-        """For how long its notebook has been gone, as far as we have seen."""
-        if not self._notebook_of(cluster).is_gone():
-            cluster.orphaned_since = None
-            return 0
-        if getattr(cluster, "orphaned_since", None) is None:
-            cluster.orphaned_since = time.monotonic()
-        return float(time.monotonic() - cluster.orphaned_since)
 
     async def _check_timeouts(self) -> None:
         """Blame nobody for silence while we ourselves did not listen.
@@ -273,30 +236,16 @@ class FacilityBackend(DBBackendBase):
                 cluster.last_heartbeat = now
         await super()._check_timeouts()
 
-    # -- processes -----------------------------------------------------------------
-
-    def _workdir(self, cluster: Cluster) -> Workdir:
-        return Workdir(self.runtime.clusters_dir / cluster.name)
-
     def get_tls_paths(self, cluster: Cluster) -> tuple[str, str]:
-        workdir = self._workdir(cluster)
+        workdir = self._processes.workdir(cluster)
         return str(workdir.certificate), str(workdir.key)
 
     def get_env(self, cluster: Cluster) -> dict[str, str]:
-        threads = str(cluster.config.worker_threads)
-        return {
-            **base_environment(self.runtime, cluster.username),
-            **MALLOC,
-            **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")},
-            # Else schedulers share a folder in /tmp, which another user may have made.
-            "DASK_TEMPORARY_DIRECTORY": str(self._workdir(cluster).path / SPILL),
-            peers.PROXY_UID: str(os.getuid()),
-            **super().get_env(cluster),
-        }
+        return {**self._processes.environment(cluster), **super().get_env(cluster)}
 
     async def do_start_cluster(self, cluster: Cluster) -> AsyncIterator[dict[str, Any]]:
         known = self._notebook_of(cluster).environment
-        self._workdir(cluster).create(
+        self._processes.workdir(cluster).create(
             certificate=cluster.tls_cert,
             key=cluster.tls_key,
             environment=None if known is None else known.to_json(),
@@ -304,16 +253,10 @@ class FacilityBackend(DBBackendBase):
         )
         # Recorded before the process exists: its claim is found through the folder.
         yield {}
-        process = await self._start(
+        command = self.get_scheduler_command(cluster)
+        process = await self._processes.start(
             cluster,
-            "scheduler",
-            [
-                *self.get_scheduler_command(cluster)[
-                    len(cluster.config.scheduler_cmd) :
-                ],
-                "--preload",
-                "gateway.preload_scheduler",
-            ],
+            command[len(cluster.config.scheduler_cmd) :],
             self.get_scheduler_env(cluster),
         )
         yield {"process": process.to_json()}
@@ -321,76 +264,16 @@ class FacilityBackend(DBBackendBase):
 
     async def do_start_worker(self, worker: Worker) -> AsyncIterator[dict[str, Any]]:
         cluster = worker.cluster
-        workdir = self._workdir(cluster)
-        environment = self.get_worker_env(cluster)
-        if workdir.expected_environment.exists():
-            environment[EXPECTED] = str(workdir.expected_environment)
         command = self.get_worker_command(cluster, worker.name)
-        process = await self._start(
-            cluster,
-            worker.name,
-            [
-                *command[len(cluster.config.worker_cmd) :],
-                # The gateway starts another one when a worker ends.
-                "--no-nanny",
-                "--death-timeout",
-                str(LOST_SCHEDULER_S),
-                "--local-directory",
-                SPILL,
-                # Dask's default is every address of the machine.
-                "--host",
-                self.default_host,
-                "--preload",
-                "gateway.preload_worker",
-            ],
-            environment,
+        process = await self._processes.start(
+            worker,
+            command[len(cluster.config.worker_cmd) :],
+            self.get_worker_env(cluster),
         )
         yield {"process": process.to_json()}
         self._watch(worker, process)
 
-    def _uid_of(self, cluster: Cluster) -> int:
-        user = identity_of(self.runtime, cluster.username)
-        return os.getuid() if user is None else user.uid
-
-    async def _start(
-        self, cluster: Cluster, name: str, arguments: list[str], env: dict[str, str]
-    ) -> ProcessIdentity:
-        """Start a process of the cluster, or find the one that has this name."""
-        workdir = self._workdir(cluster)
-        user = identity_of(self.runtime, cluster.username)
-        found = workdir.claimed(name, uid=self._uid_of(cluster))
-        if found is not None:
-            return found
-        config = cluster.config
-        is_worker = name != "scheduler"
-        limits = self._limiter.limit(
-            _limit_name(cluster, name),
-            cores=config.worker_cores if is_worker else config.scheduler_cores,
-            memory=config.worker_memory if is_worker else config.scheduler_memory,
-        )
-        foreign = Path(config.prefix) != Path(sys.prefix)
-        return await self._template.fork(
-            Order(
-                role="worker" if is_worker else "scheduler",
-                arguments=tuple(arguments),
-                environment=env,
-                folder=workdir.path,
-                log=workdir.log(name),
-                claim=workdir.claim(name),
-                user=user,
-                cgroups=limits.procs,
-                cpus=limits.cpus,
-                python=f"{config.prefix}/bin/python" if foreign else None,
-            )
-        )
-
-    def _process_of(self, item: Cluster | Worker) -> ProcessIdentity | None:
-        try:
-            return ProcessIdentity.from_json(item.state.get("process"))
-        except ValueError:
-            return None
-
-    def _watch(self, item: Cluster | Worker, process: ProcessIdentity) -> None:
+    def _watch(self, item: Item, process: ProcessIdentity) -> None:
         """React at once when a process ends, whoever its parent is."""
 
         async def watch() -> None:
@@ -412,28 +295,14 @@ class FacilityBackend(DBBackendBase):
         self._watchers.add(task)
         task.add_done_callback(self._watchers.discard)
 
-    async def _end(self, cluster: Cluster, name: str, item: Cluster | Worker) -> None:
-        """End a process with all its descendants."""
-        process = self._process_of(item)
-        try:
-            uid = self._uid_of(cluster)
-        except UnknownUserError:  # his account was closed meanwhile
-            uid = -1
-        process = process or self._workdir(cluster).claimed(name, uid=uid)
-        if process is not None:
-            await end(process, grace_s=STOP_GRACE_S)
-            for member in session_members(process, uid=uid):
-                await end(member, grace_s=0)
-        self._limiter.release(_limit_name(cluster, name))
-
     async def do_stop_worker(self, worker: Worker) -> None:
-        await self._end(worker.cluster, worker.name, worker)
+        await self._processes.end(worker)
         self._ceilings.release(worker.name)
 
     async def do_stop_cluster(self, cluster: Cluster) -> None:
-        await self._end(cluster, "scheduler", cluster)
+        await self._processes.end(cluster)
         # What people leave behind can take long to remove.
-        await asyncio.to_thread(self._workdir(cluster).remove_private)
+        await asyncio.to_thread(self._processes.workdir(cluster).remove_private)
         await asyncio.to_thread(
             remove_old,
             self.runtime.clusters_dir,
@@ -443,11 +312,7 @@ class FacilityBackend(DBBackendBase):
         self._ceilings.release(cluster.name)
 
     async def do_check_clusters(self, clusters: list[Cluster]) -> list[bool]:
-        return [self._runs(cluster) for cluster in clusters]
+        return [self._processes.is_alive(cluster) for cluster in clusters]
 
     async def do_check_workers(self, workers: list[Worker]) -> list[bool]:
-        return [self._runs(worker) for worker in workers]
-
-    def _runs(self, item: Cluster | Worker) -> bool:
-        process = self._process_of(item)
-        return process is not None and process.is_alive()
+        return [self._processes.is_alive(worker) for worker in workers]

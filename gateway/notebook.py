@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facility.environment import Environment, difference
+from facility.environment import Environment, describe, difference
 from facility.process import ProcessIdentity, boot_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notebook:
     """A declaration, checked. Whoever sent it can only harm his own cluster."""
 
@@ -19,6 +19,7 @@ class Notebook:
     prefix: Path | None
     process: ProcessIdentity | None
     """Who it is, if it runs on this machine since this boot."""
+    _gone_since: float | None = None
 
     @classmethod
     def parse(cls, declared: dict[str, Any]) -> Notebook:
@@ -39,9 +40,24 @@ class Notebook:
         here = host == socket.gethostname() and process.boot == boot_id()
         return cls(environment, prefix, process if here else None)
 
-    def is_gone(self) -> bool:
-        """Whether it certainly runs no more."""
-        return self.process is not None and not self.process.is_alive()
+    def gone_for_s(self, now: float) -> float:
+        """Return for how long it has certainly not run, as far as was seen until now."""
+        if self.process is None or self.process.is_alive():
+            self._gone_since = None
+            return 0.0
+        if self._gone_since is None:
+            self._gone_since = now
+        return now - self._gone_since
+
+    def mismatch(self, prefix: Path) -> str | None:
+        """Say in one line why workers in that environment cannot be its; None if so."""
+        if self.environment is None:
+            return None
+        try:
+            workers = describe(prefix)
+        except ValueError as error:
+            return f"environment {prefix}: {error}"
+        return mismatch(self.environment, workers)
 
 
 def mismatch(notebook: Environment, worker: Environment) -> str | None:

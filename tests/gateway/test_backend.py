@@ -52,7 +52,8 @@ def gateway(server) -> Iterator[Gateway]:
         yield gateway
         for report in gateway.list_clusters():
             gateway.stop_cluster(report.name)
-        wait_until(lambda: not gateway.list_clusters(status="running"), 30)
+        left = ["pending", "running", "stopping"]  # until then they count
+        wait_until(lambda: not gateway.list_clusters(status=left), 30)
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float) -> None:
