@@ -53,6 +53,7 @@ from offload.cache.publishing.shelf import Shelf
 from offload.cache.reading import RepositoryCache, RepositorySettings
 from offload.cache.reading.bundles import path_of
 from offload.cache.reading.choosing import Amount, Situation, Way, choose
+from offload.cache.reading.mounting import Mount
 from offload.cache.reading.traces import Trace
 from offload.snapshot.tree import Kind
 
@@ -148,7 +149,7 @@ class Site:
     def mounted(self, cache: RepositoryCache) -> Iterator[Path]:
         where = cache.folder / "mounted"
         where.mkdir(exist_ok=True)
-        with cache.mount(IMAGE, where):
+        with Mount(cache, IMAGE, where):
             yield where
 
     def publish_bundle(self, trace: Trace | None) -> None:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import CacheError
 from offload.cache.reading.ahead import Ahead
-from offload.cache.reading.bundles import INDEX, RAW, path_of
+from offload.cache.reading.bundles import INDEX, RAW, path_of, places
 from offload.cache.reading.fetching import Fetcher
+from offload.cache.reading.store import content_at
 from offload.cache.reading.view import View
 from offload.snapshot.tree import Kind
 
@@ -31,6 +32,24 @@ def files_of(view: View, image: str) -> list[Row]:
         return row.name != INDEX, len(number), number
 
     return sorted(rows, key=order)
+
+
+def amount_of(files: list[Row], fetcher: Fetcher) -> tuple[int, int] | None:
+    """Return how many objects a bundle has, and their bytes of content; None of none.
+
+    Args:
+        files: of the bundle, as :func:`files_of` returns them.
+        fetcher: gets its index.
+
+    Raises:
+        CacheError: that cannot be had.
+    """
+    index = next((row for row in files if row.name == INDEX), None)
+    data = None if index is None else content_at(str(fetcher.path(index)))
+    if data is None:
+        return None
+    found = places(data).values()
+    return len(found), sum(place.size for place in found)
 
 
 @contextmanager

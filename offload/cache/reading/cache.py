@@ -17,14 +17,12 @@ from typing import Self
 
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading.building import Rows
-from offload.cache.reading.bundled import files_of, unpacked
-from offload.cache.reading.bundles import path_of
-from offload.cache.reading.choosing import Amount, Choice, Situation, choose
-from offload.cache.reading.errors import AbsentError, ReadingError
+from offload.cache.reading.bundled import amount_of, files_of, unpacked
+from offload.cache.reading.choosing import Amount
+from offload.cache.reading.errors import ReadingError
 from offload.cache.reading.eviction import Freed
 from offload.cache.reading.following import Follower
 from offload.cache.reading.keeping import Keeper
-from offload.cache.reading.mounting import Mount
 from offload.cache.reading.pace import Pace
 from offload.cache.reading.paths import (
     bytes_of,
@@ -185,31 +183,6 @@ class RepositoryCache:
         self._keeper.stay_below_quota()
         return bool(rows)
 
-    def choose(self, image: str, *, can_mount: bool) -> Choice:
-        """Return whether a job has what it needs of an image sooner whole or lazily.
-
-        Raises:
-            CacheError: no revision is known.
-            AbsentError: it has no such image.
-        """
-        view = self.view()
-        path = image_path(image)
-        if view.find(path) is None:
-            raise AbsentError(f"{image[:19]}: no image of {self.settings.fqrn}")
-        amount = self.amount(image, view)
-        trace = self.trace(image)
-        return choose(
-            Situation(
-                amount,
-                Amount(0, 0) if self._keeper.has("images", image) else amount,
-                Amount(len(trace), trace.size) if len(trace) else None,
-                self.pace,
-                self.settings.connections,
-                view.find(path_of(image)) is not None,
-                can_mount,
-            )
-        )
-
     def amount(self, image: str, view: View | None = None) -> Amount:
         """Return how much an image is; nothing if it is not there."""
         view = view or self.view()
@@ -219,13 +192,21 @@ class RepositoryCache:
         counters = view.counters(path)
         return Amount(counters.regular, counters.file_size)
 
-    def mount(self, image: str, where: Path) -> Mount:
-        """Show an image at a folder lazily: what is read of it is fetched then.
+    def read_before(self, image: str, view: View) -> Amount | None:
+        """Return how much jobs read of an image, here or, if none did, anywhere.
 
         Raises:
-            MountError: it does not work here.
+            CacheError: it has a bundle, and that cannot be had.
         """
-        return Mount(self, image, where)
+        trace = self.trace(image)
+        if len(trace):
+            return Amount(len(trace), trace.size)
+        found = amount_of(files_of(view, image), self._fetcher)
+        return None if found is None else Amount(*found)
+
+    def has_image(self, image: str) -> bool:
+        """Whether an image's tree is here."""
+        return self._keeper.has("images", image)
 
     def trace(self, image: str) -> Trace:
         """Return what jobs were seen to read of an image."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ class Fetcher:
         self.patience_s = 60.0
         """For so long an object is asked for while nobody answers: a job waits."""
         self._helpers: list[Callable[[ObjectName, int, int], bytes | None]] = []
+        self._lock = threading.Lock()
         self.added = 0
         """Bytes of content that this one has brought here."""
 
@@ -88,6 +90,14 @@ class Fetcher:
                 data = self._get(name, size, patience_s)
             return Path(self._store.path(self.add(key, data, mode, mtime)))
 
+    def read(self, name: ObjectName, size: int) -> bytes:
+        """Return an object's content, verified, without storing it.
+
+        Raises:
+            Exception: as :meth:`fetch` does, but for want of space.
+        """
+        return self._get(name, size, None)
+
     @contextmanager
     def helped_by(
         self, read: Callable[[ObjectName, int, int], bytes | None]
@@ -125,7 +135,8 @@ class Fetcher:
         content = self._in_room(
             size, lambda: self._store.add(key, pieces(), mode=mode, mtime=mtime)
         )
-        self.added += size
+        with self._lock:
+            self.added += size
         return content
 
     def _in_room(self, size: int, write: Callable[[], Content]) -> Content:
@@ -208,7 +219,7 @@ class Fetcher:
             try:
                 yield self.fetch(name, chunk.size).read_bytes()
             except NoSpaceError:  # but perhaps for the whole file
-                yield self._get(name, chunk.size, None)
+                yield self.read(name, chunk.size)
             # Not two of each on the disk: the whole file serves who reads a part, too.
             if last[name] == index:
                 self._store.remove(str(name))

@@ -12,9 +12,7 @@ import ctypes
 import errno
 import os
 import stat
-import threading
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -29,6 +27,7 @@ from offload.cache.cvmfs.rows import Chunk, Row
 from offload.cache.errors import CacheError
 from offload.cache.reading.bundles import Use
 from offload.cache.reading.fetching import Fetcher
+from offload.cache.reading.pieces import Pieces
 from offload.cache.reading.traces import Trace
 from offload.cache.reading.view import View
 from offload.snapshot.tree import Kind
@@ -41,8 +40,6 @@ _TYPES = {
 _FOLDERS = 4096
 """Whose listings are kept: a look-up costs a query for the first name of a folder only,
 also of the many that an import tries and that are not there."""
-_PIECES = 512
-"""Objects that are held open."""
 _READDIRPLUS_AUTO = 1 << 14
 """FUSE_CAP_READDIRPLUS_AUTO of libfuse's fuse_common.h."""
 _FILL_DIR_PLUS = 1 << 1
@@ -81,14 +78,12 @@ class ImageFilesystem(mfusepy.Operations):
         self._view = view
         self._top = top
         self._root = root
-        self._fetcher = fetcher
         self._trace = trace
         self._trace_path = trace_path
         self._saved = len(trace)
         self._ahead = ahead
         self._mounted = mounted
-        self._pieces: OrderedDict[bytes, _Piece] = OrderedDict()
-        self._lock = threading.Lock()
+        self._pieces = Pieces(fetcher)
         self._folder = lru_cache(_FOLDERS)(self._listed)
 
     def init_with_config(self, connection: Any, config: Any) -> None:
@@ -162,30 +157,8 @@ class ImageFilesystem(mfusepy.Operations):
         self._note(use, whole)
         if (data := self._ahead(use.name, offset, size)) is not None:
             return data
-        return self._piece(row, index, use.name).read(size, offset)
-
-    def _piece(self, row: Row, index: int, name: ObjectName) -> _Piece:
-        """Return a file's object of that number, fetched if need be, and opened."""
-        digest = name.digest
-        with self._lock:
-            if (piece := self._pieces.get(digest)) is not None:
-                self._pieces.move_to_end(digest)
-                return piece
         with _as_system_errors():
-            piece = self._opened(row, index, name)
-        with self._lock:
-            self._pieces[digest] = piece
-            while len(self._pieces) > _PIECES:
-                self._pieces.popitem(last=False)  # closed once nobody reads it
-        return piece
-
-    def _opened(self, row: Row, index: int, name: ObjectName) -> _Piece:
-        if not row.chunks:
-            return _Piece(self._fetcher.path(row))
-        offset, size, _ = row.chunks[index]
-        if (whole := self._fetcher.whole(row)) is not None:
-            return _Piece(whole, offset)
-        return _Piece(self._fetcher.fetch(name, size))
+            return self._pieces.read(row, index, use.name, size, offset)
 
     def _note(self, use: Use, size: int) -> None:
         self._trace.note(use, size)
@@ -238,26 +211,6 @@ def _tell(status: Any, row: Row) -> None:
     status.st_atimespec.tv_sec = row.mtime
     status.st_mtimespec.tv_sec = row.mtime
     status.st_ctimespec.tv_sec = row.mtime
-
-
-class _Piece:
-    """An open object, closed with the last reference to it.
-
-    Args:
-        path: where it lies.
-        offset: where it begins there.
-    """
-
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._offset = offset
-
-    def read(self, size: int, offset: int) -> bytes:
-        return os.pread(self._handle, size, self._offset + offset)
-
-    def __del__(self) -> None:
-        with suppress(AttributeError):
-            os.close(self._handle)
 
 
 def _offset(chunk: Chunk) -> int:

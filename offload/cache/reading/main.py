@@ -22,6 +22,7 @@ from facility.errors import ExitCode, FacilityError
 from offload.cache.errors import CacheError
 from offload.cache.reading.cache import RepositoryCache
 from offload.cache.reading.errors import AbsentError
+from offload.cache.reading.mounting import Mount
 from offload.cache.reading.paths import image_path
 from offload.cache.reading.progress import progress
 from offload.cache.reading.settings import load_settings
@@ -199,7 +200,7 @@ def _show(cache: RepositoryCache, options: argparse.Namespace) -> None:
 
 
 def _mount(cache: RepositoryCache, options: argparse.Namespace) -> None:
-    with cache.mount(options.image, options.where) as mount:
+    with Mount(cache, options.image, options.where) as mount:
         _say(f"{options.where}: ready")
         mount.wait()
     _report_quietly(cache)

@@ -9,8 +9,9 @@ from pathlib import Path
 from threading import Event
 
 from offload.cache.reading.cache import RepositoryCache
-from offload.cache.reading.choosing import Choice, Way
+from offload.cache.reading.choosing import Choice, Way, choose
 from offload.cache.reading.errors import AbsentError, MountError, ReadingError
+from offload.cache.reading.estimating import situation
 from offload.cache.reading.mounting import Mount, can_mount
 
 
@@ -40,7 +41,7 @@ def shown(cache: RepositoryCache, image: str, where: Path) -> Iterator[Shown]:
     """
     if where.is_symlink() and where.readlink().is_relative_to(cache.folder):
         where.unlink()  # of one that was killed
-    choice = cache.choose(image, can_mount=can_mount())
+    choice = choose(situation(cache, image, can_mount=can_mount()))
     if choice.way is Way.LAZY and (mount := _mounted(cache, image, where)):
         with mount:
             yield Shown(choice, Way.LAZY, mount.wait)
@@ -68,7 +69,7 @@ def _mounted(cache: RepositoryCache, image: str, where: Path) -> Mount | None:
     except OSError as error:
         raise _occupied(where, error) from None
     try:
-        return cache.mount(image, where)
+        return Mount(cache, image, where)
     except MountError:
         return None
 

@@ -10,7 +10,7 @@ import pytest
 
 from offload.cache import NoSpaceError, SiteCache
 from offload.cache.reading import RepositoryCache
-from offload.cache.reading.mounting import can_mount
+from offload.cache.reading.mounting import Mount, can_mount
 
 pytestmark = [
     pytest.mark.engines,
@@ -135,14 +135,29 @@ def test_a_mount_reads_on_where_nothing_can_be_noted(
     disk, where = make_disk("disk", 60 * MIB), tmp_path / "mounted"
     where.mkdir()
     cache = make_cache(disk)
-    with cache.mount(image, where):
+    with Mount(cache, image, where):
         assert contents(where) == expected
     for trace in (cache.folder / "traces").iterdir():
         trace.unlink()
     fill(disk / "filler")
-    with make_cache(disk).mount(image, where):
+    with Mount(make_cache(disk), image, where):
         assert contents(where) == expected
     assert [*(cache.folder / "traces").iterdir()] == []
+
+
+def test_a_mount_shows_what_cannot_be_kept(
+    make_disk, make_cache, image, expected, tmp_path
+):
+    assert can_mount(), "FUSE is missing: run .ci/system-packages"
+    disk, where = make_disk("disk", 60 * MIB), tmp_path / "mounted"
+    where.mkdir()
+    cache = make_cache(disk)
+    with Mount(cache, image, where):
+        list(where.rglob("*"))  # what is where is known now
+        fill(disk / "filler")
+        for name in ("env/lib0.so", "env/p07/m007.py", "env/lib1.so"):
+            assert (where / name).read_bytes() == expected[name]
+    assert cache.size() < len(expected["env/lib0.so"])
 
 
 def test_blobs_travel_as_before_on_a_disk_that_the_repository_has_filled(

@@ -14,7 +14,7 @@ from offload.cache.cvmfs.items import Item
 from offload.cache.publishing.bundles import publish_bundle
 from offload.cache.publishing.shelf import Shelf
 from offload.cache.reading import MountError
-from offload.cache.reading.mounting import can_mount, unmount
+from offload.cache.reading.mounting import Mount, can_mount, unmount
 from offload.snapshot.tree import Kind
 
 pytestmark = pytest.mark.engines
@@ -30,7 +30,7 @@ def where(tmp_path):
 
 
 def test_a_mount_shows_what_was_published(make_cache, image, items, where):
-    with make_cache("site").mount(image, where):
+    with Mount(make_cache("site"), image, where):
         for item in items:
             path = where / os.fsdecode(item.path)
             status = path.lstat()
@@ -59,7 +59,7 @@ def test_only_what_is_read_comes_and_is_noted(
 ):
     cache = make_cache("site")
     name = "env/p03/m003.py"
-    with cache.mount(image, where):
+    with Mount(cache, image, where):
         assert (where / name).read_bytes() == expected[name]
         with (where / "env/lib1.so").open("rb") as file:
             file.seek(9_000_000)
@@ -75,7 +75,7 @@ def test_only_what_is_read_comes_and_is_noted(
 
 def bundled(first, repository, image, where, names):
     """Publish the bundle of a job that reads these files."""
-    with first.mount(image, where):
+    with Mount(first, image, where):
         for name in names:
             (where / name).read_bytes()
     trace = first.trace(image)
@@ -89,7 +89,7 @@ def test_a_bundle_of_a_trace_makes_the_next_cold_start_few_files(
     names = [f"env/p{n % 20:02}/m{n:03}.py" for n in range(0, 400, 3)]
     bundled(make_cache("first"), published[0], image, where, names)
     origin.requests.clear()
-    with make_cache("second").mount(image, where):
+    with Mount(make_cache("second"), image, where):
         for name in names:
             assert (where / name).read_bytes() == expected[name]
     assert 2 <= len([p for p in origin.objects() if p[-1] not in "CXP"]) <= 4
@@ -112,7 +112,7 @@ def test_a_bundle_damaged_on_disk_is_fetched_again(
             path.write_bytes(damaged)
             path.chmod(0o644)
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-        with make_cache("second").mount(image, where):
+        with Mount(make_cache("second"), image, where):
             for name in names:
                 assert (where / name).read_bytes() == expected[name]
         assert {path: path.read_bytes() for path in good} == good
@@ -127,7 +127,7 @@ def test_a_large_folder_is_listed_whole_and_then_known(
         items = [Item(name, Kind.FILE, 0o644) for name in names]
         transaction.put_tree(b"/.flat/5e/" + digest[7:].encode(), items)
         transaction.commit()
-    with make_cache("site").mount(digest, where):
+    with Mount(make_cache("site"), digest, where):
         assert set(os.listdir(os.fsencode(where))) == names
         handle = os.open(where, os.O_RDONLY)
         for _ in range(2):
@@ -140,9 +140,10 @@ def test_a_mount_ends_with_the_process_that_made_it(make_cache, image, where, tm
     code = (
         "import json, pathlib, sys, time\n"
         "from offload.cache.reading import RepositoryCache, RepositorySettings\n"
+        "from offload.cache.reading.mounting import Mount\n"
         "settings = RepositorySettings.model_validate(json.loads(sys.argv[1]))\n"
         "cache = RepositoryCache(pathlib.Path(sys.argv[2]), settings)\n"
-        "mount = cache.mount(sys.argv[3], pathlib.Path(sys.argv[4]))\n"
+        "mount = Mount(cache, sys.argv[3], pathlib.Path(sys.argv[4]))\n"
         "print('mounted', flush=True)\n"
         "time.sleep(100)\n"
     )
@@ -163,10 +164,10 @@ def test_a_mount_ends_with_the_process_that_made_it(make_cache, image, where, tm
 
 def test_a_mount_of_a_killed_process_is_replaced(make_cache, image, where, expected):
     cache = make_cache("site")
-    mount = cache.mount(image, where)
+    mount = Mount(cache, image, where)
     os.kill(mount._process.pid, signal.SIGKILL)
     mount._process.wait()
-    with cache.mount(image, where):
+    with Mount(cache, image, where):
         name = "env/p00/m000.py"
         assert (where / name).read_bytes() == expected[name]
     mount._process.communicate()
@@ -176,7 +177,7 @@ def test_a_file_that_cannot_be_had_is_an_error_of_that_file(
     make_cache, origin, image, where
 ):
     cache = make_cache("site", proxies=("DIRECT",))
-    with cache.mount(image, where):
+    with Mount(cache, image, where):
         assert (where / "env/p00/m000.py").read_bytes()
         origin.spoil = lambda path, body: body[:-1]
         with pytest.raises(OSError, match="Input/output error"):
@@ -187,13 +188,13 @@ def test_a_file_that_cannot_be_had_is_an_error_of_that_file(
 
 def test_what_cannot_be_mounted_is_one_line(make_cache, image, where):
     with pytest.raises(MountError, match=r"no image of environments\.example\.org"):
-        make_cache("site").mount(f"sha256:{64 * '0'}", where)
+        Mount(make_cache("site"), f"sha256:{64 * '0'}", where)
     with pytest.raises(MountError, match=r"cannot be mounted|fusermount"):
-        make_cache("site").mount(image, where / "nothing")
+        Mount(make_cache("site"), image, where / "nothing")
 
 
 def test_a_job_in_a_container_runs_from_a_mount(make_cache, image, items, where):
-    with make_cache("site").mount(image, where):
+    with Mount(make_cache("site"), image, where):
         done = subprocess.run(
             [
                 "bwrap",
@@ -231,7 +232,7 @@ def test_a_command_shows_what_is_sooner_until_it_is_stopped(
     command += ["--config", str(config), "--folder", str(cache.folder.parent)]
     name = "env/p03/m003.py"
     where.mkdir()
-    with cache.mount(image, where):
+    with Mount(cache, image, where):
         (where / name).read_bytes()
     ways = []
     for _ in range(2):

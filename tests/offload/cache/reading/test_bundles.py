@@ -24,7 +24,9 @@ from offload.cache.reading.bundles import (
     places,
     unpack,
 )
+from offload.cache.reading.choosing import Amount
 from offload.cache.reading.errors import AbsentError
+from offload.cache.reading.estimating import situation
 from offload.cache.reading.traces import Trace
 from offload.snapshot.tree import Kind
 
@@ -140,6 +142,23 @@ def test_a_cold_cache_gets_all_and_keeps_it(
     origin.requests.clear()
     assert cache.bundle(image)
     assert not [p for p in origin.requests if "/data/" in p]
+
+
+def test_a_cold_site_knows_from_it_how_much_is_read(make_cache, image, pieces, request):
+    missing = "sha256:" + "7" * 64
+    with pytest.raises(AbsentError, match="no image of"):
+        situation(make_cache("cold"), missing, can_mount=True)
+    before = situation(make_cache("cold"), image, can_mount=True)
+    assert before.read_before is None
+    assert not before.has_bundle
+    request.getfixturevalue("bundled")
+    cache = make_cache("later")
+    known = situation(cache, image, can_mount=True)
+    assert known.has_bundle
+    assert known.read_before == Amount(len(pieces), sum(p.size for p in pieces))
+    assert known.missing == known.image
+    cache.image(image)
+    assert situation(cache, image, can_mount=True).missing == Amount(0, 0)
 
 
 def test_a_file_of_it_that_is_damaged_on_disk_is_fetched_again(
