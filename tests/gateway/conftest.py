@@ -5,8 +5,10 @@ this?); ``tests/engines`` runs the same with the real hub.
 """
 
 import base64
+import contextlib
 import getpass
 import os
+import random
 import secrets
 import signal
 import socket
@@ -43,11 +45,14 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Return ports that no connection gets: they must be free again and again."""
+    ports: list[int] = []
+    for port in random.sample(range(10_000, 20_000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise AssertionError("no free ports")
 
 
 class Server:
@@ -133,7 +138,8 @@ class Server:
             process.terminate()
             process.wait()
         for pid in self.marked():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was ending already
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

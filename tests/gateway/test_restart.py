@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 from dask_gateway import Gateway
@@ -36,7 +37,7 @@ def test_killed_while_a_cluster_starts(server, after_s: float) -> None:
             folder = runtime.clusters_dir / name / "logs"
             schedulers = (folder / "scheduler.log").read_text().count("Scheduler at:")
             assert schedulers == 1
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(forked(server)) > 1:
             assert time.monotonic() < deadline, server.marked()
             time.sleep(0.1)
@@ -54,9 +55,10 @@ def test_clusters_of_a_stopped_machine_are_cleared(server) -> None:
         time.sleep(1)
         server.kill("server")
         for pid in forked(server):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # of a cluster before, at its end
+                os.kill(pid, signal.SIGKILL)
         server.start_server()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while gateway.list_clusters():
             assert time.monotonic() < deadline
             time.sleep(0.1)

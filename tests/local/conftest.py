@@ -80,7 +80,7 @@ def standins(tmp_path, state_home):
 def eventually():
     """Wait until a condition holds: real processes take their time."""
 
-    def wait(condition, timeout_s=15.0):
+    def wait(condition, timeout_s=60.0):
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             result = condition()

@@ -34,10 +34,15 @@ if "children" in sys.argv:
     bare = [*sleep, "unmarked"]
     parent = (
         "import subprocess, sys, time; "
-        "subprocess.Popen(sys.argv[1:], env={}, start_new_session=True);time.sleep(300)"
+        "subprocess.Popen(sys.argv[1:], env={}, start_new_session=True);"
+        "print(flush=True);time.sleep(300)"
     )
-    subprocess.Popen(
-        [sys.executable, "-c", parent, *bare], start_new_session=True, env=os.environ
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", parent, *bare],
+        start_new_session=True,
+        env=os.environ,
+        stdout=subprocess.PIPE,
     )
+    launcher.stdout.readline()  # all of them are there before we answer
 print("standin listens on", sys.argv[1], flush=True)
 Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
