@@ -156,14 +156,15 @@ class Kernel:
         The result is the same bits. Nothing is compiled: numba is not needed.
         """
         from facility.columnar.fused.plain import function_of
-        from facility.columnar.fused.proxies import Event, Reader
+        from facility.columnar.fused.proxies import Event, Filled, Reader
 
         function = function_of(self._body)
         reader = Reader(events)
         histograms = {name: h.copy().reset() for name, h in self._templates.items()}
+        filled = {name: Filled(name, h) for name, h in histograms.items()}
         with np.errstate(all="ignore"):
             for at in range(len(events)):
-                function(Event(reader, at), **histograms)
+                function(Event(reader, at), **filled)
         return next(iter(histograms.values())) if len(histograms) == 1 else histograms
 
     def _run(

@@ -1,4 +1,4 @@
-"""Events, collections and objects in plain Python: what a body is given there."""
+"""Events, objects and histograms in plain Python: what a body is given there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from facility.columnar.columns import Column, Offsets
 from facility.columnar.events import Events
+from facility.columnar.fused.axes import Axis, layout_of
 from facility.columnar.fused.plain import FORMULAS
 from facility.columnar.fused.requiring import (
     not_plain,
@@ -211,6 +212,45 @@ class Object(Momentum):
         ]
         made = FORMULAS[CONVERSIONS[kind]](*(np.float64(n) for n in numbers))
         return np.float64(made[COMPONENTS.index(name)])
+
+
+class Filled:
+    """A histogram that takes integers of 64 bits, as compiled code does.
+
+    boost-histogram raises for those that do not fit into 32, and takes the largest of
+    those that do for ones below an axis. Everything else of it is as it is.
+    """
+
+    def __init__(self, name: str, histogram: Any) -> None:
+        self._histogram = histogram
+        self._axes = layout_of(name, histogram).axes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._histogram, name)
+
+    def fill(self, *values: Any, weight: Any = None, **named: Any) -> None:
+        for axis in self._axes:
+            if axis.name in named:
+                named[axis.name] = _narrow(axis, named[axis.name])
+        values = tuple(map(_narrow, self._axes, values))
+        self._histogram.fill(*values, weight=weight, **named)
+
+
+def _narrow(axis: Axis, value: Any) -> Any:
+    """Return an integer of 32 bits in the same bin; what is no integer as it is."""
+    if not isinstance(value, np.int64):
+        return value
+    match axis.kind:
+        case "integer":
+            low = int(axis.numbers[0])
+            return min(max(value, low - 1), low + axis.bins)
+        case "int category":
+            assert axis.values is not None
+            unknown = (n for n in range(axis.bins + 1) if n not in axis.values)
+            return value if value in axis.values else next(unknown)
+        case "bool":
+            return bool(value)
+    return value
 
 
 def _root(squared: Any) -> np.float64:

@@ -228,3 +228,25 @@ def test_integers_wrap_round_and_are_in_the_bin_of_what_they_are_then():
     assert view[0] == (squares < -2).sum() > 0
     assert view[-1] == (squares >= 1000).sum() > 0
     assert view.sum() == len(squares)
+
+
+@kernel(
+    **{name: of(axis, hist.storage.Int64()) for name, axis in WHOLE.items()},
+    several=hist.Hist(AXIS.Boolean(), AXIS.Integer(0, 3, name="n")),
+)
+def beyond(event, integer, integer_closed, category, category_closed, several):
+    integer.fill(event.big)
+    integer_closed.fill(event.big)
+    category.fill(event.big)
+    category_closed.fill(event.big)
+    several.fill(event.big, n=event.big, weight=2.0)
+
+
+def test_plain_python_fills_integers_of_64_bits_as_compiled_code_does():
+    # In the lower 32 bits: a bin, a category, no truth.
+    tempting = np.array([2**32 + 1, 2**32 + 3, 2**40, 2**31 - 1, -(2**31), 3])
+    events = events_of({"big": Column(np.concatenate((BIG.content, tempting)))})
+    got, expected = beyond.python(events), beyond(events)
+    for name in expected:
+        assert_same_bits(got[name], expected[name])
+    assert got["several"].view(flow=True)[1].tolist() == [6.0, 0.0, 0.0, 0.0, 18.0]
