@@ -39,6 +39,11 @@ class Change:
     unsettled: bool = False
     """Somebody still wrote to it while it was packed: its bytes may be torn."""
 
+    @property
+    def about(self) -> str:
+        """The path as the job saw it: what the journal of a merge calls it."""
+        return to_text(self.area + b"/" + self.path)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "area": to_text(self.area),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -14,9 +15,9 @@ from offload.outputs.journal import Journal
 from offload.outputs.landing import OUTPUTS, Landed
 from offload.outputs.placing import Placing
 from offload.outputs.prior import Prior
-from offload.outputs.reaching import RefusedError, check, reach
+from offload.outputs.reaching import RefusedError, Spot, check, reach
 from offload.outputs.report import Item, Outcome, Report
-from offload.outputs.states import State, to_bytes, to_text
+from offload.outputs.states import State, to_bytes
 
 JOURNAL = "merge.jsonl"
 REPORT = "report.json"
@@ -119,8 +120,7 @@ class _Merger:
         """Bring one path to its end, or return what became of it before."""
         is_working = change.area == self._landed.changes.working
         area = self._root if is_working else change.area
-        about = to_text(change.area + b"/" + change.path)
-        last = self._journal.last(about)
+        last = self._journal.last(change.about)
         if last is not None and last["step"] == "done":
             return Item.from_json(last["item"])
         path = area + b"/" + change.path
@@ -132,7 +132,7 @@ class _Merger:
             if error.errno not in _THEIR_OWN_FAULT:
                 raise
             item = Item(path, Outcome.REFUSED, None, str(error.strerror))
-        self._journal.write(about, "done", item=item.to_json())
+        self._journal.write(change.about, "done", item=item.to_json())
         return item
 
     def _merge(self, change: Change, area: bytes, path: bytes) -> Item:
@@ -155,30 +155,32 @@ class _Merger:
             return Item(
                 path, Outcome.ONLY_LANDED, landed, "its folder is not here any more"
             )
-        placing = Placing(
-            job=self._job,
-            change=change,
-            theirs=change.now,
-            landed=landed,
-            area=area,
-            journal=self._journal,
-            frozen_here=self._frozen_here,
-        )
-        return self._resumed(placing) or self._placed(placing)
+        return self._place(change, change.now, area, landed)
 
-    def _placed(self, placing: Placing) -> Item:
-        with reach(placing.area, placing.change.path, job=self._job) as spot:
-            return placing.place(spot)
+    def _place(self, change: Change, theirs: State, area: bytes, landed: bytes) -> Item:
+        def placing(spot: Spot) -> Placing:
+            return Placing(
+                job=self._job,
+                change=change,
+                theirs=theirs,
+                landed=landed,
+                area=area,
+                journal=self._journal,
+                frozen_here=self._frozen_here,
+                spot=spot,
+            )
 
-    def _resumed(self, placing: Placing) -> Item | None:
-        last = self._journal.last(placing.about)
-        if last is None:
-            return None
-        try:
-            with reach(placing.area, to_bytes(last["at"]), job=None) as spot:
-                return placing.resume(spot, last)
-        except FileNotFoundError:  # the folder was moved away meanwhile
-            return None
+        last = self._journal.last(change.about)
+        if last is not None:
+            with (
+                contextlib.suppress(FileNotFoundError),  # the folder was moved away
+                reach(area, to_bytes(last["at"]), job=None) as spot,
+            ):
+                item = placing(spot).resume(last)
+                if item is not None:
+                    return item
+        with reach(area, change.path, job=self._job) as spot:
+            return placing(spot).place()
 
     def _frozen_here(self, path: bytes, ours: State) -> State | None:
         return ours if self._prior.is_as_it_was(path) else None

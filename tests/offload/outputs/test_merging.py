@@ -28,7 +28,7 @@ from offload.outputs import (
     land,
     landing,
     merge,
-    placing,
+    staging,
 )
 from offload.outputs.journal import Journal
 from offload.outputs.states import observe
@@ -295,7 +295,7 @@ def test_no_space_is_one_line_and_goes_on_later(tmp_path: Path) -> None:
     world = World(tmp_path, {"f": "old"}, {"f": "new"}, {})
     full = OSError(errno.ENOSPC, "No space left on device")
     with (
-        mock.patch.object(placing, "copy", side_effect=full),
+        mock.patch.object(staging, "copy", side_effect=full),
         pytest.raises(OutputsError, match=r"cannot be merged now: No space.*goes on"),
     ):
         world.merge()
@@ -406,7 +406,7 @@ class Steps:
                 *((os, n) for n in ("unlink", "rename", "mkdir", "symlink", "link")),
                 *((os, n) for n in ("fchmod", "chmod", "rmdir")),
                 (kernel, "_rename"),
-                (placing, "copy"),
+                (staging, "copy"),
                 (Journal, "write"),
             ]:
                 real = getattr(owner, name)
