@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from offload.outputs.globs import Declared
 from offload.outputs.members import CHANGES
 from offload.outputs.packing import Written, write
 from offload.outputs.states import to_bytes
+from offload.outputs.writing import write_whole
 
 PACK = "outputs.tar.zst"
 
@@ -59,7 +59,7 @@ def collect(
         mountpoints: paths relative to ``working`` where other trees were mounted.
 
     Raises:
-        OutputsError: there is no space for the pack.
+        NoSpaceError: there is none for the pack.
     """
     done = read(destination)
     if done is not None:
@@ -128,9 +128,5 @@ def _save_record(destination: Path, written: Written, changes: Changes) -> None:
         "size": written.size,
         "changes": changes.to_json(),
     }
-    draft = destination / f"{CHANGES}.new"
-    with draft.open("w") as file:
-        json.dump(record, file, sort_keys=True, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(destination / CHANGES)
+    text = json.dumps(record, sort_keys=True, indent=1)
+    write_whole(destination / CHANGES, text.encode())

@@ -17,5 +17,9 @@ class TooLargeError(OutputsError):
     """A pack holds more than may come home; it is untouched."""
 
 
+class NoSpaceError(OutputsError):
+    """The disk or the quota is full; it goes on from there."""
+
+
 class InTheWayError(UsageError, OutputsError):
     """Something of the person's is where outputs have to go."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from offload.outputs.errors import OutputsError, PackError
-from offload.outputs.states import BLOCK
+from offload.outputs.states import digest_of
+from offload.outputs.writing import room
 
 Download = Callable[[int], AsyncIterator[bytes]]
 """Gives the bytes of the pack from an offset on; it may end early or raise."""
@@ -39,20 +38,18 @@ async def fetch(
 
     Raises:
         PackError: other bytes came than promised; the next call starts from nothing.
-        OutputsError: there is no space, or the site ended the download early.
+        NoSpaceError: there is none.
+        OutputsError: the site ended the download early.
     """
     if await asyncio.to_thread(_is_there, destination, digest, size):
         return
     part = _part(destination, digest)
-    try:
+    with room(
+        destination.parent,
+        f"{size} bytes of outputs",
+        "the download goes on where it stopped",
+    ):
         await _append(download, part, size, progress)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OutputsError(
-                f"{destination.parent}: no space left for {size} bytes of outputs: "
-                "free some, the download goes on where it stopped"
-            ) from error
-        raise
     got, found = await asyncio.to_thread(_digest, part)
     if found != size or got != digest:
         part.unlink()
@@ -99,12 +96,9 @@ def _is_there(path: Path, digest: str, size: int) -> bool:
 
 
 def _digest(path: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            size += len(block)
-    return f"sha256:{digest.hexdigest()}", size
+        digest, size = digest_of(file)
+    return f"sha256:{digest}", size
 
 
 def _keep(part: Path, destination: Path) -> None:

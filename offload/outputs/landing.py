@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -16,13 +15,14 @@ from offload.outputs.changes import Changes
 from offload.outputs.copying import copy
 from offload.outputs.errors import (
     InTheWayError,
-    OutputsError,
+    NoSpaceError,
     PackError,
     TooLargeError,
 )
 from offload.outputs.kernel import synchronise
 from offload.outputs.members import CHANGES, ELSEWHERE, WORKING, member_name
 from offload.outputs.states import State, to_text
+from offload.outputs.writing import room, write_whole
 from offload.snapshot.errors import SnapshotError
 from offload.snapshot.layers.headers import BLOCK
 from offload.snapshot.layers.tar import Member, read_member
@@ -69,7 +69,7 @@ def land(pack: Path, folder: Path, *, most_bytes: int | None = None) -> Landed:
         TooLargeError: they have more; nothing of it is left in the folder.
         PackError: the pack is damaged or holds what no pack may hold.
         InTheWayError: ``outputs`` exists and is not of this pack.
-        OutputsError: there is no space.
+        NoSpaceError: there is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     staging, record = folder / STAGING, folder / RECORD
@@ -78,20 +78,13 @@ def land(pack: Path, folder: Path, *, most_bytes: int | None = None) -> Landed:
             shutil.rmtree(staging)
         staging.mkdir(mode=0o700)
         try:
-            changes = _unpack(pack, os.fsencode(staging), most_bytes)
-            synchronise(staging)
-        except TooLargeError:
+            with room(folder, "the outputs", "they land again"):
+                changes = _unpack(pack, os.fsencode(staging), most_bytes)
+                synchronise(staging)
+        except (TooLargeError, NoSpaceError):
             shutil.rmtree(staging, ignore_errors=True)
             raise
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise OutputsError(
-                    f"{folder}: no space left for the outputs: free some, they land "
-                    "again"
-                ) from error
-            raise
-        _save(record, changes)
+        write_whole(record, changes.dumps())
     changes = Changes.from_json(json.loads(record.read_bytes()))
     if staging.exists():
         for name in (ELSEWHERE.decode(), OUTPUTS):
@@ -111,15 +104,6 @@ def _move(source: Path, target: Path) -> None:
             f"{target}: not empty, expected nothing where the job's outputs land: "
             "move it away"
         ) from error
-
-
-def _save(record: Path, changes: Changes) -> None:
-    draft = record.with_name(f"{record.name}.new")
-    with draft.open("wb") as file:
-        file.write(changes.dumps())
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(record)
 
 
 def _unpack(pack: Path, staging: bytes, most_bytes: int | None) -> Changes:

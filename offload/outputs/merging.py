@@ -18,6 +18,7 @@ from offload.outputs.prior import Prior
 from offload.outputs.reaching import RefusedError, Spot, check, reach
 from offload.outputs.report import Item, Outcome, Report
 from offload.outputs.states import State, to_bytes
+from offload.outputs.writing import write_whole
 
 JOURNAL = "merge.jsonl"
 REPORT = "report.json"
@@ -85,12 +86,7 @@ def merge(
     finally:
         journal.close()
     report = Report(job, tuple(items), tuple(_notices(landed, globs)))
-    draft = report_path.with_name(f"{REPORT}.new")
-    with draft.open("w") as file:
-        file.write(report.dumps())
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(report_path)
+    write_whole(report_path, report.dumps().encode())
     journal_path.unlink()
     return report
 

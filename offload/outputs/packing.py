@@ -5,7 +5,6 @@ Members are ``working/PATH`` and ``elsewhere/ABSOLUTE/PATH``, without times and 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
@@ -18,10 +17,10 @@ from typing import IO
 
 from offload import zstd
 from offload.outputs.changes import Change, Changes
-from offload.outputs.errors import OutputsError
 from offload.outputs.finding import Found
 from offload.outputs.members import CHANGES
 from offload.outputs.states import BLOCK, State, open_file, to_text
+from offload.outputs.writing import room
 from offload.snapshot.tree import PERMISSIONS, Kind
 
 LEVEL = 3
@@ -68,20 +67,18 @@ def _draft(path: Path) -> Iterator[IO[bytes]]:
     """Give a file that is synchronised at the end and gone after an error.
 
     Raises:
-        OutputsError: there is no space for it.
+        NoSpaceError: there is none for it.
     """
     try:
-        with path.open("wb") as raw:
+        with (
+            room(path.parent, "the outputs of the job", "they are packed again"),
+            path.open("wb") as raw,
+        ):
             yield raw
             raw.flush()
             os.fsync(raw.fileno())
-    except BaseException as error:
+    except BaseException:
         path.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OutputsError(
-                f"{path.parent}: no space left for the outputs of the job: free some, "
-                "they are packed again"
-            ) from error
         raise
 
 
@@ -100,7 +97,7 @@ def write(
         leave_out: told what vanished or could not be read meanwhile.
 
     Raises:
-        OutputsError: there is no space.
+        NoSpaceError: there is none.
     """
     with _draft(draft) as raw:
         sink = _Digesting(raw)
