@@ -59,16 +59,21 @@ def dask_awkward_python() -> Path:
     folder = cache() / f"dask-awkward-{sha256(content).hexdigest()[:16]}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        find = HERE.parents[2] / ".ci" / "find-uv"
-        uv = subprocess.run(
-            [find], stdout=subprocess.PIPE, text=True, check=True
-        ).stdout.strip()
-        trusted = {"SSL_CERT_FILE": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
-        environment = trusted | os.environ
-        for command in (
-            ["venv", "--clear", "--no-project", "--python", sys.executable, folder],
-            ["pip", "install", "--python", python, "--requirement", REQUIREMENTS],
-        ):
-            subprocess.run([uv, "--quiet", *command], env=environment, check=True)
+        run_uv("venv", "--clear", "--no-project", "--python", sys.executable, folder)
+        run_uv("pip", "install", "--python", python, "--requirement", REQUIREMENTS)
         (folder / "complete").touch()
     return python
+
+
+def run_uv(*arguments: str | Path) -> str:
+    """Run the pinned uv, with the machine's own authorities; return what it prints."""
+    find = HERE.parents[2] / ".ci" / "find-uv"
+    uv = subprocess.run([find], stdout=subprocess.PIPE, text=True, check=True)
+    trusted = {"SSL_CERT_FILE": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
+    return subprocess.run(
+        [uv.stdout.strip(), "--quiet", *arguments],
+        env=trusted | os.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
