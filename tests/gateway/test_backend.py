@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -240,8 +240,11 @@ def finished(cluster: GatewayCluster) -> bool:
 def template_of(server) -> int:
     """Forked children show the template's command line; it is their parent."""
     forked = [pid for pid, line in server.marked().items() if "template" in line]
-    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in forked]
-    parents = {int(stat.rpartition(")")[2].split()[1]) for stat in stats}
+    parents = set()
+    for pid in forked:
+        with suppress(OSError):  # of a cluster before, at its end
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            parents.add(int(stat.rpartition(")")[2].split()[1]))
     return next(pid for pid in forked if pid in parents)
 
 
@@ -252,15 +255,15 @@ def test_what_others_can_see_does_not_name_a_cluster(gateway, server) -> None:
         assert finished(cluster)
         marked = server.marked()
         public = "\n".join(marked.values())
+        listening = []
         for pid in marked:
-            public += Path(f"/proc/{pid}/cgroup").read_text()
+            with suppress(OSError, psutil.NoSuchProcess):  # of a cluster before
+                public += Path(f"/proc/{pid}/cgroup").read_text()
+                connections = psutil.Process(pid).net_connections("tcp")
+                listening += [
+                    c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN
+                ]
         assert cluster.name not in public
-        listening = [
-            c.laddr.ip
-            for pid in marked
-            for c in psutil.Process(pid).net_connections("tcp")
-            if c.status == psutil.CONN_LISTEN
-        ]
         assert len(listening) >= 10
         assert set(listening) == {"127.0.0.1"}
 

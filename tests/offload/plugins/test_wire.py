@@ -176,6 +176,7 @@ def test_changes(plugin, calls):
         path = f"/facility/v1/changes?since={since}&timeout_s={timeout_s}"
         return json.loads(plugin.ask("GET", path)[2])
 
+    plugin.wait(lambda: plugin.running() == [], 60, "the pods before it have ended")
     sequence = changes(0)["sequence"]
     assert changes(sequence)["pods"] == []
     pod = calls.make_pod("true")

@@ -88,7 +88,7 @@ def possible(layout) -> list[tuple[bytes, ...]]:
 
 
 @given(trees, st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_the_same_content_has_the_same_digest(restore, layout, random):
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
