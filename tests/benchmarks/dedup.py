@@ -7,9 +7,11 @@ Copies of installed packages become environments; in each, five packages are a r
 their own: all compiled libraries differ from every other release, and of the other bytes
 the share ``--changed`` (0.6 is what releases half a year apart of the same five differ
 in). With ``--releases`` they are real ones, from the package index, each environment with
-its own choice of them (``releases.py``). All are frozen into one store, their public images published into one repository,
-each with a bundle of what an import reads, and all images and bundles brought into one
-site's cache. Beside each stands the union: every distinct content once,
+its own choice of them (``releases.py``).
+
+All are frozen into one store, their public images published into one repository, each
+with a bundle of what an import reads, and all images and bundles brought into one site's
+cache. Beside each stands the union: every distinct content once,
 
 - *store*: packed by the same packer, into layers of its usual size;
 - *repository*: as the objects that hold it;

@@ -1,7 +1,8 @@
 """What a tree must look like, written beside it: checked without asking anybody.
 
-A sequence of fields, each closed by a NUL byte, which no path can hold. The first is the
-BLAKE2b (160 bits, hex) of all that follows, then in the order of the tree::
+The BLAKE2b (160 bits, hex) of what follows a NUL byte: compressed (RFC 1950), for a site
+has many trees that are nearly the same, a sequence of fields, each closed by a NUL byte,
+which no path can hold, in the order of the tree::
 
     d MODE MTIME PATH               folder
     f CONTENT SIZE PATH             file; CONTENT as the store names it
@@ -15,12 +16,16 @@ import hashlib
 import hmac
 import os
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.reading.store import Content, digest_of
+
+
+_FAST = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def write(entries: Iterable[Placed]) -> bytes:
                 fields.append(b"f %b %d %b" % (str(content).encode(), size, path))
             case Link(path, target):
                 fields += [b"l %b" % path, target]
-    body = b"\0".join([*fields, b""])
+    body = zlib.compress(b"\0".join([*fields, b""]), _FAST)
     return _digest(body) + b"\0" + body
 
 
@@ -76,7 +81,11 @@ def read(data: bytes) -> list[Placed]:
     digest, _, body = data.partition(b"\0")
     if not hmac.compare_digest(digest, _digest(body)):
         raise DamagedObjectError("a tree's record is damaged")
-    return list(_entries(iter(body.split(b"\0")[:-1])))
+    try:
+        fields = zlib.decompress(body).split(b"\0")
+    except zlib.error:  # of an earlier version
+        raise DamagedObjectError("a tree's record is of another form") from None
+    return list(_entries(iter(fields[:-1])))
 
 
 def _entries(fields: Iterator[bytes]) -> Iterator[Placed]:
