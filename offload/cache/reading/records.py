@@ -24,7 +24,6 @@ from pathlib import Path
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.reading.store import Content, digest_of
 
-
 _FAST = 1
 
 
