@@ -14,8 +14,8 @@ from facility.errors import ExitCode
 
 if TYPE_CHECKING:
     from facility.spec import Site
-    from offload.jobs.changes import SiteReport
     from offload.jobs.settings import Settings
+    from offload.jobs.site_reports import SiteReport
 
 app = typer.Typer(
     name="site",

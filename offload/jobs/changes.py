@@ -1,4 +1,4 @@
-"""Changes that the agent makes to elements, as data."""
+"""What changes an execution, as data."""
 
 from __future__ import annotations
 
@@ -20,17 +20,3 @@ class Observed:
     exit_code: int | None = None
     started: float | None = None
     finished: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SiteReport:
-    """What is known of a site."""
-
-    name: str
-    state: str
-    """``ready``, ``starting``, ``away``, ``paused``."""
-    detail: str = ""
-    until: float | None = None
-    info: str | None = None
-    """Its SystemInfo as JSON, as it said last."""
-    at: float = 0.0

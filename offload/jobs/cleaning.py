@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from offload.jobs import queries
-from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
 from offload.snapshot import Collected, LocalStore, collect_garbage
 from offload.snapshot.images.garbage import GRACE_S
@@ -32,10 +31,7 @@ def clean(settings: Settings, *, retention_s: float | None = None) -> Collected:
         for job in queries.jobs(settings)
         if not job.is_done or max(job.times.values()) > oldest
     }
-    ledger = Ledger(settings.ledger)
-    try:
+    with queries.opened(settings) as ledger:
         keep |= {each.source for each in ledger.publications.open()}
-    finally:
-        ledger.close()
     store = LocalStore(settings.snapshots)
     return collect_garbage(store, keep, grace_s=max(GRACE_S, kept_s))

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from offload.jobs.model import Element, Job, JobId
-from offload.jobs.stages import Outcome, Stage
-
-_BEFORE_SITE = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
+from offload.jobs.stages import BEFORE_SITE, Outcome, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +120,14 @@ def decide(view: View) -> list[Action]:
     dropped = [
         e.index
         for e in view.elements
-        if e.is_cancelled and not e.is_sent and e.stage in _BEFORE_SITE
+        if e.is_cancelled and not e.is_sent and e.stage in BEFORE_SITE
     ]
     if dropped:
         actions.append(
             Finish(tuple(dropped), Outcome.CANCELLED, "cancelled before it was sent")
         )
     waiting = [
-        e for e in view.elements if e.stage in _BEFORE_SITE and e.index not in dropped
+        e for e in view.elements if e.stage in BEFORE_SITE and e.index not in dropped
     ]
     if waiting:
         actions += _toward_site(view, waiting)

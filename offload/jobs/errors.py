@@ -20,6 +20,11 @@ class NoSuchJobError(JobsError, UsageError):
 
     exit_code = UsageError.exit_code
 
+    @classmethod
+    def of(cls, name: object) -> NoSuchJobError:
+        """Return the one of a name, as a person wrote it."""
+        return cls(f"{name}: there is no such job; `facility jobs` lists them")
+
 
 class NoSuchSiteError(JobsError, UsageError):
     """The facility has no site of that name."""

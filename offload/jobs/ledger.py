@@ -14,16 +14,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from offload.jobs.changes import Observed, SiteReport
+from offload.jobs.changes import Observed
 from offload.jobs.errors import NoSuchJobError
 from offload.jobs.ledger_view import LedgerView
-from offload.jobs.model import Element, JobId
-from offload.jobs.rows import element_of
+from offload.jobs.model import Element, ElementName, JobId
+from offload.jobs.rows import MESSAGE_LENGTH, element_of, news_of
 from offload.jobs.specification import JobSpec
 from offload.jobs.stages import Outcome, Stage
-from offload.jobs.tables import elements, jobs, sites
+from offload.jobs.tables import elements, jobs
 
-_MESSAGE_LENGTH = 4000
+_WAITS_NO_MORE = {"waiting": "", "waiting_until": None}
+_MOVES_NO_MORE = {"progress_done": None, "progress_total": None}
 
 
 class Ledger(LedgerView):
@@ -60,10 +61,7 @@ class Ledger(LedgerView):
             query = sa.select(jobs.c.id).where(jobs.c.id.in_(wanted))
             missing = wanted.difference(connection.scalars(query))
             if missing:
-                raise NoSuchJobError(
-                    f"--after {min(missing)}: there is no such job; `facility jobs` "
-                    "lists them"
-                )
+                raise NoSuchJobError.of(f"--after {min(missing)}")
             last = connection.scalar(sa.select(sa.func.max(jobs.c.id))) or 0
             row = connection.execute(
                 jobs.insert().values(
@@ -110,10 +108,7 @@ class Ledger(LedgerView):
             if index is not None:
                 of_it &= elements.c.index == index
             if not connection.scalar(sa.select(sa.func.count()).where(of_it)):
-                name = job if index is None else f"{job}.{index}"
-                raise NoSuchJobError(
-                    f"job {name}: there is no such job; `facility jobs` lists them"
-                )
+                raise NoSuchJobError.of(f"job {ElementName(job, index)}")
             changed = connection.execute(
                 elements.update()
                 .where(
@@ -124,9 +119,7 @@ class Ledger(LedgerView):
                 .values(cancelled_at=now)
             ).rowcount
             if index is None and changed:
-                connection.execute(
-                    jobs.update().where(jobs.c.id == job).values(cancelled_at=now)
-                )
+                connection.execute(_update(job).values(cancelled_at=now))
         return bool(changed)
 
     # what the agent does
@@ -143,10 +136,8 @@ class Ledger(LedgerView):
                 .where(jobs.c.id == job, jobs.c.stage == expected)
                 .values(
                     stage=stage,
-                    waiting="",
-                    waiting_until=None,
-                    progress_done=None,
-                    progress_total=None,
+                    **_WAITS_NO_MORE,
+                    **_MOVES_NO_MORE,
                     **{f"{stage}_at": _first(stage, now)},
                     **values,
                 )
@@ -163,9 +154,9 @@ class Ledger(LedgerView):
         """Record what a job waits for."""
         with self._database.write() as connection:
             connection.execute(
-                jobs.update()
-                .where(jobs.c.id == job)
-                .values(waiting=waiting[:_MESSAGE_LENGTH], waiting_until=until)
+                _update(job).values(
+                    waiting=waiting[:MESSAGE_LENGTH], waiting_until=until
+                )
             )
 
     def progress(self, jobs_: Iterable[JobId], done: int, total: int) -> None:
@@ -202,11 +193,7 @@ class Ledger(LedgerView):
         """Record that the site has accepted these elements (index to its own id)."""
         now = self._clock()
         with self._database.write() as connection:
-            connection.execute(
-                jobs.update()
-                .where(jobs.c.id == job)
-                .values(waiting="", waiting_until=None)
-            )
+            connection.execute(_update(job).values(**_WAITS_NO_MORE))
             connection.execute(
                 elements.update()
                 .where(
@@ -225,31 +212,12 @@ class Ledger(LedgerView):
         now = self._clock()
         changed: set[JobId] = set()
         with self._database.write() as connection:
-            known = self._by_uid(connection, list(observed))
-            for uid, what in observed.items():
-                element = known.get(uid)
-                if element is None or not _is_news(element, what):
-                    continue
-                changed.add(element.job)
-                values: dict[str, Any] = {
-                    "stage": what.stage,
-                    "message": what.message[:_MESSAGE_LENGTH],
-                    "site_id": what.site_id or element.site_id,
-                    "started": what.started,
-                    "finished": what.finished,
-                    "outcome": what.outcome,
-                    "exit_code": what.exit_code,
-                }
-                if what.stage is not element.stage:
-                    values[f"{what.stage}_at"] = now
-                if Stage.QUEUED not in element.times:
-                    values["queued_at"] = now
-                ran = what.stage is Stage.RETURNING and what.started is not None
-                if ran and Stage.RUNNING not in element.times:
-                    values["running_at"] = now
-                connection.execute(
-                    elements.update().where(elements.c.uid == uid).values(**values)
-                )
+            for uid, element in _by_uid(connection, list(observed)).items():
+                if news := news_of(element, observed[uid], now):
+                    changed.add(element.job)
+                    connection.execute(
+                        elements.update().where(elements.c.uid == uid).values(**news)
+                    )
         return changed
 
     def finish(
@@ -280,13 +248,9 @@ class Ledger(LedgerView):
         if outcome is not None:
             values["outcome"] = outcome
         if message is not None:
-            values["message"] = message[:_MESSAGE_LENGTH]
+            values["message"] = message[:MESSAGE_LENGTH]
         with self._database.write() as connection:
-            connection.execute(
-                jobs.update()
-                .where(jobs.c.id == job)
-                .values(progress_done=None, progress_total=None)
-            )
+            connection.execute(_update(job).values(**_MOVES_NO_MORE))
             return connection.execute(
                 elements.update()
                 .where(
@@ -310,58 +274,27 @@ class Ledger(LedgerView):
         """Record that nothing is left to be done for a job."""
         with self._database.write() as connection:
             connection.execute(
-                jobs.update()
-                .where(jobs.c.id == job)
-                .values(
-                    closed_at=self._clock(),
-                    waiting="",
-                    waiting_until=None,
-                    progress_done=None,
-                    progress_total=None,
+                _update(job).values(
+                    closed_at=self._clock(), **_WAITS_NO_MORE, **_MOVES_NO_MORE
                 )
             )
 
-    def report_site(self, report: SiteReport) -> None:
-        """Record what is known of a site; without ``info`` the last one is kept."""
-        values: dict[str, Any] = {
-            "state": report.state,
-            "detail": report.detail,
-            "until": report.until,
-            "at": self._clock(),
-        }
-        if report.info is not None:
-            values["info"] = report.info
-        with self._database.write() as connection:
-            is_known = connection.execute(
-                sites.update().where(sites.c.name == report.name).values(**values)
-            ).rowcount
-            if not is_known:
-                connection.execute(sites.insert().values(name=report.name, **values))
 
-    def _by_uid(
-        self, connection: sa.Connection, uids: Sequence[str]
-    ) -> dict[str, Element]:
-        found: dict[str, Element] = {}
-        for start in range(0, len(uids), 500):
-            some = uids[start : start + 500]
-            rows = connection.execute(
-                sa.select(elements).where(elements.c.uid.in_(some))
-            ).mappings()
-            found |= {row["uid"]: element_of(row) for row in rows}
-        return found
+def _by_uid(connection: sa.Connection, uids: Sequence[str]) -> dict[str, Element]:
+    found: dict[str, Element] = {}
+    for start in range(0, len(uids), 500):
+        some = uids[start : start + 500]
+        rows = connection.execute(
+            sa.select(elements).where(elements.c.uid.in_(some))
+        ).mappings()
+        found |= {row["uid"]: element_of(row) for row in rows}
+    return found
+
+
+def _update(job: JobId) -> sa.Update:
+    return jobs.update().where(jobs.c.id == job)
 
 
 def _first(stage: Stage, now: float) -> sa.ColumnElement[Any]:
     # A site that lost blobs gets them again; the time is that of the first.
     return sa.func.coalesce(jobs.c[f"{stage}_at"], now)
-
-
-def _is_news(element: Element, what: Observed) -> bool:
-    """Whether a site's word changes what is known; what has ended stays ended."""
-    if element.stage not in {Stage.TRANSFERRED, Stage.QUEUED, Stage.RUNNING}:
-        return False
-    if not element.is_sent:
-        return False
-    known = (element.stage, element.message, element.site_id, element.started)
-    said = (what.stage, what.message, what.site_id or element.site_id, what.started)
-    return known != said

@@ -9,14 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from offload.jobs.changes import SiteReport
 from offload.jobs.database import Database
 from offload.jobs.errors import NoSuchJobError
 from offload.jobs.model import Element, Job, JobId
 from offload.jobs.publications import Publications
 from offload.jobs.rows import element_of, job_of
+from offload.jobs.site_reports import SiteReports
 from offload.jobs.stages import Stage
-from offload.jobs.tables import elements, jobs, publications, sites
+from offload.jobs.tables import elements, jobs, publications
 
 
 class LedgerView:
@@ -31,6 +31,7 @@ class LedgerView:
         self._database = Database(path)
         self._clock = clock
         self.publications = Publications(self._database, clock)
+        self.sites = SiteReports(self._database, clock)
 
     def close(self) -> None:
         """Close every connection."""
@@ -48,9 +49,7 @@ class LedgerView:
         """
         found = self._jobs(jobs.c.id == job, with_elements=with_elements)
         if not found:
-            raise NoSuchJobError(
-                f"job {job}: there is no such job; `facility jobs` lists them"
-            )
+            raise NoSuchJobError.of(f"job {job}")
         return found[0]
 
     def jobs(self, *, limit: int | None = None) -> list[Job]:
@@ -77,9 +76,7 @@ class LedgerView:
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
-            raise NoSuchJobError(
-                f"job {job}.{index}: there is no such job; `facility jobs` lists them"
-            )
+            raise NoSuchJobError.of(f"job {job}.{index}")
         return element_of(row), row["site"]
 
     def unsettled(self, job: JobId) -> list[Element]:
@@ -156,12 +153,6 @@ class LedgerView:
                 query.where(is_meant, jobs.c.public.is_not(None))
             )
             return frozenset(found)
-
-    def sites(self) -> dict[str, SiteReport]:
-        """Return what was known last of each site."""
-        with self._database.read() as connection:
-            rows = connection.execute(sa.select(sites)).mappings()
-            return {row["name"]: SiteReport(**row) for row in rows}
 
     def _jobs(
         self,

@@ -6,14 +6,13 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 
-from offload.jobs.changes import SiteReport
 from offload.jobs.errors import JobsError, NoSuchJobError
 from offload.jobs.ledger import Ledger
 from offload.jobs.local_http import ask, stream
 from offload.jobs.model import ElementName, Job
 from offload.jobs.settings import Settings
+from offload.jobs.site_reports import SiteReport
 from offload.jobs.wake import wake
 
 SHORTEST_LOOK_S = 0.01
@@ -24,14 +23,9 @@ MAIN = "main"
 """Name of the container that runs a job's command."""
 
 
-@contextmanager
-def opened(settings: Settings) -> Iterator[Ledger]:
-    """Give the person's ledger."""
-    ledger = Ledger(settings.ledger)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+def opened(settings: Settings) -> contextlib.closing[Ledger]:
+    """Give the person's ledger, for a ``with`` statement."""
+    return contextlib.closing(Ledger(settings.ledger))
 
 
 def jobs(settings: Settings, *, limit: int | None = None) -> list[Job]:
@@ -209,7 +203,7 @@ def _said(problem: bytes) -> str:
 def sites(settings: Settings) -> list[SiteReport]:
     """Return what is known of each site of the facility, in the file's order."""
     with opened(settings) as ledger:
-        known = ledger.sites()
+        known = ledger.sites.all()
     return [
         known.get(site.name, SiteReport(site.name, "unknown", "not asked yet"))
         for site in settings.sites
@@ -244,4 +238,4 @@ def check_site(settings: Settings, name: str, *, timeout_s: float = 60.0) -> Sit
         if status >= 400:
             raise JobsError(_said(body))
         with opened(settings) as ledger:
-            return ledger.sites()[name]
+            return ledger.sites.all()[name]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import RowMapping
 
+from offload.jobs.changes import Observed
 from offload.jobs.model import Element, Job, JobId, Progress, least_far
 from offload.jobs.specification import JobSpec
-from offload.jobs.stages import Outcome, Stage
+from offload.jobs.stages import BEFORE_SITE, Outcome, Stage
 
-_JOB_STAGES = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
+MESSAGE_LENGTH = 4000
+"""Of others' words so many characters are kept."""
+
 _ELEMENT_STAGES = (Stage.QUEUED, Stage.RUNNING, Stage.RETURNING, Stage.DONE)
 
 
@@ -54,7 +58,7 @@ def job_of(
         elements: all of them, or none.
     """
     times: dict[Stage, float] = {
-        s: at for s in _JOB_STAGES if (at := row[f"{s}_at"]) is not None
+        s: at for s in BEFORE_SITE if (at := row[f"{s}_at"]) is not None
     }
     counts: dict[Stage, int] = {}
     outcomes: dict[Outcome, int] = {}
@@ -103,3 +107,33 @@ def _earliest(times: dict[Stage, float], summary: RowMapping) -> None:
         at = summary[f"{stage}_at"]
         if at is not None:
             times[stage] = min(at, times.get(stage, at))
+
+
+def news_of(element: Element, what: Observed, now: float) -> dict[str, Any]:
+    """Return the columns of ``elements`` that a site's word changes; none if it is old.
+
+    What has ended stays ended, and nothing is believed of what was not sent.
+    """
+    was_there = element.stage in {Stage.TRANSFERRED, Stage.QUEUED, Stage.RUNNING}
+    site_id = what.site_id or element.site_id
+    known = (element.stage, element.message, element.site_id, element.started)
+    said = (what.stage, what.message, site_id, what.started)
+    if not was_there or not element.is_sent or known == said:
+        return {}
+    columns: dict[str, Any] = {
+        "stage": what.stage,
+        "message": what.message[:MESSAGE_LENGTH],
+        "site_id": site_id,
+        "started": what.started,
+        "finished": what.finished,
+        "outcome": what.outcome,
+        "exit_code": what.exit_code,
+    }
+    if what.stage is not element.stage:
+        columns[f"{what.stage}_at"] = now
+    if Stage.QUEUED not in element.times:
+        columns["queued_at"] = now
+    ran = what.stage is Stage.RETURNING and what.started is not None
+    if ran and Stage.RUNNING not in element.times:
+        columns["running_at"] = now
+    return columns

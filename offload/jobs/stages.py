@@ -37,6 +37,9 @@ class Stage(StrEnum):
 ORDER = tuple(Stage)
 """Every stage, first to last."""
 
+BEFORE_SITE = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
+"""Those of a job that no site has accepted."""
+
 
 class Outcome(StrEnum):
     """How a job ended."""

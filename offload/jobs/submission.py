@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,8 @@ def check(spec: JobSpec, base: HostBase, settings: Settings) -> None:
         settings.site(spec.site)
     for name in spec.credentials:
         check_credential(name, settings.credentials_dir)
-    ledger = Ledger(settings.ledger)
-    try:
-        reports = ledger.sites()
-    finally:
-        ledger.close()
+    with closing(Ledger(settings.ledger)) as ledger:
+        reports = ledger.sites.all()
     lines = []
     for site in settings.sites:
         if spec.site not in {None, site.name}:
@@ -78,8 +76,7 @@ def submit(snapshot: Snapshot, spec: JobSpec, settings: Settings) -> JobId:
     """
     check(spec, snapshot.base, settings)
     prior = Prior.record(spec.root, spec.declared)
-    ledger = Ledger(settings.ledger)
-    try:
+    with closing(Ledger(settings.ledger)) as ledger:
         job = ledger.add(
             spec,
             snapshot=snapshot.to_json(),
@@ -90,8 +87,6 @@ def submit(snapshot: Snapshot, spec: JobSpec, settings: Settings) -> JobId:
         )
         if not wake(settings):
             ledger.note(job, NOBODY)
-    finally:
-        ledger.close()
     return job
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from facility.open_places import OFFLOAD
-from offload.jobs.changes import Observed, SiteReport
+from offload.jobs.changes import Observed
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
+from offload.jobs.site_reports import SiteReport
 from offload.jobs.stages import Outcome, Stage
 
 
@@ -429,7 +430,9 @@ def test_sites_as_they_were_seen_last(project, type_command, settings):
     assert "not asked yet" in type_command("site", "list").out
     ledger = Ledger(settings.ledger)
     info = {"slices": {"nvidia.com/mig-1g.5gb": 7}, "architecture": "x86_64"}
-    ledger.report_site(SiteReport("here", "paused", "away", 9e9, json.dumps(info), 1.0))
+    ledger.sites.record(
+        SiteReport("here", "paused", "away", 9e9, json.dumps(info), 1.0)
+    )
     ledger.close()
     (record,) = type_command("site", "list", "--json").json
     assert (record["state"], record["where"]) == ("paused", "this machine")
@@ -442,7 +445,7 @@ def test_a_slice_that_no_site_has_is_refused_with_those_there_are(
 ):
     ledger = Ledger(settings.ledger)
     info = {"slices": {"nvidia.com/mig-1g.5gb": 7}}
-    ledger.report_site(SiteReport("here", "ready", "", None, json.dumps(info), 1.0))
+    ledger.sites.record(SiteReport("here", "ready", "", None, json.dumps(info), 1.0))
     ledger.close()
     answer = type_command("submit", "--slice", "7g.40gb", "true")
     assert answer.code == 2

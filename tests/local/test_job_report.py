@@ -2,9 +2,9 @@
 
 from facility.local.job_report import JobReport, SiteRow, look_at_jobs
 from facility.spec import Site
-from offload.jobs.changes import SiteReport
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
+from offload.jobs.site_reports import SiteReport
 from offload.jobs.specification import job_spec
 
 
@@ -31,7 +31,7 @@ def test_open_jobs_are_counted_and_sites_are_as_the_agent_saw_them(tmp_path):
     spec = job_spec(command=("true",), root="/p", cwd="/p")
     jobs = [ledger.add(spec, snapshot="{}", image="sha256:0") for _ in range(3)]
     ledger.close_job(jobs[0])
-    ledger.report_site(SiteReport("big", "paused", "its certificate ended", 2.0))
+    ledger.sites.record(SiteReport("big", "paused", "its certificate ended", 2.0))
     ledger.close()
     assert look_at_jobs(tmp_path / "offload.json") == JobReport(
         2,

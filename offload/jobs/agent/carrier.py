@@ -25,7 +25,7 @@ from offload.jobs.agent.sites import Site
 from offload.jobs.agent.workqueue import WorkQueue
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import JobId
-from offload.jobs.stages import Outcome, Stage
+from offload.jobs.stages import BEFORE_SITE, Outcome, Stage
 from offload.link import PausedError
 from offload.snapshot import DamagedError, MissingError
 
@@ -38,8 +38,6 @@ SAFETY_S = 60.0
 
 PACKING_S = 0.02
 """Outputs that are not packed yet are asked for again after so long, then later."""
-
-_BEFORE_SITE = (Stage.FROZEN, Stage.STORED, Stage.PLACED, Stage.TRANSFERRED)
 
 log = logging.getLogger("facility.agent")
 
@@ -311,7 +309,7 @@ class Carrier:
             self._ledger.finish,
             id_,
             indexes,
-            _BEFORE_SITE,
+            BEFORE_SITE,
             outcome=outcome,
             message=message,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
@@ -32,8 +32,5 @@ def alone(settings: Settings) -> Iterator[None]:
 
 def has_open_jobs(settings: Settings) -> bool:
     """Whether an agent would have something to do."""
-    ledger = Ledger(settings.ledger)
-    try:
+    with closing(Ledger(settings.ledger)) as ledger:
         return bool(ledger.open_jobs())
-    finally:
-        ledger.close()

@@ -19,11 +19,11 @@ from offload.interlink import (
     UnsupportedError,
 )
 from offload.jobs.agent.local_plugin import LocalPlugin
-from offload.jobs.changes import SiteReport
 from offload.jobs.ledger import Ledger
 from offload.jobs.local_http import connectable
 from offload.jobs.placement import Candidate, SiteInfo
 from offload.jobs.settings import Settings
+from offload.jobs.site_reports import SiteReport
 from offload.link import Link, Paused, PausedError
 from offload.link.state import delay_s
 from offload.link.ways import link_for
@@ -177,7 +177,7 @@ class Site:
     async def _record(self, state: str, detail: str, until: float | None) -> None:
         info = None if self.info is None else self.info.model_dump_json()
         report = SiteReport(self.name, state, detail, until, info)
-        await asyncio.to_thread(self._ledger.report_site, report)
+        await asyncio.to_thread(self._ledger.sites.record, report)
 
     async def close(self, *, end_plugin: bool) -> None:
         """Let go of it; the plugin of a site on this machine ends on request."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from offload.jobs.changes import Observed, SiteReport
+from offload.jobs.changes import Observed
 from offload.jobs.errors import NoSuchJobError
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import JobId
+from offload.jobs.site_reports import SiteReport
 from offload.jobs.stages import Outcome, Stage
 
 RAN = Observed(Stage.RETURNING, outcome=Outcome.SUCCEEDED, exit_code=0, started=5.0)
@@ -152,9 +153,9 @@ def test_ids_are_not_used_again(ledger, add) -> None:
 
 
 def test_what_is_known_of_a_site_is_kept_while_it_is_away(ledger) -> None:
-    ledger.report_site(SiteReport("here", "ready", info='{"site": "x"}'))
-    ledger.report_site(SiteReport("here", "away", "no route", until=9.0))
-    site = ledger.sites()["here"]
+    ledger.sites.record(SiteReport("here", "ready", info='{"site": "x"}'))
+    ledger.sites.record(SiteReport("here", "away", "no route", until=9.0))
+    site = ledger.sites.all()["here"]
     assert (site.state, site.detail, site.until) == ("away", "no route", 9.0)
     assert site.info == '{"site": "x"}'
 

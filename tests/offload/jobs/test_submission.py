@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from offload.jobs import queries
-from offload.jobs.changes import SiteReport
 from offload.jobs.errors import JobRefusedError, NoSuchJobError, NoSuchSiteError
 from offload.jobs.settings import Settings
+from offload.jobs.site_reports import SiteReport
 from offload.jobs.stages import Outcome, Stage
 from offload.jobs.submission import relevant_environment, submit
 from offload.jobs.wake import NOBODY
@@ -49,7 +49,7 @@ def test_what_no_known_site_can_run_is_refused(
     settings, snapshot, spec_of, ledger
 ) -> None:
     info = json.dumps({"version": "1", "slices": {"nvidia.com/mig-1g.5gb": 1}})
-    ledger.report_site(SiteReport("here", "ready", info=info))
+    ledger.sites.record(SiteReport("here", "ready", info=info))
     submit(snapshot, spec_of(slice="1g.5gb"), settings)
     with pytest.raises(JobRefusedError, match="^site here has no slice 2g.10gb"):
         submit(snapshot, spec_of(slice="2g.10gb"), settings)
