@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from facility.local.table import ProcessSpec
-from offload.jobs.local_http import connectable
+from offload.jobs.unix_sockets import connectable
 
 if TYPE_CHECKING:
     import httpx

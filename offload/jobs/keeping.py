@@ -10,9 +10,9 @@ import subprocess
 import time
 
 from facility.process import ProcessIdentity, end, identify, wait_gone
-from offload.jobs.local_http import listener
 from offload.jobs.people import Person, agent_command
 from offload.jobs.settings import Settings
+from offload.jobs.unix_sockets import listener
 
 GRACE_S = 20.0
 """An agent ends its plugins before it ends."""

@@ -11,20 +11,14 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import signal
-import socket
-import struct
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from facility.errors import FacilityError
 from offload.jobs.keeping import Keeper
-from offload.jobs.local_http import connectable
 from offload.jobs.people import people_of, person_of
 from offload.jobs.settings import VARIABLE, Settings
+from offload.jobs.unix_sockets import listening, peer
 
 PATIENCE_S = 5.0
 """For so long somebody who has connected may be silent."""
@@ -50,9 +44,12 @@ class Launcher:
         for person in people_of(self._settings):
             if person.may_have_jobs(self._settings):
                 self._wake(person.uid, is_asked=False)
-        with _listening(self._settings.launcher_socket, self._settings) as listening:
+        # With several users everybody may ask: the kernel says who it is.
+        with listening(
+            self._settings.launcher_socket, for_everybody=self._settings.multi_user
+        ) as sock:
             server = await asyncio.start_unix_server(
-                self._serve, sock=listening, limit=LONGEST_LINE
+                self._serve, sock=sock, limit=LONGEST_LINE
             )
             async with server:
                 await self._stopping.wait()
@@ -78,34 +75,13 @@ class Launcher:
             await writer.wait_closed()
 
     def _answer(self, writer: asyncio.StreamWriter) -> dict[str, str]:
-        credentials = writer.get_extra_info("socket").getsockopt(
-            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-        )
-        _, uid, _ = struct.unpack("3i", credentials)
+        _, uid = peer(writer.get_extra_info("socket"))
         try:
             self._wake(uid)
         except FacilityError as error:
             log.warning("refused: %s", error)
             return {"error": str(error)}
         return {"agent": "awake"}
-
-
-@contextmanager
-def _listening(path: Path, settings: Settings) -> Iterator[socket.socket]:
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # With several users everybody may ask: the kernel says who it is.
-    mask = os.umask(0o111 if settings.multi_user else 0o177)
-    try:
-        with connectable(path) as name:
-            listening.bind(name)
-    finally:
-        os.umask(mask)
-    listening.listen(64)
-    try:
-        yield listening
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def main() -> int:
@@ -117,12 +93,8 @@ def main() -> int:
     if settings is None:
         sys.stderr.write(f"launcher: {VARIABLE} must name the settings file\n")
         return 2
-    asyncio.run(_run(settings))
+    asyncio.run(Launcher(settings).run())
     return 0
-
-
-async def _run(settings: Settings) -> None:
-    await Launcher(settings).run()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from offload.jobs.errors import JobsError
-from offload.jobs.local_http import ask, connect
+from offload.jobs.local_http import ask
 from offload.jobs.settings import Settings
+from offload.jobs.unix_sockets import connect
 
 NOBODY = (
     "no agent carries it: the facility is not running; it goes on after `facility up`"

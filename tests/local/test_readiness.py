@@ -7,7 +7,7 @@ import pytest
 
 from facility.local import readiness
 from facility.local.table import ProcessSpec
-from offload.jobs.local_http import connectable
+from offload.jobs.unix_sockets import connectable
 
 
 class Server:

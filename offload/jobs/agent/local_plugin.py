@@ -29,7 +29,7 @@ from facility import __version__
 from facility.process import ProcessIdentity, end
 from facility.runtime import OUTLIVES
 from facility.spec import Site
-from offload.jobs.local_http import listener
+from offload.jobs.unix_sockets import listener
 from offload.link import Paused, PausedError, Reachable, State
 from offload.link.state import delay_s
 from offload.link.ways import plugin_settings

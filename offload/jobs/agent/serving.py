@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
 
@@ -21,8 +19,8 @@ from offload.jobs.agent.sites import Site, sites_of
 from offload.jobs.agent.watching import Watch
 from offload.jobs.cleaning import clean
 from offload.jobs.ledger import Ledger
-from offload.jobs.local_http import connectable
 from offload.jobs.settings import Settings
+from offload.jobs.unix_sockets import listening
 
 IDLE_LOOK_S = 1.0
 RESYNC_S = 30.0
@@ -67,7 +65,7 @@ class Agent:
 
         Returns whether somebody has handed a job over in the very last moment.
         """
-        with _listening(self._settings.agent_socket) as listening:
+        with listening(self._settings.agent_socket) as sock:
             app = application(
                 self._settings,
                 self._ledger,
@@ -79,7 +77,7 @@ class Agent:
                 uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
             )
             self._tasks = [
-                asyncio.create_task(server.serve(sockets=[listening])),
+                asyncio.create_task(server.serve(sockets=[sock])),
                 asyncio.create_task(self._carrier.run()),
                 asyncio.create_task(self._look()),
                 asyncio.create_task(self._clean()),
@@ -158,22 +156,3 @@ class Agent:
         await self._effects.close()
         await asyncio.gather(*(s.close(end_plugin=True) for s in self._sites.values()))
         await server
-
-
-@contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    """Listen on a socket of mode 0600."""
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        with connectable(path) as name:
-            listening.bind(name)
-    finally:
-        os.umask(mask)
-    listening.listen(64)
-    try:
-        yield listening
-    finally:
-        listening.close()
-        path.unlink(missing_ok=True)

@@ -20,10 +20,10 @@ from offload.interlink import (
 )
 from offload.jobs.agent.local_plugin import LocalPlugin
 from offload.jobs.ledger import Ledger
-from offload.jobs.local_http import connectable
 from offload.jobs.placement import Candidate, SiteInfo
 from offload.jobs.settings import Settings
 from offload.jobs.site_reports import SiteReport
+from offload.jobs.unix_sockets import connectable
 from offload.link import Link, Paused, PausedError
 from offload.link.state import delay_s
 from offload.link.ways import link_for

@@ -17,10 +17,10 @@ import pytest
 
 from facility.spec import Site
 from offload.jobs import queries
-from offload.jobs.local_http import listener
 from offload.jobs.settings import Settings
 from offload.jobs.specification import job_spec
 from offload.jobs.submission import submit
+from offload.jobs.unix_sockets import listener
 from offload.snapshot import LocalStore, Request, freeze
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from offload.jobs.local_http import listener
 from offload.jobs.people import person_of
 from offload.jobs.settings import Settings
+from offload.jobs.unix_sockets import listener
 
 pytestmark = [
     pytest.mark.engines,

@@ -15,9 +15,9 @@ from offload.jobs import queries
 from offload.jobs.errors import JobRefusedError
 from offload.jobs.keeping import Keeper
 from offload.jobs.ledger import Ledger
-from offload.jobs.local_http import connect, listener
 from offload.jobs.people import person_of
 from offload.jobs.stages import Outcome
+from offload.jobs.unix_sockets import connect, listener
 from offload.jobs.wake import wake
 
 
