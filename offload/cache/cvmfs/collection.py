@@ -135,6 +135,7 @@ class Collection:
                 some = [x for x in due[start : start + _AT_ONCE] if x not in self._used]
                 # First what is known of them, then themselves: see the index.
                 self.contents.forget(some)
+                self.storage.announce_removal()
                 freed += sum(map(self.storage.remove, some))
                 removed += len(some)
         with self._caught_up():

@@ -14,7 +14,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError, is_full
+from offload.cache.cvmfs.errors import (
+    DISK_IS_FULL,
+    RepositoryBusyError,
+    RepositoryError,
+    is_busy,
+    is_full,
+)
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.errors import NoSpaceError
 
@@ -39,6 +45,8 @@ class Contents:
         except sqlite3.DatabaseError as error:
             if is_full(error):
                 raise NoSpaceError(DISK_IS_FULL) from None
+            if is_busy(error):
+                raise RepositoryBusyError(f"{path}: others use it; try again") from None
             # No index is better than a damaged one.
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
                 path.with_name(name).unlink(missing_ok=True)
@@ -74,9 +82,9 @@ class Contents:
         with self._lock:
             self._fresh[sha256, is_chunk] = objects
 
-    def flush(self) -> None:
-        """Free the memory that what was added takes; whoever is killed loses it."""
-        with self._usable() as connection:
+    def save(self) -> None:
+        """Keep what was added; its objects must be on the disk."""
+        with self._alone() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
                 (
@@ -86,11 +94,10 @@ class Contents:
             )
             self._fresh.clear()
 
-    def save(self) -> None:
-        """Keep what was added; its objects must be on the disk."""
-        self.flush()
-        with self._alone():
-            pass
+    def drop(self) -> None:
+        """Forget what was added and not saved."""
+        with self._lock:
+            self._fresh.clear()
 
     def forget(self, objects: Iterable[ObjectName]) -> None:
         """Forget the contents that these objects hold; on disk when it returns."""

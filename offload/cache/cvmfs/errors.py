@@ -34,3 +34,9 @@ def is_full(error: sqlite3.Error) -> bool:
     """Whether SQLite means that the disk is full, or fails: of both it says either."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether SQLite means that others use the file, for too long."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

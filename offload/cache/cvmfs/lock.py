@@ -1,4 +1,4 @@
-"""One writer at a time, among threads and processes; freed when its holder is killed."""
+"""Who keeps whom away, among threads and processes; freed when its holder is killed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _LOOK_AGAIN_S = 0.05
 
 
 @contextmanager
-def held(path: Path, wait_s: float) -> Iterator[None]:
+def held(path: Path, wait_s: float, *, is_shared: bool = False) -> Iterator[None]:
     """Hold a lock.
 
     Args:
         path: the file that stands for it.
         wait_s: for so long its holder may keep it.
+        is_shared: whether others may hold it, too, who say the same.
 
     Raises:
         RepositoryBusyError: it was held all that time.
@@ -28,7 +29,7 @@ def held(path: Path, wait_s: float) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         until = time.monotonic() + wait_s
-        while not _take(handle):
+        while not _take(handle, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX):
             if time.monotonic() >= until:
                 raise RepositoryBusyError(
                     f"{path.parent}: another process is writing to the repository; "
@@ -40,9 +41,9 @@ def held(path: Path, wait_s: float) -> Iterator[None]:
         os.close(handle)
 
 
-def _take(handle: int) -> bool:
+def _take(handle: int, how: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

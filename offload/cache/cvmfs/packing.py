@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import NamedTuple
 
@@ -56,12 +57,20 @@ class Packer:
         contents: what is known.
         level: zlib's, 0 to 9.
         workers: threads; zlib lets others run while it works.
+        alone: keeps others from publishing and removing, while it is held.
     """
 
     def __init__(
-        self, storage: Storage, contents: Contents, level: int, workers: int | None
+        self,
+        storage: Storage,
+        contents: Contents,
+        level: int,
+        workers: int | None,
+        alone: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._storage = storage
+        self._alone = alone
+        self._removals = storage.removals()
         self._contents = contents
         self._level = level
         self._workers = workers or len(os.sched_getaffinity(0))
@@ -111,7 +120,6 @@ class Packer:
         self._send_batch()
         while self._waiting:
             self._collect()
-        self._contents.flush()
         if self._unsaved >= _SAVE_BYTES:
             self.save()
 
@@ -122,8 +130,16 @@ class Packer:
             NoSpaceError: the disk is full.
         """
         self._storage.sync()
-        self._contents.save()
+        with self._alone():
+            if self.is_whole():
+                self._contents.save()
+            else:
+                self._contents.drop()
         self._unsaved = 0
+
+    def is_whole(self) -> bool:
+        """Whether no object has been removed since; asked alone."""
+        return self._storage.removals() == self._removals
 
     def _add_large(self, item: Item, parts: Iterator[bytes], done: Done) -> None:
         sha256 = hashlib.sha256()

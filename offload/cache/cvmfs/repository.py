@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from offload.cache.cvmfs.changes import tools
 from offload.cache.cvmfs.collection import Collected, Collection
 from offload.cache.cvmfs.contents import Contents
 from offload.cache.cvmfs.drafts import Draft
@@ -23,7 +24,7 @@ from offload.cache.cvmfs.lock import held
 from offload.cache.cvmfs.manifest import Manifest
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.namespace import Namespace
-from offload.cache.cvmfs.packing import Packer
+from offload.cache.cvmfs.preparation import Preparation
 from offload.cache.cvmfs.publication import Publication
 from offload.cache.cvmfs.settings import Settings
 from offload.cache.cvmfs.storage import Storage
@@ -31,7 +32,6 @@ from offload.cache.cvmfs.transaction import Transaction
 from offload.cache.cvmfs.trees import folder_row
 from offload.cache.cvmfs.verification import Verification, Verified
 from offload.cache.cvmfs.whitelist import Whitelist
-from offload.cache.cvmfs.working import WorkingCopy
 
 __all__ = ["Repository", "Settings"]
 
@@ -61,6 +61,7 @@ class Repository:
         """What is to be served."""
         self.fqrn = fqrn
         self._private = folder / "private"
+        self._index = self._private / "contents.sqlite"
         self._settings = settings or Settings()
         self._clock = clock
         self._storage = Storage(self.public, self._private / "drafts")
@@ -129,6 +130,32 @@ class Repository:
         with self._alone(wait_s), self._begin(self.head().catalogue) as transaction:
             yield transaction
 
+    @contextmanager
+    def preparation(self, *, wait_s: float = 0.0) -> Iterator[Preparation]:
+        """Make changes ready that a transaction is to put in place.
+
+        Any number of them at once, and others publish and collect meanwhile.
+
+        Args:
+            wait_s: for so long another writer may take before it begins, and where what
+                is known is noted for good.
+
+        Raises:
+            RepositoryBusyError: another one is writing.
+        """
+
+        def alone() -> AbstractContextManager[None]:
+            return self._alone(wait_s)
+
+        with self._storage.drafting(wait_s), ExitStack() as stack:
+            with (
+                alone()
+            ):  # nobody removes anything while we note from when on it counts
+                root = self.head().catalogue
+                opened = tools(self._storage, self._index, self._settings, root, alone)
+                copy, packer = stack.enter_context(opened)
+            yield Preparation(copy, packer, self._storage)
+
     def rollback(
         self, tag: str, *, keep: Iterable[bytes] = (), wait_s: float = 0.0
     ) -> Manifest:
@@ -192,7 +219,7 @@ class Repository:
         """
         with (
             held(self._private / "collecting", wait_s),
-            closing(Contents(self._private / "contents.sqlite")) as contents,
+            closing(Contents(self._index)) as contents,
         ):
             collection = Collection(
                 self._storage,
@@ -215,7 +242,7 @@ class Repository:
         Raises:
             RepositoryBusyError: another one is writing.
         """
-        with closing(Contents(self._private / "contents.sqlite")) as contents:
+        with closing(Contents(self._index)) as contents:
             yield from Verification(
                 self._storage,
                 self._publication,
@@ -262,15 +289,5 @@ class Repository:
     def _begin(self, root: ObjectName) -> Iterator[Transaction]:
         """Start from a root catalogue; the caller is alone."""
         self._storage.clear_drafts()
-        settings = self._settings
-        contents = Contents(self._private / "contents.sqlite")
-        packer = Packer(self._storage, contents, settings.level, settings.workers)
-        try:
-            yield Transaction(
-                WorkingCopy(self._storage, root, settings.most_rows, settings.level),
-                packer,
-                self._publication.publish,
-            )
-        finally:
-            packer.close()
-            contents.close()
+        with tools(self._storage, self._index, self._settings, root) as (copy, packer):
+            yield Transaction(copy, packer, self._publication.publish)

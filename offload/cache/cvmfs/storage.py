@@ -10,14 +10,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from offload.cache.cvmfs.catalogue import Catalogue
-from offload.cache.cvmfs.errors import DISK_IS_FULL, RepositoryError
+from offload.cache.cvmfs.errors import (
+    DISK_IS_FULL,
+    RepositoryBusyError,
+    RepositoryError,
+)
+from offload.cache.cvmfs.lock import held
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.objects import compress, content_of
 from offload.cache.errors import NoSpaceError
@@ -39,8 +45,12 @@ class Storage:
         self._public = os.fspath(public)
         self._drafts = os.fspath(drafts)
         self._aside = drafts.with_name("damaged")
+        self._drafting = drafts.with_name("drafting")
+        self._removals = drafts.with_name("removals")
+        self._own = secrets.token_hex(8)
         self._numbers = count()
         self._unsynced = False
+        self._syncing = threading.Lock()
 
     def make_folders(self) -> None:
         """Make the folders that objects and drafts lie in."""
@@ -92,7 +102,7 @@ class Storage:
         Raises:
             NoSpaceError: the disk is full; what was there is untouched.
         """
-        draft = f"{self._drafts}/{threading.get_ident()}-{next(self._numbers)}"
+        draft = f"{self._drafts}/{self._own}-{next(self._numbers)}"
         with room():
             try:
                 handle = os.open(
@@ -121,11 +131,16 @@ class Storage:
             NoSpaceError: the disk is full.
             OSError: it fails.
         """
-        if not self._unsynced:
-            return
-        self._unsynced = False
-        with room():
-            synchronise(Path(self._drafts))
+        with self._syncing:  # who finds nothing to do has not to be early, either
+            if not self._unsynced:
+                return
+            self._unsynced = False
+            try:
+                with room():
+                    synchronise(Path(self._drafts))
+            except BaseException:
+                self._unsynced = True
+                raise
 
     def read(self, name: ObjectName) -> bytes:
         """Return an object's content.
@@ -232,10 +247,27 @@ class Storage:
             ]
         return []
 
+    def drafting(self, wait_s: float) -> AbstractContextManager[None]:
+        """Keep drafts from being cleared: others write, who are not alone."""
+        return held(self._drafting, wait_s, is_shared=True)
+
     def clear_drafts(self) -> None:
-        """Remove what killed writers have left. Nobody may be writing."""
-        for path in Path(self._drafts).iterdir():
-            path.unlink()
+        """Remove what killed writers have left, unless somebody may be writing."""
+        with suppress(RepositoryBusyError), held(self._drafting, 0.0):
+            for path in Path(self._drafts).iterdir():
+                path.unlink()
+
+    def announce_removal(self) -> None:
+        """Tell who prepares a publication, before any object goes."""
+        with room():
+            self._removals.write_bytes(secrets.token_bytes(16))
+
+    def removals(self) -> bytes:
+        """Return what is another after objects have gone; ask while nobody removes."""
+        try:
+            return self._removals.read_bytes()
+        except FileNotFoundError:
+            return b""
 
 
 def _flush_folder(path: str) -> None:

@@ -117,13 +117,14 @@ class Verification:
         with self._alone():
             named = self._named()
             found = []
+            self._contents.forget(wrong)
+            self._storage.announce_removal()
             for name, reason in sorted(wrong.items()):
                 if self._storage.has(name) and not self._storage.difference(name):
                     continue  # published again meanwhile
                 self._storage.set_aside(name, is_lost=name in named)
                 if name in named:
                     found.append((name, reason))
-            self._contents.forget(wrong)
             used = self._paths({name for name, _ in found}) if found else {}
         return tuple(
             Damage(name, reason, tuple(used.get(name, ()))) for name, reason in found

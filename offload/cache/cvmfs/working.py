@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from offload.cache.cvmfs.catalogue import Counters
 from offload.cache.cvmfs.cataloguing import write_catalogue
@@ -19,6 +20,16 @@ from offload.cache.cvmfs.splitting import cuts
 from offload.cache.cvmfs.storage import Storage
 from offload.cache.cvmfs.trees import folder_row
 from offload.snapshot.tree import Kind
+
+
+class WrittenTree(NamedTuple):
+    """A tree whose catalogues are objects, and that nothing leads to yet."""
+
+    row: Row
+    """Of its folder, where it is mounted."""
+    nested: Nested
+    counters: Counters
+    """How much there is in it."""
 
 
 class WorkingCopy:
@@ -103,18 +114,43 @@ class WorkingCopy:
             ):
                 del self._drafts[path]
 
+    def graft(self, tree: WrittenTree) -> None:
+        """Put a tree that is written in place of what was at its path."""
+        path = tree.nested.path
+        self.put(path, tree.row)
+        enclosing = self._draft(parent_of(path))
+        enclosing.nested[path] = tree.nested
+        enclosing.below = enclosing.below.plus(tree.counters)
+
     def write(self) -> Draft:
         """Write all catalogues that have changed but the root, which is returned.
 
         Raises:
             NoSpaceError: the disk is full.
         """
-        for path in sorted(self._drafts, key=len, reverse=True):
-            if (draft := self._drafts[path]).is_changed:
+        self._write_below(b"")
+        return self._root
+
+    def write_tree(self, path: bytes) -> WrittenTree:
+        """Write the catalogues of a tree that was mounted, and none that enclose it.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        self._write_below(path)
+        enclosing = self._draft(parent_of(path))
+        row, nested = enclosing.get(path), enclosing.nested[path]
+        assert row is not None, path
+        assert nested is not None, path
+        return WrittenTree(row, nested, self._drafts[path].before)
+
+    def _write_below(self, path: bytes) -> None:
+        below = [place for place in self._drafts if is_below(place, path)]
+        for place in sorted(below, key=len, reverse=True):
+            if (draft := self._drafts[place]).is_changed:
                 for written in [*self._cut(draft), draft]:
                     if written.root:
                         self._write(written)
-        return self._root
 
     def _cut(self, draft: Draft) -> list[Draft]:
         parts = []

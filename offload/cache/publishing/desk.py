@@ -117,7 +117,7 @@ class Desk:
             sources,
             wishes,
             settings.architecture,
-            state / "scratch",
+            state,
         )
         named = {each.host: each.repositories for each in settings.registries}
         poll = Poll(queue, registries, named, wishes)

@@ -29,18 +29,7 @@ if TYPE_CHECKING:
 _FETCHES = 4
 _REPORT_S = 0.2
 """Between two notes of how many bytes have come."""
-_NEAR_S = 10.0
-"""So soon all will have come: worth to begin with what has."""
 _PIECE = 1 << 18
-_FIRST_S = 0.1
-"""After so long one can guess."""
-
-
-def is_near(done: int, total: int, elapsed_s: float) -> bool:
-    """Whether what is missing comes soon, if it comes as fast as what has come."""
-    if done >= total:
-        return True
-    return elapsed_s >= _FIRST_S and (total - done) * elapsed_s <= done * _NEAR_S
 
 
 class _Arrival:
@@ -67,7 +56,6 @@ class Fetching:
         self._store = store
         self._tell = tell
         self._told_at = 0.0
-        self._begun_at = time.monotonic()
         self._changed = threading.Condition()
         self._is_given_up = False
 
@@ -99,20 +87,6 @@ class Fetching:
                     if arrival.size > position:
                         return arrival.handle, arrival.size
                 self._changed.wait()
-
-    def wait(self) -> None:
-        """Wait until all has come, or will soon.
-
-        Raises:
-            FacilityError, OSError: one cannot be had.
-        """
-        with self._changed:
-            while not self._is_over():
-                elapsed_s = time.monotonic() - self._begun_at
-                total = sum(each.blob.size for each in self._arrivals.values())
-                if is_near(self._done(), total, elapsed_s):
-                    return
-                self._changed.wait(_FIRST_S)
 
     def finish(self) -> None:
         """Wait until all has come, verified.

@@ -10,23 +10,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from facility.errors import FacilityError
 from offload.cache.cvmfs.errors import RefusedItemError
-from offload.cache.publishing.errors import NoImageError, RefusedImageError
-from offload.cache.publishing.fetching import Fetching, fetching
-from offload.cache.publishing.images import (
-    Image,
-    check_public,
-    digest_of,
-    read_manifest,
+from offload.cache.publishing.claims import Claims
+from offload.cache.publishing.errors import (
+    NoImageError,
+    PublishingError,
+    RefusedImageError,
 )
+from offload.cache.publishing.fetching import Fetching, fetching
+from offload.cache.publishing.images import Image, check_public
 from offload.cache.publishing.inbox import LARGEST_CONFIG, blobs_of
+from offload.cache.publishing.meanings import Meaning, meaning_of
 from offload.cache.publishing.queue import Queue
-from offload.cache.publishing.references import Reference, Wish, flat_path
+from offload.cache.publishing.references import Reference, Wish, flat_path, layer_path
 from offload.cache.publishing.shelf import (
     Shelf,
     put_image,
@@ -44,12 +44,15 @@ _WAIT_S = 60.0
 _SETTLING_S = 5.0
 """For so long a registry may tell of a push before its tag leads to it."""
 _PAUSE_S = 0.1
+_PART = 0.1
+_LONGEST_PAUSE_S = 10.0
+"""Who waits for what is being made for another looks again after a part of his wait."""
 
 log = logging.getLogger("facility.publisher")
 
 
 class Publisher:
-    """One at a time per repository: names are looked at one after the other.
+    """One per repository; several threads may work, each on another name.
 
     Args:
         shelf: the repository.
@@ -58,7 +61,7 @@ class Publisher:
         sources: by registry.
         wishes: what is published though it does not say that it is public.
         architecture: of the machines that images are for.
-        scratch: file for what has to lie on the disk for a moment.
+        scratch: folder for what has to lie on the disk for a moment.
         clock: seconds since the epoch.
     """
 
@@ -81,57 +84,75 @@ class Publisher:
         self._architecture = architecture
         self._scratch = scratch
         self._clock = clock
+        self._claims = Claims()
 
     def step(self) -> bool:
         """Look at the name whose turn it is; False if it is nobody's.
 
         What fails is written into the queue, whatever it is: others have their turn.
+        Any thread may do so, at any time.
         """
         work = self._queue.take(self._clock())
         if work is None:
             return False
-        meaning: Meaning | None = None
-        image: Image | None = None
         try:
-            source = self._source(work.reference)
-            meaning = self._meaning(source, work)
-            if self._is_early(work, meaning):
-                self._queue.look_again(work, self._clock() + _PAUSE_S)
-                return True
-            if meaning is None:
-                self._forget(work.reference)
-                self._queue.answer(work, State.GONE, None, self._clock())
-                return True
-            image = meaning.image
-            if work.crashes >= MOST_CRASHES:
-                self._set_aside(work, meaning)
-                return True
-            self._ensure(work, source, image)
+            self._look_at(work)
         except (RefusedImageError, RefusedItemError) as error:
-            log.warning("%s is refused: %s", work.reference, error)
-            state, detail = State.REFUSED, str(error)
+            self._refuse(work, None, error)
         except (FacilityError, OSError) as error:
             log.warning("%s has to wait: %s", work.reference, error)
             self._queue.postpone(work, self._clock(), str(error))
-            return True
         except Exception as error:  # we have erred: that shall not hold up the others
             log.exception("%s has to wait", work.reference)
             reason = f"the publisher has erred ({type(error).__name__}); see its log"
             self._queue.postpone(work, self._clock(), reason)
-            return True
-        else:
-            state, detail = State.PUBLISHED, ""
+        return True
+
+    def _look_at(self, work: Work) -> None:
+        source = self._source(work.reference)
+        meaning = meaning_of(work.reference, source, self._architecture)
+        if self._is_early(work, meaning):
+            self._queue.look_again(work, self._clock() + _PAUSE_S)
+            return
+        if meaning is None:
+            self._forget(work.reference)
+            self._queue.answer(work, State.GONE, None, self._clock())
+            return
+        image = meaning.image
+        missing = {blob.digest for blob in self._missing(image)}
+        wanted = {image.digest, image.config.digest, *missing}
+        with self._claims.claimed(wanted) as is_ours:
+            if not is_ours:  # what is being made for another need not be made twice
+                now = self._clock()
+                pause_s = _PAUSE_S + _PART * max(0.0, now - work.asked_at)
+                self._queue.look_again(work, now + min(pause_s, _LONGEST_PAUSE_S))
+                return
+            if self._queue.begin(work, image.digest, self._clock()) >= MOST_CRASHES:
+                self._set_aside(work, meaning)
+                return
+            try:
+                self._ensure(work, source, image)
+            except (RefusedImageError, RefusedItemError) as error:
+                self._refuse(work, meaning, error)
+            else:
+                self._answer(work, State.PUBLISHED, meaning)
+            self._drop(image)
+
+    def _refuse(self, work: Work, meaning: Meaning | None, error: Exception) -> None:
+        log.warning("%s is refused: %s", work.reference, error)
+        self._answer(work, State.REFUSED, meaning, str(error))
+
+    def _answer(
+        self, work: Work, state: State, meaning: Meaning | None, detail: str = ""
+    ) -> None:
         self._queue.answer(
             work,
             state,
-            None if image is None else image.digest,
+            None if meaning is None else meaning.image.digest,
             self._clock(),
             told=None if meaning is None else meaning.told,
             detail=detail,
         )
-        if image is not None:
-            self._drop(image)
-        return True
 
     def _is_early(self, work: Work, meaning: Meaning | None) -> bool:
         """Whether the registry does not say yet what its own event has said."""
@@ -142,19 +163,12 @@ class Publisher:
     def _set_aside(self, work: Work, meaning: Meaning) -> None:
         """Leave alone what ends us each time; what has come of it may be of use yet."""
         detail = (
-            f"set aside: the publisher ended {work.crashes} times while it worked on "
-            "this image (killed, or out of memory?); push it again once that is mended, "
-            "or: facility images retry NAME"
+            f"set aside for a day: the publisher ended {MOST_CRASHES} times while it "
+            "worked on this image (killed, or out of memory?); once that is mended who "
+            "runs the publisher can have it tried at once: facility images retry NAME"
         )
         log.error("%s is %s", work.reference, detail)
-        self._queue.answer(
-            work,
-            State.REFUSED,
-            meaning.image.digest,
-            self._clock(),
-            told=meaning.told,
-            detail=detail,
-        )
+        self._answer(work, State.REFUSED, meaning, detail)
 
     def _source(self, reference: Reference) -> Source:
         source = self._sources.get(reference.registry)
@@ -164,22 +178,6 @@ class Publisher:
                 "names"
             )
         return source
-
-    def _meaning(self, source: Source, work: Work) -> Meaning | None:
-        repository, version = work.reference.repository, work.reference.version
-        manifest = source.manifest(repository, version)
-        if manifest is None:
-            return None
-        told = digest_of(manifest)
-        image = read_manifest(manifest, self._architecture)
-        if isinstance(image, str):  # an index: it names the image for our machines
-            inner = source.manifest(repository, image)
-            if inner is None:
-                raise NoImageError(f"its index names {image}, which is not there")
-            image = read_manifest(inner, self._architecture)
-            if isinstance(image, str):
-                raise NoImageError("its index leads to another index")
-        return Meaning(told, image)
 
     def _ensure(self, work: Work, source: Source, image: Image) -> None:
         """Let the name lead to the image, which is published if it is not."""
@@ -192,11 +190,7 @@ class Publisher:
         if is_there and self._name(reference, image):
             return
         begin = self._clock()
-        missing = [
-            blob
-            for blob in dict.fromkeys(image.layers)
-            if not self._shelf.has_layer(blob.digest)
-        ]
+        missing = self._missing(image)
         with self._store.in_use():
             self._store.add(image.manifest)  # it says what is not to be cleared away
             total = sum(blob.size for blob in missing)
@@ -207,8 +201,6 @@ class Publisher:
                 self._store,
                 lambda done: self._queue.progress(work, image.digest, done, total),
             ) as fetched:
-                # Not from the start: others may want to write to the repository.
-                fetched.wait()
                 revision = self._publish(reference, image, missing, fetched)
         log.info(
             "revision %d: %s, %d of %d layers are new, %.2f s",
@@ -226,22 +218,36 @@ class Publisher:
         missing: Sequence[Blob],
         fetched: Fetching,
     ) -> int:
-        """Make the image's revision of what has come and comes; return its number."""
-        with self._shelf.repository.transaction(wait_s=_WAIT_S) as change:
-            layers = {
-                blob.digest: LayerTree(
-                    partial(fetched.open, blob), blob.digest[:19], self._scratch
-                )
-                for blob in missing
-            }
+        """Make the image's revision of what has come and comes; return its number.
+
+        What takes long is done while others publish.
+        """
+        layers = {
+            blob.digest: LayerTree(
+                partial(fetched.open, blob), blob.digest[:19], self._scratch
+            )
+            for blob in missing
+        }
+        repository = self._shelf.repository
+        with repository.preparation(wait_s=_WAIT_S) as preparation:
             try:
-                put_image(change, image, layers, self._shelf.implied)
+                put_image(preparation, image, layers, self._shelf.implied)
             except (RefusedImageError, RefusedItemError):
                 fetched.finish()  # what came wrong is no fault of the image
                 raise
             fetched.finish()
+            prepared = preparation.finish()
+        with repository.transaction(wait_s=_WAIT_S) as change:
+            change.put_prepared(prepared)
+            for blob in image.layers:
+                if change.lookup(layer_path(blob.digest)) is None:
+                    raise PublishingError(f"{blob.digest} was removed meanwhile")
             put_name(change, reference, image.digest)
             return change.commit().revision
+
+    def _missing(self, image: Image) -> list[Blob]:
+        layers = dict.fromkeys(image.layers)
+        return [blob for blob in layers if not self._shelf.has_layer(blob.digest)]
 
     def _name(self, reference: Reference, image: Image) -> bool:
         """Let the name lead to an image; False if it has been collected meanwhile."""
@@ -286,12 +292,3 @@ class Publisher:
         needed = blobs_of(self._store, self._queue.waiting() - {image.digest})
         for digest in {image.digest, *(blob.digest for blob in image.blobs)} - needed:
             self._store.blob_path(digest).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a name means in its registry now."""
-
-    told: str
-    """Digest of its manifest, or of the index that it has."""
-    image: Image

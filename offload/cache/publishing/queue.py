@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from facility.sqlite import made_by_one, open_engine
+from offload.cache.publishing.crashes import count_crash, crashes_of, forgive
 from offload.cache.publishing.errors import room_for_notes
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.rows import ensure_schema, entry_of, names, work_of
@@ -24,7 +25,7 @@ _FARTHEST_S = 2 * LONGEST_S
 _MESSAGE_LENGTH = 2000
 _WRITES = "queue_writes"
 
-_RELEASED = {"held": 0, "crashes": 0}
+_RELEASED: dict[str, object] = {"held": 0, "working": None}
 
 
 class Queue:
@@ -64,7 +65,6 @@ class Queue:
                     "asked_at": now,
                     "due": now,
                     "failures": 0,
-                    "crashes": 0,
                     "expected": expected,
                 }
                 if image is not None:
@@ -86,14 +86,17 @@ class Queue:
                     )
 
     def take(self, now: float) -> Work | None:
-        """Return whose turn it is, the longest due first.
+        """Return whose turn it is, the longest due first, of what nobody works on.
 
         Also what is due later than ever was meant: the clock has been set back. That
         somebody works on it is on the disk before this returns: see :meth:`recover`.
+        What has ended the publisher before is worked on alone, so that it takes nobody
+        else along.
         """
+        is_due = sa.or_(names.c.due <= now, names.c.due > now + _FARTHEST_S)
         query = (
             sa.select(names)
-            .where(sa.or_(names.c.due <= now, names.c.due > now + _FARTHEST_S))
+            .where(is_due, names.c.held == 0)
             .order_by(names.c.due, names.c.asked_at, names.c.name)
             .limit(1)
         )
@@ -101,25 +104,49 @@ class Queue:
             row = connection.execute(query).first()
             if row is None:
                 return None
+            crashes = _crashes_of(connection, [row], now)
+            held = connection.execute(names.select().where(names.c.held == 1)).all()
+            if held and (crashes or _crashes_of(connection, held, now)):
+                return None
             connection.execute(
                 names.update().where(names.c.name == row.name).values(held=1)
             )
-        return work_of(row)
+        return work_of(row, crashes)
+
+    def begin(self, work: Work, image: str, now: float) -> int:
+        """Write which image a name means, before anything is done with that.
+
+        Returns:
+            How often the publisher ended in the middle of it, under whatever name.
+        """
+        subjects = [str(work.reference), image]
+        with self._write() as connection:
+            connection.execute(
+                names.update().where(names.c.name == subjects[0]).values(working=image)
+            )
+            return crashes_of(connection, subjects, now)
+
+    def forgive(self, reference: Reference) -> None:
+        """Forget the crashes of a name, and of the image that it meant last."""
+        query = names.select().where(names.c.name == str(reference))
+        with self._write() as connection:
+            for row in connection.execute(query).all():
+                forgive(connection, [row.name, row.image, row.expected])
 
     def recover(self, now: float) -> None:
-        """Count the crash of whoever worked on a name, and let all others go first.
+        """Count the crash of what was worked on, and let all others go first.
 
         Only for who is the only one that takes, before he does.
         """
         with self._write() as connection:
-            for row in connection.execute(names.select().where(names.c.held == 1)):
-                crashes = row.crashes + 1
+            held = connection.execute(names.select().where(names.c.held == 1))
+            for row in held.all():
+                crashes = count_crash(connection, row.working or row.name, now)
                 connection.execute(
                     names.update()
                     .where(names.c.name == row.name)
                     .values(
-                        held=0,
-                        crashes=crashes,
+                        **_RELEASED,
                         due=now + delay_s(crashes, random.random()),
                         detail="the publisher ended while it worked on it",
                     )
@@ -146,6 +173,8 @@ class Queue:
             detail: why, for people.
         """
         with self._write() as connection:
+            if state is State.PUBLISHED:
+                forgive(connection, [str(work.reference), image])
             connection.execute(
                 names.update()
                 .where(names.c.name == str(work.reference))
@@ -218,9 +247,10 @@ class Queue:
         return pinned | {image for _, image in found if image is not None}
 
     def next_due(self) -> float | None:
-        """Return when the next turn comes; None without any."""
+        """Return when the next turn comes of what nobody works on; None without any."""
+        query = sa.select(sa.func.min(names.c.due)).where(names.c.held == 0)
         with self._read() as connection:
-            found: float | None = connection.scalar(sa.select(sa.func.min(names.c.due)))
+            found: float | None = connection.scalar(query)
         return found
 
     def entry(self, reference: Reference) -> Entry | None:
@@ -251,3 +281,12 @@ class Queue:
             connection.begin(),
         ):
             yield connection
+
+
+def _crashes_of(
+    connection: sa.Connection, rows: Iterable[sa.Row[tuple[object, ...]]], now: float
+) -> int:
+    subjects = [
+        x for row in rows for x in (row.name, row.image, row.expected, row.working)
+    ]
+    return crashes_of(connection, subjects, now)

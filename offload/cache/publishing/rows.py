@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.work import Entry, State, Work
 
-_VERSION = 2
+_VERSION = 3
 _metadata = sa.MetaData()
 
 names = sa.Table(
@@ -27,26 +27,35 @@ names = sa.Table(
     sa.Column("total", sa.BigInteger, nullable=False, default=0),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("held", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("crashes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("working", sa.String),
 )
 """``due`` is NULL where nothing is to be done; ``held`` is 1 from before somebody begins
-to work on a name until he writes what became of it."""
-_LATER = ("held", "crashes")
-"""Columns that files of version 1 do not have."""
+to work on a name until he writes what became of it; ``working`` is the image (digest)
+that it means, as soon as he knows."""
+crashes = sa.Table(
+    "crashes",
+    _metadata,
+    sa.Column("subject", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+"""By image (digest), or by name where the image is not known; ``at`` is the last one."""
 
 
 def ensure_schema(connection: sa.Connection) -> None:
     """Bring a file, perhaps a new one, to the schema of this version."""
-    if connection.exec_driver_sql("PRAGMA user_version").scalar() == 1:
-        for column in _LATER:
-            connection.exec_driver_sql(
-                f"ALTER TABLE names ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
-            )
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+    if version == 1:
+        connection.exec_driver_sql(
+            "ALTER TABLE names ADD COLUMN held INTEGER NOT NULL DEFAULT 0"
+        )
+    if version in {1, 2}:
+        connection.exec_driver_sql("ALTER TABLE names ADD COLUMN working VARCHAR")
     _metadata.create_all(connection)
     connection.exec_driver_sql(f"PRAGMA user_version={_VERSION}")
 
 
-def work_of(row: sa.Row[tuple[object, ...]]) -> Work:
+def work_of(row: sa.Row[tuple[object, ...]], crashes: int) -> Work:
     """Read a row as what is to be done."""
     return Work(
         Reference.parse(row.name),
@@ -54,7 +63,7 @@ def work_of(row: sa.Row[tuple[object, ...]]) -> Work:
         row.failures,
         row.asked_at,
         row.expected,
-        row.crashes,
+        crashes,
     )
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from offload.cache.cvmfs.changes import Changes
 from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.manifest import FILE_NAME, Manifest
@@ -174,7 +175,7 @@ class Shelf:
 
 
 def put_image(
-    change: Transaction,
+    change: Changes,
     image: Image,
     missing: Mapping[str, LayerTree],
     implied: Callable[[str], Sequence[bytes]],
@@ -214,7 +215,7 @@ def _file(content: bytes) -> Item:
     return Item(b"", Kind.FILE, 0o644, len(content), content=content)
 
 
-def put_name(change: Transaction, reference: Reference, image: str) -> None:
+def put_name(change: Changes, reference: Reference, image: str) -> None:
     """Let a name lead to an image, in place of what it meant."""
     up = b"../" * reference.link.count(b"/")
     change.symlink(reference.link, up + flat_path(image))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from offload.cache.cvmfs.items import Content, Item
 from offload.cache.publishing.layers import LIMITS, LayerReader, Limits, Member
 from offload.snapshot.tree import Kind
 
+_PIECE = 1 << 20
 _IN_MEMORY = 4 << 20
 """Bytes of a file with several names that are not put on the disk for that."""
 
@@ -20,7 +23,7 @@ class LayerTree:
     Args:
         opened: opens the layer, from its start, as often as it is called.
         name: how errors call it.
-        scratch: file that may be written, where a large one has several names.
+        scratch: folder, where a large one that has several names lies for a moment.
         limits: what the layer may be at most.
     """
 
@@ -67,17 +70,26 @@ class LayerTree:
             for member in reader.members():
                 others = self._links.get(member.path)
                 if others is not None:
-                    content = self._kept(reader, member)
-                    for other in others:
-                        yield _item(other, member.size, content)
+                    with self._kept(reader, member) as content:
+                        for other in others:
+                            yield _item(other, member.size, content)
 
-    def _kept(self, reader: LayerReader, member: Member) -> Content:
+    @contextmanager
+    def _kept(self, reader: LayerReader, member: Member) -> Iterator[Content]:
         if member.size <= _IN_MEMORY:
-            return b"".join(reader.content())
-        with self._scratch.open("wb", buffering=0) as file:
+            yield b"".join(reader.content())
+            return
+        # Without a name: of who is killed nothing is left.
+        with TemporaryFile(dir=self._scratch, buffering=0) as file:
             for piece in reader.content():
                 file.write(piece)
-        return self._scratch
+
+            def again() -> Iterator[bytes]:
+                file.seek(0)
+                while piece := file.read(_PIECE):
+                    yield piece
+
+            yield again
 
 
 def _item(member: Member, size: int, content: Content) -> Item:

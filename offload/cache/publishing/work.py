@@ -11,6 +11,8 @@ SHORTEST_S = 1.0
 LONGEST_S = 600.0
 MOST_CRASHES = 8
 """Doubled waits between them: some four minutes, in which all others had their turn."""
+CRASHES_COUNT_S = 86400.0
+"""For so long after the last one."""
 
 
 class State(StrEnum):
@@ -60,7 +62,7 @@ class Work:
     expected: str | None
     """What its registry will say in a moment that it means, if who asked knew."""
     crashes: int
-    """How often in a row the publisher ended in the middle of it."""
+    """How often the publisher ended in the middle of it, as far as that counts."""
 
 
 def delay_s(failures: int, chance: float) -> float:

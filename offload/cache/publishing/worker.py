@@ -1,4 +1,4 @@
-"""The publisher's threads: one works through the queue, one polls and tidies up."""
+"""The publisher's threads: some work through the queue, one polls and tidies up."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from facility.errors import FacilityError
 from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.queue import Queue
 
+_AT_ONCE = 3
+"""Names that are worked on at once: a small change need not wait for a large image."""
+_SHORTEST_S = 0.05
 _LONGEST_S = 30.0
 _TIDY_S = 3600.0
 _FIRST_TIDY_S = 600.0
@@ -43,10 +47,11 @@ class Worker:
         self._poll = poll
         self._tidy = tidy
         self._poll_s = poll_s
-        self._woken = threading.Event()
+        self._woken = threading.Condition()
+        self._wakes = 0
         self._stopping = threading.Event()
         self._threads = [
-            threading.Thread(target=self._publish, name="publish"),
+            *(threading.Thread(target=self._publish) for _ in range(_AT_ONCE)),
             threading.Thread(target=self._look, name="poll"),
         ]
 
@@ -62,18 +67,20 @@ class Worker:
 
     def wake(self) -> None:
         """Tell that something is in the queue."""
-        self._woken.set()
+        with self._woken:
+            self._wakes += 1
+            self._woken.notify_all()
 
     def stop(self) -> None:
         """End after what is being done; what waits, waits for the next start."""
         self._stopping.set()
-        self._woken.set()
+        self.wake()
         for thread in self._threads:
             thread.join()
 
     def _publish(self) -> None:
         while not self._stopping.is_set():
-            self._woken.clear()
+            wakes = self._wakes
             try:
                 if self._publisher.step():
                     continue
@@ -85,7 +92,14 @@ class Worker:
                 log.exception("publishing goes on in a while")
                 due = time.time() + 1.0
             left_s = _LONGEST_S if due is None else due - time.time()
-            self._woken.wait(min(max(left_s, 0.0), _LONGEST_S))
+            # What is due and not to be had has to be worked on alone.
+            wait_s = min(max(left_s, _SHORTEST_S), _LONGEST_S)
+            with self._woken:
+                # Not who was woken counts, but whether: each may have missed it.
+                self._woken.wait_for(partial(self._is_woken, wakes), wait_s)
+
+    def _is_woken(self, wakes: int) -> bool:
+        return self._wakes != wakes
 
     def _look(self) -> None:
         tidy_at = time.monotonic() + _FIRST_TIDY_S

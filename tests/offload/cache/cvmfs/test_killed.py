@@ -31,11 +31,14 @@ number = repository.head().revision
 while True:
     number += 1
     contents = {b"%d/%d" % (n % 7, n): b"%d %d" % (number, n) * 50 for n in range(200)}
-    with repository.transaction(wait_s=60) as transaction:
-        transaction.put_tree(b"/t", [
+    with repository.preparation(wait_s=60) as preparation:
+        preparation.put_tree(b"/t", [
             Item(path, Kind.FILE, 0o644, len(data), content=data)
             for path, data in contents.items()
         ])
+        prepared = preparation.finish()
+    with repository.transaction(wait_s=60) as transaction:
+        transaction.put_prepared(prepared)
         transaction.put_tree(b"/large/%d" % (number % 3), [
             Item(b"f", Kind.FILE, 0o644, 9_000_000, content=b"%9d" % number * 1_000_000)
         ])

@@ -10,6 +10,7 @@ from pathlib import Path
 from offload.cache.cvmfs import storage
 from offload.cache.cvmfs.collection import mark
 from offload.cache.cvmfs.contents import Contents
+from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.cvmfs.storage import Storage
@@ -21,7 +22,7 @@ _EFFECTS = [
     (Storage, "remove"),
     (Contents, "forget"),
     (Contents, "set_unused"),
-    (Contents, "flush"),
+    (Storage, "announce_removal"),
     (Contents, "save"),
     (Storage, "sync"),
 ]
@@ -122,9 +123,7 @@ class UsedRepository:
 
     def step(self) -> None:
         """Take any step; every fourth one crashes somewhere, or the machine does."""
-        steps = [self.publish] * 4 + [self.remove, self.rollback, self.untag]
-        steps += [self.collect, self.wait]
-        chosen = self.random.choice(steps)
+        chosen = self.random.choice([*self._steps(), self.prepare, self.prepare])
         if self.random.random() < 0.25:
             with crashing(self.random.randrange(30)):
                 chosen()
@@ -135,16 +134,40 @@ class UsedRepository:
             chosen()
         self.check()
 
+    def _steps(self):
+        steps = [self.publish] * 4 + [self.remove, self.rollback, self.untag]
+        return [*steps, self.collect, self.wait]
+
     def publish(self) -> None:
         """Two trees and an image of both, perhaps under a name."""
         with self.repository.transaction() as transaction:
-            layers = []
-            for _ in range(2):
-                path = b"/.layers/%d" % self.random.randrange(6)
-                transaction.put_tree(path, self._tree())
-                layers.append(path)
-            transaction.merge(b"/.flat/%d" % self.random.randrange(4), layers)
+            self._put_image(transaction)
             self._commit(transaction, self.random.choice([None, None, "a", "b"]))
+
+    def prepare(self) -> None:
+        """The same, made ready while other things happen."""
+        with self.repository.preparation() as preparation:
+            self._put_image(preparation)
+            for _ in range(self.random.randrange(3)):
+                self.random.choice(self._steps())()
+            prepared = preparation.finish()
+            for _ in range(self.random.randrange(3)):
+                self.random.choice(self._steps())()
+        with self.repository.transaction() as transaction:
+            try:
+                transaction.put_prepared(prepared)
+            except RepositoryError as error:
+                assert "prepare it again" in str(error)  # noqa: PT017 -- it may not be
+            else:
+                self._commit(transaction, None)
+
+    def _put_image(self, changes) -> None:
+        layers = []
+        for _ in range(2):
+            path = b"/.layers/%d" % self.random.randrange(6)
+            changes.put_tree(path, self._tree())
+            layers.append(path)
+        changes.merge(b"/.flat/%d" % self.random.randrange(4), layers)
 
     def remove(self) -> None:
         with self.repository.transaction() as transaction:

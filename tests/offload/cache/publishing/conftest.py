@@ -1,4 +1,4 @@
-"""Layers and images made by other tools than ours."""
+"""Images made by other tools than ours, and a publisher that gets them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from offload import zstd
+from offload.cache.cvmfs.keys import Keys
+from offload.cache.cvmfs.objects import content_of
+from offload.cache.cvmfs.repository import Repository
+from offload.cache.publishing.publisher import Publisher
+from offload.cache.publishing.queue import Queue
+from offload.cache.publishing.references import Reference, Wish
+from offload.cache.publishing.shelf import Shelf
+from offload.snapshot.store.local import LocalStore
 
+FQRN = "images.example.org"
 ARCHIVES: dict[str, Callable[[bytes], bytes]] = {
     "tar": lambda data: data,
     "gzip": lambda data: gzip.compress(data, mtime=0),
@@ -126,3 +137,113 @@ def blob(tmp_path: Path):
         return path.open("rb", buffering=0)
 
     return opened
+
+
+class FakeRegistry:
+    """What a registry has now; every blob that is fetched is noted."""
+
+    def __init__(self) -> None:
+        self.tags: dict[tuple[str, str], bytes] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+        self.broken: Exception | None = None
+
+    def push(self, repository, tag, image) -> None:
+        self.blobs |= image.blobs
+        self.tags[repository, tag] = image.manifest
+        self.tags[repository, image.digest] = image.manifest
+
+    def manifest(self, repository, version):
+        if self.broken:
+            raise self.broken
+        return self.tags.get((repository, version))
+
+    def fetch(self, repository, blob, store, got=lambda _: None, began=lambda _: None):
+        if store.has(blob.digest):
+            return
+        self.fetched.append(blob.digest)
+        with store.writer() as writer:
+            began(writer.draft)
+            data = self.blobs[blob.digest]
+            for start in range(0, len(data), 1 << 20):
+                piece = data[start : start + (1 << 20)]
+                writer.write(piece)
+                got(len(piece))
+                self.came(writer.size)
+            writer.commit(blob.digest)
+
+    def came(self, size) -> None:
+        """So much of a blob is in the store."""
+
+
+class Bench:
+    """A publisher with a registry ``h``, and what a reader sees of it."""
+
+    def __init__(self, folder, keys, wishes=()):
+        self.registry = FakeRegistry()
+        self.repository = Repository(folder / "repository", FQRN, keys).create()
+        self.shelf = Shelf(self.repository, "amd64")
+        self.queue = Queue(folder / "queue.sqlite")
+        self.store = LocalStore(folder / "store")
+        self.now = 1000.0
+        self.publisher = Publisher(
+            self.shelf,
+            self.queue,
+            self.store,
+            {"h": self.registry},
+            [Wish.parse(wish) for wish in wishes],
+            "amd64",
+            folder,
+            lambda: self.now,
+        )
+
+    def push(self, image, tag="v1", repository="env"):
+        reference = Reference("h", repository, tag)
+        self.registry.push(repository, tag, image)
+        self.queue.ask([reference], self.now)
+        while self.publisher.step():
+            pass
+        return self.queue.entry(reference)
+
+    @property
+    def revision(self):
+        return self.repository.head().revision
+
+    def tree(self, digest) -> dict[str, object]:
+        name = digest.removeprefix("sha256:")
+        top = f"/.flat/{name[:2]}/{name}".encode()
+        return {
+            path[len(top) + 1 :].decode(): (
+                row.target.decode()
+                or (self.read(row) if row.digest or row.chunks else None)
+            )
+            for path, row in self.repository.namespace().walk(top)
+        }
+
+    def read(self, row) -> bytes:
+        return b"".join(
+            content_of(name, (self.repository.public / name.path).read_bytes())
+            for name in row.objects()
+        )
+
+
+@pytest.fixture(scope="session")
+def keys():
+    return Keys.generate(FQRN, datetime.now(UTC))
+
+
+@pytest.fixture
+def make_bench(tmp_path, keys):
+    with ExitStack() as stack:
+
+        def make(*wishes):
+            bench = Bench(tmp_path, keys, wishes)
+            stack.callback(bench.queue.close)
+            return bench
+
+        yield make
+
+
+@pytest.fixture
+def bench(make_bench):
+    return make_bench()

@@ -43,9 +43,7 @@ def publish(shelf, tmp_path, make_tar, make_image):
         image = make_image(make_tar(*files.items()), form="tar")
         (digest,) = list(image.blobs)[1:]
         (tmp_path / "blob").write_bytes(image.blobs[digest])
-        layer = LayerTree(
-            partial((tmp_path / "blob").open, "rb"), "x", tmp_path / "scratch"
-        )
+        layer = LayerTree(partial((tmp_path / "blob").open, "rb"), "x", tmp_path)
         with shelf.repository.transaction() as change:
             read = read_manifest(image.manifest, "amd64")
             put_image(change, read, {digest: layer}, shelf.implied)

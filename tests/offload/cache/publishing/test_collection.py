@@ -86,7 +86,7 @@ class World:
             {INBOX: InboxSource(store, self.shelf.manifest)},
             (),
             "amd64",
-            self.folder / "scratch",
+            self.folder,
             lambda: self.now,
         )
         self.collector = self.collector_of(revisions=2)

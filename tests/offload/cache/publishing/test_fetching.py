@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from offload.cache.publishing.errors import PublishingError
-from offload.cache.publishing.fetching import fetching, is_near
+from offload.cache.publishing.fetching import fetching
 from offload.snapshot.errors import DamagedError
 from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
@@ -109,19 +109,3 @@ def test_who_gives_up_does_not_wait_for_the_rest(line, store, told):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert not list((store.path / "drafts").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("done", "total", "elapsed_s", "expected"),
-    [
-        (0, 0, 0.0, True),
-        (0, 100, 5.0, False),
-        (10, 100, 1.0, True),
-        (10, 100, 2.0, False),
-        (60, 100, 20.0, False),
-        (70, 100, 20.0, True),
-        (50, 100, 0.01, False),
-    ],
-)
-def test_what_comes_soon_is_worth_to_begin_with(done, total, elapsed_s, expected):
-    assert is_near(done, total, elapsed_s) is expected

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference
-from offload.cache.publishing.work import LONGEST_S, State, delay_s
+from offload.cache.publishing.work import CRASHES_COUNT_S, LONGEST_S, State, delay_s
 
 A, B, C = (Reference("h", "env", tag) for tag in "abc")
 IMAGE = "sha256:" + "0" * 64
@@ -37,9 +37,14 @@ def test_the_longest_due_comes_first(queue):
     queue.ask([B], 1.0)
     queue.ask([A], 2.0)
     assert queue.take(0.5) is None
-    assert queue.take(5.0).reference == B
-    queue.answer(queue.take(5.0), State.PUBLISHED, IMAGE, 5.0)
+    assert queue.next_due() == 1.0
+    work = queue.take(5.0)
+    assert work.reference == B
+    assert queue.next_due() == 2.0
     assert queue.take(5.0).reference == A
+    assert queue.take(5.0) is None
+    queue.answer(work, State.PUBLISHED, IMAGE, 5.0)
+    assert queue.take(5.0) is None
 
 
 def test_ten_requests_before_its_turn_are_one(queue):
@@ -109,29 +114,86 @@ def test_what_a_crash_interrupted_lets_all_others_go_first(queue):
     assert waits == sorted(waits)
     assert waits[-1] > 10
     assert "ended while it worked on it" in queue.entry(A).detail
-    queue.look_again(queue.take(now), now)  # this time it came to an end
+    queue.answer(queue.take(now), State.PUBLISHED, IMAGE, now)
+    queue.ask([A], now)  # that time it came to an end
     assert queue.take(now).crashes == 0
 
 
-def test_a_new_request_forgets_the_crashes(queue):
+def test_a_new_request_does_not_forget_the_crashes_but_a_day_does(queue):
     queue.ask([A], 0.0)
     queue.take(0.0)
     queue.recover(0.0)
+    for now, crashes in ((10.0, 1), (CRASHES_COUNT_S + 1, 0)):
+        queue.ask([A], now)
+        work = queue.take(now)
+        assert work.crashes == crashes
+        queue.look_again(work, now)
+
+
+def test_crashes_count_for_the_image_under_any_name(queue):
     queue.ask([A], 0.0)
-    assert queue.take(0.0).crashes == 0
+    assert queue.begin(queue.take(0.0), IMAGE, 0.0) == 0
+    queue.recover(0.0)
+    queue.ask([B], 1.0)
+    queue.ask([C], 1.0, expected=IMAGE)
+    work = queue.take(1.0)
+    assert (work.reference, work.crashes) == (B, 0)
+    assert queue.begin(work, IMAGE, 1.0) == 1
+    queue.look_again(work, 999.0)
+    assert queue.take(1.0).crashes == 1
+    queue.recover(1.0)
+    queue.forgive(C)
+    queue.ask([C], 2.0, expected=IMAGE)
+    assert queue.take(2.0).crashes == 0
 
 
-def test_a_file_of_an_earlier_version_is_brought_up(tmp_path):
+def test_what_has_ended_the_publisher_is_worked_on_alone(queue):
+    queue.ask([A], 0.0)
+    queue.take(0.0)
+    queue.recover(0.0)
+    queue.ask([B], 0.0)
+    other = queue.take(100.0)
+    assert other.reference == B
+    queue.ask([C], 0.5)
+    assert queue.take(100.0).reference == C  # it is not due for longer
+    queue.recover(100.0)
+    bad = queue.take(999.0)
+    assert bad.crashes == 1
+    queue.ask([Reference("h", "env", "d")], 0.0)
+    assert queue.take(999.0) is None
+    queue.answer(bad, State.PUBLISHED, IMAGE, 999.0)
+    good = queue.take(999.0)
+    assert good.crashes == 0
+    assert queue.take(999.0) is None
+    queue.answer(good, State.PUBLISHED, IMAGE, 999.0)
+    assert queue.take(999.0).crashes == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "changes"),
+    [
+        (1, ["DROP COLUMN held", "DROP COLUMN working"]),
+        (
+            2,
+            ["DROP COLUMN working", "ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0"],
+        ),
+    ],
+)
+def test_a_file_of_an_earlier_version_is_brought_up(version, changes, tmp_path):
     queue = Queue(tmp_path / "q")
     queue.ask([A], 0.0)
     queue.close()
     with sqlite3.connect(tmp_path / "q") as connection:
-        for column in ("held", "crashes"):
-            connection.execute(f"ALTER TABLE names DROP COLUMN {column}")
-        connection.execute("PRAGMA user_version=1")
+        for change in changes:
+            connection.execute(f"ALTER TABLE names {change}")
+        connection.execute("DROP TABLE crashes")
+        connection.execute(f"PRAGMA user_version={version}")
     connection.close()
     queue = Queue(tmp_path / "q")
-    assert queue.take(0.0).crashes == 0
+    queue.ask([B], 1.0)
+    assert queue.begin(queue.take(1.0), IMAGE, 1.0) == 0
+    queue.recover(1.0)
+    assert queue.take(1.0).reference == B
     queue.close()
 
 

@@ -46,9 +46,7 @@ def image(shelf, tmp_path, make_tar, make_image):
     )
     (digest,) = list(made.blobs)[1:]
     (tmp_path / "blob").write_bytes(made.blobs[digest])
-    layer = LayerTree(
-        partial((tmp_path / "blob").open, "rb"), "x", tmp_path / "scratch"
-    )
+    layer = LayerTree(partial((tmp_path / "blob").open, "rb"), "x", tmp_path)
     with shelf.repository.transaction() as change:
         read = read_manifest(made.manifest, "amd64")
         put_image(change, read, {digest: layer}, shelf.implied)

@@ -1,0 +1,64 @@
+"""What came for an image stays as long as it is needed, and no longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.inbox import Inbox
+from offload.cache.publishing.references import Reference
+from offload.cache.publishing.work import State
+from offload.snapshot.model import Blob
+from offload.snapshot.store.local import LocalStore
+from offload.snapshot.store.writing import BlobWriter
+
+OPEN = {PUBLIC: "1"}
+
+
+@pytest.fixture
+def busy(bench, monkeypatch):
+    """Others begin to work with the store while something is written to it."""
+    write = BlobWriter.write
+
+    def slowly(self, data):
+        with LocalStore(bench.store.path).in_use():
+            write(self, data)
+
+    monkeypatch.setattr(BlobWriter, "write", slowly)
+
+
+def test_what_is_handed_over_is_not_cleared_away(bench, busy, tmp_path, make_image):
+    image = make_image(annotations=OPEN)
+    inbox = Inbox(bench.store, tmp_path / "in", 10**9, bench.shelf.has_layer)
+    for digest, data in image.blobs.items():
+        incoming = inbox.incoming(Blob(digest, len(data)))
+        incoming.append(0, data)
+        incoming.commit()
+    inbox.take(image.manifest, image.digest, "amd64")
+    assert bench.store.has(image.digest)
+
+
+def test_what_another_image_waits_for_is_left(bench, tmp_path, make_tar, make_image):
+    """Two images that were handed over, of the same configuration."""
+    first = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    second = make_image(make_tar(("a", b"1")), annotations=OPEN | {"x": "y"})
+    inbox = Inbox(bench.store, tmp_path / "in", 10**9, bench.shelf.has_layer)
+    for image in (first, second):
+        for digest, data in image.blobs.items():
+            incoming = inbox.incoming(Blob(digest, len(data)))
+            if incoming.offset == 0:
+                incoming.append(0, data)
+            incoming.commit()
+        inbox.take(image.manifest, image.digest, "amd64")
+        bench.registry.tags["env", image.digest] = image.manifest
+        bench.queue.ask([Reference("h", "env", image.digest)], bench.now)
+    assert bench.publisher.step()
+    assert {first.digest, second.digest} & set(bench.shelf.images())
+    assert bench.publisher.step()
+    assert bench.registry.fetched == []
+    assert not list(bench.store.digests())
+
+
+def test_what_is_fetched_is_not_cleared_away(bench, busy, make_tar, make_image):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    assert bench.push(image).state is State.PUBLISHED
