@@ -191,25 +191,26 @@ def test_what_cannot_be_a_result_is_one_clear_line(ttree, analysis, message):
     assert "\n" not in str(caught.value)
 
 
-def test_an_interrupted_run_ends_what_computes(ttree):
-    def endless(events):
+def test_an_interrupted_run_ends_what_computes(ttree, tmp_path):
+    def endless(events, folder=str(tmp_path)):
+        import os
         import time
+        from pathlib import Path
 
-        time.sleep(600 * (len(events) > 0))
+        if len(events):
+            Path(folder, str(os.getpid())).touch()
+            time.sleep(600)
         return 0
 
-    before = children()
-
     def interrupt():
-        while not children() - before:
+        while len(list(tmp_path.iterdir())) < 2:
             time.sleep(0.01)
-        time.sleep(0.5)
         # Raised in this thread it would not end what the main thread waits for.
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        Dataset(ttree).run(endless, on=Processes(2), progress=False)
+        Dataset(ttree, chunk_events=100).run(endless, on=Processes(2), progress=False)
 
 
 def test_a_killed_owner_leaves_no_process(ttree):

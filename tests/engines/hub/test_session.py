@@ -157,7 +157,7 @@ async def test_a_server_started_by_a_hub_that_was_killed_meanwhile_is_ended(star
         (lost,) = hub.servers()
         hub.start("hub")
         hub.wait_ready()
-        lost.wait(timeout=15)
+        lost.wait(timeout=60)
         await session.start_server()
         assert len(hub.servers()) == 1
 
@@ -179,7 +179,7 @@ async def test_who_waits_for_his_server_gets_it_from_the_next_hub(
         server = await session.start_server(on_progress=kill_once)
         assert killed
         await server.execute(notebook("1"), path=f"{folder}/run.ipynb")
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while len(hub.servers()) != 1:
             assert time.monotonic() < end, "the first hub's server is still there"
             await asyncio.sleep(0.2)
@@ -191,7 +191,7 @@ async def test_a_server_killed_is_noticed_and_can_be_started_again(start_hub):
         await session.start_server()
         (server,) = hub.servers()
         os.kill(server.pid, signal.SIGKILL)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while "with exit code" not in hub.log("hub"):
             assert time.monotonic() < end
             await asyncio.sleep(0.2)
@@ -203,7 +203,7 @@ async def test_an_idle_server_is_stopped(start_hub):
     hub = start_hub(hub={"idle_timeout": "5 s"})
     async with HubSession.login(hub.link()) as session:
         await session.start_server()
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while hub.servers():
         assert time.monotonic() < end, hub.log("hub")
         await asyncio.sleep(0.5)

@@ -156,8 +156,8 @@ def test_a_failed_task_ends_all_and_is_named(cluster, submit):
 
 def test_a_killed_wrapper_is_started_again_by_its_script(cluster, submit):
     pod, _ = submit(
-        "python", "-uc", "print(open('runs', 'a').write('x')); import time;"
-        "time.sleep(2); print(open('runs').read())",
+        "python", "-uc", "print(open('runs', 'a').write('x'))\nimport os, time\n"
+        "while not os.path.exists('go'): time.sleep(0.05)\nprint(open('runs').read())",
     )  # fmt: skip
     pod.wait_for_log("1")
     pattern = re.compile(rb"offload\.plugins\.node\0" + os.fsencode(pod.folder.path))
@@ -168,6 +168,7 @@ def test_a_killed_wrapper_is_started_again_by_its_script(cluster, submit):
     ]
     assert len(wrappers) == 1
     os.kill(wrappers[0], signal.SIGKILL)
+    (pod.folder.volumes / "code" / "go").touch()
     wait_done(cluster, pod)
     assert pod.log() == "1\nx\n"
     assert pod.done["phase"] == "Succeeded"

@@ -119,7 +119,7 @@ def test_what_cannot_be_believed_is_refused_with_the_reason(
     with repository.transaction() as transaction:
         transaction.put(b"/note", Item(b"note", Kind.FILE, 0o644, 4, content=b"note"))
         transaction.commit()
-    assert seen_within(cache, number + 1, 10.0)
+    assert seen_within(cache, number + 1, 60.0)
     origin.spoil = lambda path, body: manifest if "published" in path else body
     with pytest.raises(OlderRevisionError, match=f"revision {number} .* is older than"):
         refused(cache)
@@ -133,7 +133,7 @@ def test_what_cannot_be_believed_is_refused_with_the_reason(
 
 def refused(cache):
     """Refresh until squid has forgotten the last good answer."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         cache.refresh()
         time.sleep(0.2)

@@ -45,15 +45,30 @@ def test_held(plugin, slurm, calls):
     plugin.delete(pod)
 
 
+def held(calls, **options):
+    """A pod that runs until :func:`release` is called."""
+    return calls.make_pod(
+        "until [ -e /tmp/gate/open ]; do sleep 0.1; done; echo done",
+        container={"volumeMounts": [{"name": "gate", "mountPath": "/tmp/gate"}]},
+        volumes=[{"name": "gate", "emptyDir": {}}],
+        **options,
+    )
+
+
+def release(plugin, calls, pod):
+    (plugin.work / "pods" / calls.uid_of(pod) / "volumes/gate/open").touch()
+
+
 def test_suspended_is_running(plugin, slurm, calls):
-    pod = calls.make_pod("sleep 4")
+    pod = held(calls)
     plugin.create(pod)
     jid = plugin.wait_phase(pod, "Running")["JID"]
     slurm.run("scontrol", "suspend", jid)
-    slurm.wait(lambda: "SUSPENDED" in slurm.run("squeue", "-ho%T"), 10, "suspended")
+    slurm.wait(lambda: "SUSPENDED" in slurm.run("squeue", "-ho%T"), 60, "suspended")
     plugin.ask("GET", "/facility/v1/changes?since=0&timeout_s=0")
     assert calls.phase_of(plugin.status(pod)) == "Running"
     slurm.run("scontrol", "resume", jid)
+    release(plugin, calls, pod)
     assert plugin.wait_end(pod)["exitCode"] == 0
 
 
@@ -156,7 +171,7 @@ def test_node_failure(start_slurm, start_plugin, calls):
     for_ever = calls.make_pod(
         "sleep 1000", annotations=calls.flags("--no-requeue -w n1")
     )
-    again = calls.make_pod("sleep 5; echo done", annotations=calls.flags("-w n1"))
+    again = held(calls, annotations=calls.flags("-w n1"))
     plugin.create(for_ever)
     plugin.create(again)
     plugin.wait_phase(for_ever, "Running")
@@ -169,6 +184,7 @@ def test_node_failure(start_slurm, start_plugin, calls):
     plugin.wait(lambda: plugin.state(again)[1].get("reason") == "Requeued", 40, "back")
     jid = plugin.status(again)["JID"]
     slurm.run("scontrol", "update", f"jobid={jid}", "reqnodelist=n2")
+    release(plugin, calls, again)
     assert plugin.wait_end(again)["exitCode"] == 0
     assert plugin.logs(again) == b"done\n"
 
