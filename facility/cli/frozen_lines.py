@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facility.cli.text import amount
+from facility.cli.text import amount, counted
 
 if TYPE_CHECKING:
     from offload.snapshot import Snapshot
@@ -17,7 +17,7 @@ def size_words(snapshot: Snapshot) -> str:
     """Say how much was frozen: ``11 files (93.1 kB)``."""
     files = sum(part.files for part in snapshot.parts)
     size = sum(part.size for part in snapshot.parts)
-    return f"{files:,} file{'' if files == 1 else 's'} ({amount(size)})"
+    return f"{counted(files, 'file')} ({amount(size)})"
 
 
 def warning_lines(snapshot: Snapshot) -> list[str]:

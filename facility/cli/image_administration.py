@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from facility.cli.image_asking import Named, connect, tell
-from facility.cli.invocation import Json, directory_of
+from facility.cli.image_asking import Named, connect, publisher_here, tell
+from facility.cli.invocation import Json
 from facility.cli.quantities import seconds_of
 from facility.errors import UsageError
 
@@ -26,15 +27,11 @@ def token(
     as_json: Json = False,
 ) -> None:
     """Print what a site's cache shows to report what jobs read, and may do no more."""
-    from facility.local.paths import Place
-    from facility.spec import load
     from offload.cache.publishing.desk import secret_in
     from offload.cache.publishing.tokens import site_token
 
-    directory = directory_of(context)
-    spec = load(directory)
-    state = Place.of(directory).storage(spec.name, spec.storage.state).state_dir
-    shown = site_token(site, secret_in(state / "secrets/publisher-tokens"))
+    _, storage = publisher_here(context)
+    shown = site_token(site, secret_in(storage.secrets_dir / "publisher-tokens"))
     tell({"site": site, "token": shown}, shown, as_json=as_json)
 
 
@@ -59,8 +56,12 @@ def revisions(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
+    from facility.cli.text import moment, shown
+
+    now = time.time()
     for each in found:
-        typer.echo(f"{each['revision']:6}  {each['published']}  {each['tag']}")
+        at = moment(datetime.fromisoformat(each["published"]).timestamp(), now)
+        typer.echo(f"{each['revision']:6}  {at:20}  {shown(each['tag'])}")
 
 
 def rollback(
@@ -74,6 +75,10 @@ def rollback(
     if tag.isdecimal():
         tag = f"revision-{tag}"
     with connect(context) as client:
+        if tag not in {each["tag"] for each in client.revisions()}:
+            raise UsageError(
+                f"there is no {tag}: `facility images revisions` shows which there are"
+            )
         revision = client.rollback(tag)
     line = f"revision {revision} holds what {tag} held"
     tell({"revision": revision}, line, as_json=as_json)
@@ -94,7 +99,7 @@ def gc(
 ) -> None:
     """Remove what nothing refers to any more; the publisher does so every hour."""
     from facility.cli.image_lines import reasons
-    from facility.cli.text import amount, shown
+    from facility.cli.text import amount, counted, shown
 
     with connect(context) as client:
         done = client.collect(dry_run=dry_run, at_once=at_once)
@@ -107,10 +112,12 @@ def gc(
             }
     verb = "would be removed" if dry_run else "removed"
     line = (
-        f"{len(done['names'])} names, {len(done['images'])} images, "
-        f"{len(done['layers'])} layers and {done['objects']} objects "
-        f"({amount(done['freed'])}) {verb}; {done['waiting']} objects wait for the end "
-        "of their grace period"
+        f"{counted(len(done['names']), 'name')}, "
+        f"{counted(len(done['images']), 'image')}, "
+        f"{counted(len(done['layers']), 'layer')} and "
+        f"{counted(done['objects'], 'object')} ({amount(done['freed'])}) {verb}; "
+        f"{counted(done['waiting'], 'object waits', 'objects wait')} for the end of "
+        "the grace period"
     )
     for image, why in done.get("kept", {}).items():
         line += shown(f"\n{image[7:19]} is kept by {'; '.join(why)}")
@@ -127,16 +134,10 @@ def verify(
 ) -> None:
     """Read all that is published, on the publisher's machine; exit code 1 if damaged."""
     from facility.cli.image_verification import verify as verify_images
-    from facility.local.paths import Place
     from facility.local.publishing import repository_places
-    from facility.spec import load
 
-    directory = directory_of(context)
-    spec = load(directory)
-    if spec.publisher is None:
-        raise UsageError("facility.yaml has no publisher: there is nothing to verify")
-    state = Place.of(directory).storage(spec.name, spec.storage.state).state_dir
-    places = repository_places(state, spec.publisher)
+    publisher, storage = publisher_here(context)
+    places = repository_places(storage.state_dir, publisher)
     seconds = seconds_of("--for", limit)
-    fqrn = spec.publisher.fqrn
+    fqrn = publisher.fqrn
     verify_images(places.folder, places.keys, fqrn, seconds, as_json=as_json)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facility.cli.invocation import given_directory
+from facility.cli.invocation import given_directory, place_of
 from facility.errors import UsageError
 
 if TYPE_CHECKING:
+    from facility.local.paths import Storage
+    from facility.spec import Publisher
     from offload.cache.publishing.client import PublisherClient
 
 _SHORTENED = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
@@ -46,6 +48,24 @@ def connect(context: typer.Context) -> PublisherClient:
             "start it again"
         )
     return PublisherClient(settings.publisher, _token(settings.publisher_token))
+
+
+def publisher_here(context: typer.Context) -> tuple[Publisher, Storage]:
+    """Return the publisher of a facility of this machine, and where its state is.
+
+    Raises:
+        UsageError: the facility has none, or its file is wrong.
+    """
+    from facility.spec import load
+
+    place = place_of(context)
+    spec = load(place.directory)
+    if spec.publisher is None:
+        raise UsageError(
+            "facility.yaml has no publisher: add `publisher: {fqrn: NAME}`, with a name "
+            "such as images.example.org"
+        )
+    return spec.publisher, place.storage(spec.name, spec.storage.state)
 
 
 def _token(path: Any) -> str | None:

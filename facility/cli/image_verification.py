@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from facility.cli.text import amount, shown
+from facility.cli.text import amount, counted, shown
 from facility.errors import ExitCode, UsageError
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.names import Suffix
@@ -56,10 +56,10 @@ def verify(
         record = {"objects": objects, "bytes": size, "left": left, "damaged": found}
         typer.echo(json.dumps(record))
     else:
-        rest = f"; {left} of {STEPS} parts are left for the next time" if left else ""
+        rest = f"; left for the next time: {left} of {STEPS} parts" if left else ""
         lost = len(repository.lost())
         typer.echo(
-            f"{objects:,} objects ({amount(size)}) read, {len(damaged)} damaged"
+            f"{counted(objects, 'object')} ({amount(size)}) read, {len(damaged)} damaged"
             f"{f', {lost} to be published again in all' if lost else ''}{rest}"
         )
     if damaged:

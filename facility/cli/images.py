@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facility.cli.image_administration import add_to
-from facility.cli.image_asking import What, Which, connect, digest_of, named, tell
-from facility.cli.invocation import Json, directory_of, given_directory
+from facility.cli.image_asking import (
+    What,
+    Which,
+    connect,
+    digest_of,
+    named,
+    publisher_here,
+    tell,
+)
+from facility.cli.invocation import Json, given_directory
 from facility.cli.quantities import seconds_of
-from facility.errors import ExitCode, UsageError
+from facility.cli.text import counted, shown
+from facility.errors import ExitCode
 
 if TYPE_CHECKING:
     from offload.cache.publishing.client import Status
+    from offload.jobs.publications import Publication
 
 app = typer.Typer(
     name="images",
@@ -33,25 +43,16 @@ _WIDE = 200
 @app.command()
 def init(context: typer.Context, as_json: Json = False) -> None:
     """Make keys and an empty repository; `facility up` does so, too."""
-    from facility.local.paths import Place
     from facility.local.publishing import ensure_repository, repository_places
-    from facility.spec import load
 
-    directory = directory_of(context)
-    spec = load(directory)
-    if spec.publisher is None:
-        raise UsageError(
-            "facility.yaml has no publisher: add `publisher: {fqrn: NAME}`, with a name "
-            "such as images.example.org"
-        )
-    storage = Place.of(directory).storage(spec.name, spec.storage.state)
+    publisher, storage = publisher_here(context)
     storage.ensure()
-    places = repository_places(storage.state_dir, spec.publisher)
-    is_new = ensure_repository(places, spec.publisher.fqrn)
-    public = places.keys / f"{spec.publisher.fqrn}.pub"
+    places = repository_places(storage.state_dir, publisher)
+    is_new = ensure_repository(places, publisher.fqrn)
+    public = places.keys / f"{publisher.fqrn}.pub"
     if as_json:
         record = {
-            "fqrn": spec.publisher.fqrn,
+            "fqrn": publisher.fqrn,
             "folder": str(places.folder),
             "public_key": str(public),
             "is_new": is_new,
@@ -59,8 +60,7 @@ def init(context: typer.Context, as_json: Json = False) -> None:
         typer.echo(json.dumps(record))
         return
     typer.echo(
-        f"{spec.publisher.fqrn} {'made' if is_new else 'is there already'}: "
-        f"{places.folder}"
+        f"{publisher.fqrn} {'made' if is_new else 'is there already'}: {places.folder}"
     )
     typer.echo(f"sites need this key, and may mount it then: {public}")
 
@@ -70,10 +70,11 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
     """List what is published, and what waits to be."""
     with connect(context) as client:
         found = client.images()
+    mine = _of_ones_own(context)
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], indent=1))
+        typer.echo(json.dumps(_records(found, mine), indent=1))
         return
-    for line in _of_ones_own(context, found):
+    for line in _lines(found, mine):
         typer.echo(line, err=True)
     if not found:
         typer.echo("nothing is published yet", err=True)
@@ -82,7 +83,6 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
     from rich.table import Table
 
     from facility.cli.image_lines import status_words
-    from facility.cli.text import shown
 
     table = Table(box=None, pad_edge=False)
     for heading in ("image", "state", "names"):
@@ -155,7 +155,8 @@ def unpin(
         removed = client.release(image) if of_everybody else client.unpin(uid, image)
     line = f"{image} was {'kept' if removed else 'not kept'} for {uid}"
     if of_everybody:
-        line = f"{image}: {removed} pins and leases are taken back"
+        held = counted(removed, "pin or lease", "pins and leases")
+        line = f"{image}: {held} taken back"
     tell({"image": image, "removed": removed}, line, as_json=as_json)
 
 
@@ -178,13 +179,12 @@ def bundle(
     with connect(context) as client:
         image = digest_of(client, which)
         count = client.bundle(image, trace.read_bytes())
-    line = f"{count} objects of {image} are fetched together from now on"
+    line = f"{counted(count, 'object')} of {image} fetched together from now on"
     tell({"image": image, "objects": count}, line, as_json=as_json)
 
 
-def _of_ones_own(context: typer.Context, found: Iterable[Status]) -> list[str]:
-    """Say which of one's own environments are not published, or not all of them."""
-    from facility.cli.text import shown
+def _of_ones_own(context: typer.Context) -> list[Publication]:
+    """Return which of one's own environments are published, or are to be."""
     from facility.client.offload_settings import load_settings
     from offload.jobs.queries import opened
 
@@ -192,11 +192,47 @@ def _of_ones_own(context: typer.Context, found: Iterable[Status]) -> list[str]:
     if not settings.ledger.exists():
         return []
     with opened(settings) as ledger:
-        mine = ledger.publications.all()
+        return ledger.publications.all()
+
+
+def _records(
+    found: Collection[Status], mine: Collection[Publication]
+) -> list[dict[str, Any]]:
+    """Return all for programs; ``yours`` are one's own images that each stands for."""
+    from offload.cache.publishing.status import ImageState, Status
+
+    held = [
+        Status(
+            ImageState.REFUSED if each.is_refused else ImageState.WAITING,
+            each.image,
+            detail=each.detail,
+        )
+        for each in _held_back(found, mine)
+    ]
+    return [
+        asdict(each) | {"yours": [one.image for one in mine if one.there == each.image]}
+        for each in found
+    ] + [asdict(each) | {"yours": [each.image]} for each in held]
+
+
+def _held_back(
+    found: Collection[Status], mine: Iterable[Publication]
+) -> Iterator[Publication]:
+    """Yield one's own images that the publisher does not have."""
+    there = {each.image for each in found}
+    for each in mine:
+        if not each.is_handed_over and each.there not in there:
+            yield each
+
+
+def _lines(found: Collection[Status], mine: Collection[Publication]) -> list[str]:
+    """Say which of one's own environments are not published, or not all of them."""
     waiting = [
-        shown(f"{each.image[7:19]} (yours) is not published: {each.detail}")
-        for each in mine
-        if each.detail
+        shown(
+            f"{each.image[7:19]} (yours) is not published"
+            f"{f': {each.detail}' if each.detail else ' yet'}"
+        )
+        for each in _held_back(found, mine)
     ]
     become = {
         each.image: "is published as" if each.is_published else "is to be published as"
@@ -207,7 +243,7 @@ def _of_ones_own(context: typer.Context, found: Iterable[Status]) -> list[str]:
         f"{each.image[7:19]} (yours) {become[each.published]} "
         f"{each.published[7:19]}: what no public index gives out travels with your jobs"
         for each in mine
-        if each.published in become and not each.detail
+        if each.published in become
     ]
 
 

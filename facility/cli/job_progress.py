@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from facility.cli.text import counted
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -77,10 +79,10 @@ class FreezeProgress(_Shown):
     """Takes what :func:`offload.snapshot.freeze` reports."""
 
     def show(self, progress: Progress) -> None:
-        count = f"{progress.files:,}"
+        count = counted(progress.files_total or progress.files, "file")
         if progress.files_total:
-            count += f" of {progress.files_total:,}"
-        words = f"{progress.stage} ({count} files)"
+            count = f"{progress.files:,} of {count}"
+        words = f"{progress.stage} ({count})"
         self._draw(words, progress.size, progress.size_total)
 
 

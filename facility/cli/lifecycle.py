@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from facility.cli.invocation import Json, directory_of
+from facility.cli.invocation import Json, directory_of, place_of
+from facility.cli.text import counted
 from facility.errors import NotRunningError
 
 
@@ -74,7 +75,8 @@ def down(context: typer.Context, as_json: Json = False) -> None:
         }
         typer.echo(json.dumps(record))
     elif stopped.was_running or stopped.ended:
-        typer.echo(f"stopped {stopped.ended} processes in {stopped.seconds:.1f} s")
+        processes = counted(stopped.ended, "process", "processes")
+        typer.echo(f"stopped {processes} in {stopped.seconds:.1f} s")
     else:
         typer.echo("was not running")
 
@@ -88,10 +90,9 @@ def token(
 ) -> None:
     """Print a link that logs in once, within ten minutes."""
     from facility.local.login import login_link
-    from facility.local.paths import Place
     from facility.local.start import running_runtime
 
-    runtime = running_runtime(Place.of(directory_of(context)))
+    runtime = running_runtime(place_of(context))
     if runtime is None:
         raise NotRunningError("the facility is not running: `facility up` starts it")
     _print(login_link(runtime, user), as_json)

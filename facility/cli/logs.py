@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facility.cli.invocation import Json, directory_of, given_directory
+from facility.cli.invocation import Json, given_directory, place_of
 from facility.cli.quantities import seconds_of
 from facility.errors import NotRunningError, UsageError
 
@@ -64,9 +64,8 @@ def _part(
     context: typer.Context, name: str, lines: int, follow: bool, *, as_json: bool
 ) -> None:
     from facility.local.logs import last_lines, log_file
-    from facility.local.paths import Place
 
-    place = Place.of(directory_of(context))
+    place = place_of(context)
     storage = place.last_storage()
     if storage is None:
         raise NotRunningError(f"no facility was ever started in {place.directory}")

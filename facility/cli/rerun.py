@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.invocation import Json
+from facility.cli.text import counted
 from facility.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ def rerun(
             {"is_same": False, "changed_files": changed, "environment": environment},
             [f"{path}: {change}" for path, change in changed.items()],
         )
-        count = f"{len(changed)} of {len(found.provenance.files)}"
-        typer.echo(
-            f"facility: {count} input files are not what they were: not run", err=True
+        count = (
+            f"{len(changed)} of {counted(len(found.provenance.files), 'input file')}"
         )
+        typer.echo(f"facility: changed: {count}; not run", err=True)
         raise typer.Exit(ExitCode.USAGE)
     if environment and not as_json:
         typer.echo(f"the environment differs: {environment}", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +84,7 @@ def create(
 @app.command()
 def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
     """Show what a snapshot is made of."""
-    from facility.cli.text import amount
+    from facility.cli.text import amount, counted, moment
 
     snapshot, _ = _find(_settings(context), which)
     if as_json:
@@ -92,14 +93,16 @@ def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
     base = snapshot.base
     typer.echo(f"identity  {snapshot.id}")
     typer.echo(f"image     {snapshot.image}")
-    typer.echo(f"frozen    {snapshot.created}")
+    created = datetime.fromisoformat(snapshot.created).timestamp()
+    typer.echo(f"frozen    {moment(created, time.time())}")
     typer.echo(
         f"base      {base.architecture}, {base.libc} {base.libc_version}, "
         f"Python {base.python_version or 'none'}"
     )
     width = max(9, *(len(part.role) for part in snapshot.parts))
     for part in snapshot.parts:
-        size = f"{part.files:,} files, {amount(part.size)}, {len(part.layers)} layers"
+        layers = counted(len(part.layers), "layer")
+        size = f"{counted(part.files, 'file')}, {amount(part.size)}, {layers}"
         typer.echo(f"{part.role:{width}} {part.mount}: {size}")
     for warning in snapshot.warnings:
         typer.echo(f"warning: {warning}")
@@ -136,7 +139,7 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Delete snapshots that no job needs; agents do so once a day."""
-    from facility.cli.text import amount
+    from facility.cli.text import amount, counted
     from offload.jobs.cleaning import clean
 
     age_s = seconds_of("--older-than", older)
@@ -145,7 +148,7 @@ def gc(
         record = {"images": done.images, "blobs": done.blobs, "bytes": done.size}
         typer.echo(json.dumps(record))
     else:
-        typer.echo(f"deleted {done.images} snapshots, {amount(done.size)}")
+        typer.echo(f"deleted {counted(done.images, 'snapshot')}, {amount(done.size)}")
 
 
 def _settings(context: typer.Context) -> Settings:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import typer
 
-from facility.cli.invocation import Json, directory_of
-from facility.cli.text import duration
+from facility.cli.invocation import Json, place_of
+from facility.cli.text import counted, duration
 from facility.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ MIB = 2**20
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show every process of this directory's facility; exit code 3 if it is down."""
-    from facility.local.paths import Place
+    """Show every process of the facility; exit code 3 if it is down."""
     from facility.local.report import make_report
 
-    place = Place.of(directory_of(context))
+    place = place_of(context)
     report = make_report(place)
     if as_json:
         record = {"running": False} if report is None else report.to_json()
@@ -41,15 +41,18 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _absence(place: Place) -> str:
+    is_here = place.directory == Path.cwd()
+    facility = "facility" if is_here else f"facility -C {place.directory}"
     if (storage := place.last_storage()) is not None:
         from facility.marked import marked_processes
 
         if left := marked_processes(storage.id):
             return (
-                f"the supervisor of {place.directory} is gone, {len(left)} processes "
-                "are left: `facility up` takes them over, `facility down` ends them"
+                f"the supervisor of {place.directory} is gone and has left "
+                f"{counted(len(left), 'process', 'processes')}: `{facility} up` takes "
+                f"over, `{facility} down` ends what is left"
             )
-    return f"no facility runs in {place.directory}: `facility up` starts it"
+    return f"no facility runs in {place.directory}: `{facility} up` starts it"
 
 
 def _print(report: Report) -> None:

@@ -1,8 +1,13 @@
-"""How sizes, durations and moments are written for people."""
+"""How numbers, sizes, durations and moments are written for people."""
 
 from __future__ import annotations
 
 import time
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Write ``1 file`` or ``2,000 files``; ``many`` if it is not ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def amount(size: float) -> str:
@@ -29,10 +34,10 @@ def duration(seconds: float, *, is_fine: bool = True) -> str:
 
 
 def moment(at: float, now: float) -> str:
-    """Write a time of day, with the date if it is another day's."""
+    """Write a time of day as it is here, with the zone; another day's with the date."""
     there, here = time.localtime(at), time.localtime(now)
     is_today = there[:3] == here[:3]
-    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M", there)
+    return time.strftime("%H:%M:%S %Z" if is_today else "%Y-%m-%d %H:%M %Z", there)
 
 
 def shown(text: str) -> str:

@@ -1,15 +1,19 @@
 """What is looked at on the publisher's own machine: the repository, byte by byte."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from facility.cli import image_administration, images
 from facility.cli.image_asking import named
 from facility.errors import UsageError
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
+from offload.cache.publishing.status import ImageState, Status
+from offload.jobs.publications import Publication
 from offload.snapshot.tree import Kind
 
 FQRN = "images.example.org"
@@ -41,7 +45,7 @@ def test_a_damaged_object_is_a_line_that_says_how_to_heal_it(type_command):
     assert line.endswith("; push again: registry.example.org/env:1")
     assert last.endswith("1 damaged, 1 to be published again in all")
     assert type_command("images", "verify", "--for", "0s").out.endswith(
-        "; 255 of 256 parts are left for the next time\n"
+        "; left for the next time: 255 of 256 parts\n"
     )
     assert type_command("images", "verify", "--json").json["left"] == 0
 
@@ -60,3 +64,91 @@ def test_an_image_may_be_named_by_how_its_digest_begins():
     for which, count in (("acacac", 2), ("abcdef", "no")):
         with pytest.raises(UsageError, match=f"digest of {count} images"):
             named(client, which)
+
+
+class StandIn:
+    """Answers as a publisher's client does."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def images(self):
+        return (
+            Status(ImageState.PUBLISHED, "sha256:" + "aa" * 32),
+            Status(ImageState.WAITING, "sha256:" + "bb" * 32),
+        )
+
+    def revisions(self):
+        at = "2026-01-02T03:04:05+00:00"
+        return [{"tag": "revision-7", "revision": 7, "published": at}]
+
+    def rollback(self, tag):
+        assert tag == "revision-7"
+        return 8
+
+
+def publication(hexed, *, there=None, detail="", has=False, refused=False):
+    image = f"sha256:{hexed * 32}"
+    published = f"sha256:{there * 32}" if there else None
+    return Publication(image, "", 0.0, has, refused, detail, published)
+
+
+def test_ones_own_images_that_are_held_back_are_listed_for_programs_too(
+    type_command, monkeypatch
+):
+    mine = [
+        publication("a1", there="aa", has=True),
+        publication("bb"),  # asked for again: the publisher has it
+        publication("cc", detail="no index can be reached"),
+        publication("dd", detail="too large", refused=True),
+        publication("ee"),
+    ]
+    monkeypatch.setattr(images, "connect", lambda _context: StandIn())
+    monkeypatch.setattr(images, "_of_ones_own", lambda _context: mine)
+    listed = type_command("images", "list", "--json").json
+    assert [
+        (
+            each["image"][7:9],
+            each["state"],
+            each["detail"],
+            [y[7:9] for y in each["yours"]],
+        )
+        for each in listed
+    ] == [
+        ("aa", "published", "", ["a1"]),
+        ("bb", "waiting", "", ["bb"]),
+        ("cc", "waiting", "no index can be reached", ["cc"]),
+        ("dd", "refused", "too large", ["dd"]),
+        ("ee", "waiting", "", ["ee"]),
+    ]
+    travels = "what no public index gives out travels with your jobs"
+    told = type_command("images", "list").err.splitlines()
+    assert told == [
+        f"{'c' * 12} (yours) is not published: no index can be reached",
+        f"{'d' * 12} (yours) is not published: too large",
+        f"{'e' * 12} (yours) is not published yet",
+        f"{'a1' * 6} (yours) is published as {'a' * 12}: {travels}",
+    ]
+
+
+def test_what_cannot_be_rolled_back_to_says_who_knows(type_command, monkeypatch):
+    monkeypatch.setattr(image_administration, "connect", lambda _context: StandIn())
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    try:
+        (line,) = type_command("images", "revisions").out.splitlines()
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert line.split() == ["7", "2026-01-02", "04:04", "CET", "revision-7"]
+    refused = type_command("images", "rollback", "99")
+    assert refused.code == 2
+    assert refused.err == (
+        "facility: there is no revision-99: `facility images revisions` shows which "
+        "there are\n"
+    )
+    told = type_command("images", "rollback", "7").out
+    assert told == "revision 8 holds what revision-7 held\n"

@@ -55,9 +55,7 @@ def test_a_changed_input_is_named_and_nothing_runs(type_command, saved, data):
     answer = type_command("rerun", str(saved))
     assert answer.code == 2
     assert answer.out == f"{data}: {size - 1:,} bytes then, {size:,} now\n"
-    assert (
-        answer.err == "facility: 1 of 1 input files are not what they were: not run\n"
-    )
+    assert answer.err == "facility: changed: 1 of 1 input file; not run\n"
     answer = type_command("rerun", str(saved), "--json")
     assert answer.code == 2
     assert list(answer.json["changed_files"]) == [str(data)]

@@ -150,7 +150,7 @@ def test_status_names_what_a_killed_supervisor_left(type_command, tmp_path):
         sleeper.kill()
         sleeper.wait()
     assert answer.code == 3
-    assert "1 processes are left: `facility up` takes them over" in answer.out
+    assert "has left 1 process: `facility up` takes over" in answer.out
 
 
 def test_token_when_not_running(type_command):
@@ -165,6 +165,25 @@ def test_logs_of_a_facility_that_never_was(type_command):
     answer = type_command("logs", "hub")
     assert answer.code == 3
     assert answer.err.startswith("facility: no facility was ever started in ")
+
+
+def test_a_facility_is_found_from_a_folder_below_it(type_command, monkeypatch):
+    top = Path.cwd()
+    place = Place.of(top)
+    place.ensure()
+    storage = place.storage("ours")
+    storage.ensure()
+    place.remember(storage)
+    (storage.log_dir / "hub.log").write_text("hello\n")
+    below = top / "analysis/plots"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert type_command("logs", "hub").out == "hello\n"
+    status = type_command("status")
+    assert status.code == 3
+    assert f"no facility runs in {top}: `facility -C {top} up` starts it" in status.out
+    # What -C names is meant, and nothing above it.
+    assert type_command("-C", str(below), "logs", "hub").code == 3
 
 
 def test_the_unexpected_is_one_line_and_a_report(type_command, monkeypatch):

@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from facility.cli.text import shown
+from facility.cli.text import counted, moment, shown
 
 
 @pytest.mark.parametrize(
@@ -14,3 +16,23 @@ from facility.cli.text import shown
 )
 def test_what_a_site_says_commands_no_terminal(said, expected):
     assert shown(said) == expected
+
+
+def test_numbers_have_their_noun():
+    assert [counted(n, "file") for n in (0, 1, 2000)] == [
+        "0 files",
+        "1 file",
+        "2,000 files",
+    ]
+    assert counted(2, "process", "processes") == "2 processes"
+
+
+def test_a_moment_is_told_as_it_is_here_with_the_zone(monkeypatch):
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    try:
+        assert moment(86_400.0, 90_000.0) == "01:00:00 CET"
+        assert moment(86_400.0, 200_000.0) == "1970-01-02 01:00 CET"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
