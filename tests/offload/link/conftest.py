@@ -89,7 +89,7 @@ async def say(socket: Path, words: bytes) -> bytes:
     """Send a line to a unix socket and return the line that comes back."""
     reader, writer = await asyncio.open_unix_connection(socket)
     writer.write(words + b"\n")
-    line = await asyncio.wait_for(reader.readline(), 10)
+    line = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     await writer.wait_closed()
     return line.strip()
@@ -102,7 +102,7 @@ def _say():
 
 @pytest.fixture
 def eventually():
-    async def wait(condition, timeout_s=10.0):
+    async def wait(condition, timeout_s=60.0):
         end = asyncio.get_running_loop().time() + timeout_s
         while not (found := condition()):
             if asyncio.get_running_loop().time() > end:

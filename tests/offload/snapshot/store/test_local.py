@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -29,6 +28,23 @@ from pathlib import Path
 from offload.snapshot import LocalStore, Request, freeze
 print("begun", flush=True)
 print(freeze(Request(Path(sys.argv[1])), LocalStore(Path(sys.argv[2]))).image)
+"""
+
+KILLED = """
+import os, signal, sys
+from offload.snapshot.store.writing import BlobWriter
+
+left, write = int(sys.argv[3]), BlobWriter.write
+
+def dying(self, data):
+    global left
+    left -= len(data)
+    if left < 0:
+        write(self, data[: len(data) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, data)
+
+BlobWriter.write = dying
 """
 
 
@@ -181,21 +197,14 @@ def test_many_freeze_at_once(tree, store, make, tmp_path):
 def test_killed_in_the_middle_the_store_is_whole(tree, store, make, share):
     before = freeze(Request(tree), store)
     make(tree, {b"new %d" % n: os.urandom(400_000) for n in range(60)})
-    size = 60 * 400_000
-    process = subprocess.Popen(
-        [sys.executable, "-c", FREEZE, tree, store.path], stdout=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"begun\n"
+    moment = int(share * 60 * 400_000)
     drafts = store.path / "drafts"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        written = sum(_size(draft) for draft in drafts.iterdir())
-        if written > share * size:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.0005)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED + FREEZE, tree, store.path, str(moment)],
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+    assert killed.returncode == -signal.SIGKILL
     assert list(drafts.iterdir()) != []
     assert store.images() == (before.image,)
     assert verify(before, store) == []
@@ -205,10 +214,3 @@ def test_killed_in_the_middle_the_store_is_whole(tree, store, make, share):
     assert list(drafts.iterdir()) == []
     assert verify(after, store) == []
     assert manifest(after, store, "code") == scan(tree)
-
-
-def _size(path):
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
