@@ -43,6 +43,10 @@ class RefusedRequestError(PublishingError, UsageError):
     """What was asked of the publisher makes no sense to it."""
 
 
+class ShareError(NoSpaceError):
+    """Somebody would take what is left for others."""
+
+
 class SlowError(PublishingError):
     """Somebody takes too long to say what he wants."""
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from offload.cache.errors import DigestError, NoSpaceError
-from offload.cache.publishing.errors import MissingImageError, NoImageError
+from offload.cache.publishing.errors import MissingImageError, NoImageError, ShareError
 from offload.cache.publishing.images import Image, digest_of, read_manifest
 from offload.cache.receiving import Incoming, room
 from offload.snapshot.errors import MissingError
@@ -26,7 +26,8 @@ class Inbox:
     Args:
         store: where complete blobs are.
         drafts: folder of those that are not; on the same file system.
-        quota_bytes: what both may take together.
+        quota_bytes: what both may take together; one person no more than half of what
+            the others leave of it.
         is_published: whether a layer is in the repository, so that nobody has to send it.
     """
 
@@ -45,15 +46,19 @@ class Inbox:
         self._lock = threading.Lock()
         self._promised: dict[str, int] = {}
         """Bytes that drafts will have, by the name of the file."""
+        self._senders: dict[str, str] = {}
+        """Who began to send a blob, by the name of the file; what was here before this
+        process counts as others'."""
         drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def missing(self, blobs: Iterable[Blob]) -> list[tuple[str, int]]:
+    def missing(self, blobs: Iterable[Blob], person: str) -> list[tuple[str, int]]:
         """Return which of these have to be sent, each with where to go on.
 
         What is here stays for the whole grace period again.
 
         Raises:
             NoSpaceError: they do not fit into the inbox.
+            ShareError: they do not fit into the part of the person who sends them.
         """
         found: list[tuple[str, int]] = []
         size = 0
@@ -69,29 +74,31 @@ class Inbox:
             self._refresh(blob.digest)
         if found:
             with self._lock:
-                self._require_room(size)
+                self._require_room(size, person)
         return found
 
     def has(self, digest: str) -> bool:
         """Whether nobody has to send a blob."""
         return self._store.has(digest) or self._is_published(digest)
 
-    def incoming(self, blob: Blob) -> Incoming:
+    def incoming(self, blob: Blob, person: str) -> Incoming:
         """Return a blob to append to; there is room for all of it from now on.
 
         Raises:
             NoSpaceError: it does not fit into the inbox.
+            ShareError: it does not fit into the part of the person who sends it.
         """
         incoming = self._incoming(blob)
         name = self._store.blob_path(blob.digest).name
         with self._lock:
             here = max(incoming.offset, self._promised.get(name, 0))
             if blob.size > here:
-                self._require_room(blob.size - here)
+                self._require_room(blob.size - here, person)
             with room(self._drafts):
                 if not self.has(blob.digest):
                     (self._drafts / name).touch(mode=0o600)
             self._promised[name] = max(blob.size, here)
+            self._senders.setdefault(name, person)
         return incoming
 
     def drop_older(self, moment: float, waiting: Iterable[str]) -> None:
@@ -148,15 +155,26 @@ class Inbox:
         with suppress(FileNotFoundError):
             os.utime(self._store.blob_path(digest))
 
-    def _require_room(self, size: int) -> None:
-        """Raise unless so much more fits in; the lock is held."""
-        drafts = {path.name: _size(path) for path in self._drafts.iterdir()}
-        self._promised = {n: b for n, b in self._promised.items() if n in drafts}
-        taken = sum(max(b, self._promised.get(n, 0)) for n, b in drafts.items())
-        taken += sum(map(_size, self._complete.iterdir()))
+    def _require_room(self, size: int, person: str) -> None:
+        """Raise unless so much more of a person fits in; the lock is held."""
+        here = {path.name: _size(path) for path in self._drafts.iterdir()}
+        self._promised = {n: b for n, b in self._promised.items() if n in here}
+        here = {n: max(b, self._promised.get(n, 0)) for n, b in here.items()}
+        here |= {path.name: _size(path) for path in self._complete.iterdir()}
+        self._senders = {n: who for n, who in self._senders.items() if n in here}
+        taken = sum(here.values())
         if taken + size > self._quota_bytes:
             raise NoSpaceError(
                 f"the publisher's inbox has no room for {size:,} bytes more; later it may"
+            )
+        own = sum(b for n, b in here.items() if self._senders.get(n) == person)
+        share = (self._quota_bytes - (taken - own)) // 2
+        if own + size > share:
+            raise ShareError(
+                f"the publisher's inbox: expected at most {share:,} bytes of one person "
+                f"now, half of what others leave; {person} has {own:,} in it and asks "
+                f"for {size:,} more: try again once those are published, or have "
+                "`inbox` of `publisher` in facility.yaml made larger"
             )
 
 

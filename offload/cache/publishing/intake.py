@@ -82,24 +82,25 @@ def add_inbox(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/inbox/missing")
     async def missing(request: Request) -> Response:
-        person_asking(request, desk)
+        person = person_asking(request, desk)
         wanted = parse(Wanted, await body_of(request, _BLOCK))
         blobs = [Blob(each.digest, each.size) for each in wanted.blobs]
-        found = await asyncio.to_thread(desk.inbox.missing, blobs)
+        found = await asyncio.to_thread(desk.inbox.missing, blobs, person)
         return JSONResponse(
             {"missing": [{"digest": d, "offset": offset} for d, offset in found]}
         )
 
     @app.patch("/inbox/blobs/{digest}")
     async def send(digest: str, request: Request) -> Response:
-        person_asking(request, desk)
+        person = person_asking(request, desk)
         offset = number_in(request, "Upload-Offset")
         length = number_in(request, "Upload-Length")
         if not is_digest(digest):
             raise PublishingError("expected a digest sha256:HEX in the path")
         if await asyncio.to_thread(desk.inbox.has, digest):
             return Response(status_code=201, headers={"Upload-Offset": str(length)})
-        incoming = await asyncio.to_thread(desk.inbox.incoming, Blob(digest, length))
+        blob = Blob(digest, length)
+        incoming = await asyncio.to_thread(desk.inbox.incoming, blob, person)
         buffer = bytearray()
         async for chunk in pieces_of(request):
             buffer += chunk

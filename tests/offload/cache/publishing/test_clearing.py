@@ -31,7 +31,7 @@ def test_what_is_handed_over_is_not_cleared_away(bench, busy, tmp_path, make_ima
     image = make_image(annotations=OPEN)
     inbox = Inbox(bench.store, tmp_path / "in", 10**9, bench.shelf.has_layer)
     for digest, data in image.blobs.items():
-        incoming = inbox.incoming(Blob(digest, len(data)))
+        incoming = inbox.incoming(Blob(digest, len(data)), "anna")
         incoming.append(0, data)
         incoming.commit()
     inbox.take(image.manifest, image.digest, "amd64")
@@ -45,7 +45,7 @@ def test_what_another_image_waits_for_is_left(bench, tmp_path, make_tar, make_im
     inbox = Inbox(bench.store, tmp_path / "in", 10**9, bench.shelf.has_layer)
     for image in (first, second):
         for digest, data in image.blobs.items():
-            incoming = inbox.incoming(Blob(digest, len(data)))
+            incoming = inbox.incoming(Blob(digest, len(data)), "anna")
             if incoming.offset == 0:
                 incoming.append(0, data)
             incoming.commit()

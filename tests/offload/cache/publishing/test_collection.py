@@ -107,8 +107,10 @@ class World:
 
     def publish(self, image) -> None:
         wanted = [Blob(digest, len(data)) for digest, data in image.blobs.items()]
-        for digest, _ in self.inbox.missing(wanted):
-            incoming = self.inbox.incoming(Blob(digest, len(image.blobs[digest])))
+        for digest, _ in self.inbox.missing(wanted, "anna"):
+            incoming = self.inbox.incoming(
+                Blob(digest, len(image.blobs[digest])), "anna"
+            )
             incoming.append(0, image.blobs[digest])
             incoming.commit()
         self.inbox.take(image.manifest, image.digest, "amd64")

@@ -227,6 +227,40 @@ async def test_what_does_not_fit_into_the_inbox_is_refused(make_desk):
     assert answer.status_code == 507
 
 
+async def test_one_person_does_not_get_all_of_the_inbox(make_desk):
+    desk = make_desk(inbox_bytes=1000)
+    blobs = {name: f"/inbox/blobs/sha256:{name * 64}" for name in "abc"}
+    headers = {"Upload-Offset": "0", "Upload-Length": "300"}
+    for person, name, status in (
+        ("anna", "a", 204),
+        ("anna", "b", 507),
+        ("berta", "c", 204),
+        ("anna", "a", 204),
+    ):
+        async with asking(desk, person=person) as client:
+            answer = await client.patch(blobs[name], content=b"", headers=headers)
+        assert answer.status_code == status
+        if status == 507:
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            told = answer.json()
+            assert told["title"] == "ShareError"
+            assert "anna has 300 in it and asks for 300 more" in told["detail"]
+
+
+@pytest.mark.parametrize(("person", "crashes"), [("anna", 1), ("root", 0)])
+async def test_who_runs_it_can_have_an_image_tried_that_ended_it(
+    person, crashes, make_desk
+):
+    desk = make_desk()
+    desk.queue.ask([Reference("h", "env", "v1")], 0.0)
+    desk.queue.take(time.time())
+    desk.queue.recover(time.time())
+    async with asking(desk, person=person) as client:
+        answer = await client.post("/names", json={"name": "h/env:v1"})
+    assert answer.status_code == 202
+    assert desk.queue.take(time.time()).crashes == crashes
+
+
 CHANGING = [
     ("POST", "/inbox/missing"),
     ("PATCH", f"/inbox/blobs/sha256:{'a' * 64}"),
@@ -443,10 +477,10 @@ async def test_what_came_whole_before_a_kill_need_not_come_again(desk):
     right, wrong = b"all of it", b"something"
     digest = f"sha256:{hashlib.sha256(right).hexdigest()}"
     blob = Blob(digest, len(right))
-    desk.inbox.incoming(blob).append(0, wrong)  # and killed
-    assert desk.inbox.missing([blob]) == [(digest, 0)]
-    desk.inbox.incoming(blob).append(0, right)
-    assert desk.inbox.missing([blob]) == []
+    desk.inbox.incoming(blob, "anna").append(0, wrong)  # and killed
+    assert desk.inbox.missing([blob], "anna") == [(digest, 0)]
+    desk.inbox.incoming(blob, "anna").append(0, right)
+    assert desk.inbox.missing([blob], "anna") == []
     assert desk.inbox.has(digest)
 
 
