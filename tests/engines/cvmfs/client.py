@@ -48,6 +48,7 @@ def build() -> Path:
             raise RuntimeError("cargo is missing: it builds the client of CernVM-FS")
         done = subprocess.run(
             [tool, *INSTALL, "--root", root, "--target-dir", root / "target"],
+            env={"CARGO_NET_RETRY": "10", **os.environ},
             capture_output=True,
             text=True,
             check=False,
