@@ -14,6 +14,10 @@ JobId = NewType("JobId", int)
 """Counts from 1 in each person's ledger."""
 
 
+MAIN = "main"
+"""Name of the container that runs a job's command."""
+
+
 @dataclass(frozen=True, slots=True)
 class ElementName:
     """``42``, or ``42.7`` for one of many equal jobs."""

@@ -28,7 +28,7 @@ from offload.interlink import (
     Volume,
     VolumeMount,
 )
-from offload.jobs.model import Element, Job
+from offload.jobs.model import MAIN, Element, Job
 from offload.jobs.notebook import notebook_command
 from offload.jobs.placement import resource_of
 from offload.snapshot import Snapshot
@@ -38,7 +38,6 @@ from offload.snapshot.model import CODE, ENVIRONMENT
 HOST_IMAGE = "analysis-facility/host"
 """The site's own ``/usr``."""
 SNAPSHOT_IMAGE = "analysis-facility/snapshot"
-MAIN = "main"
 CREDENTIALS_PATH = "/run/credentials"
 GRACE_S = 30
 """Between SIGTERM and SIGKILL at the end of its time."""

@@ -19,8 +19,6 @@ SHORTEST_LOOK_S = 0.01
 LONGEST_LOOK_S = 0.2
 LONGEST_ALONE_S = 5.0
 """Who follows a log waits so long for an agent that was killed to be there again."""
-MAIN = "main"
-"""Name of the container that runs a job's command."""
 
 
 def opened(settings: Settings) -> contextlib.closing[Ledger]:
@@ -181,12 +179,10 @@ def _after(skipped: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _kept_log(settings: Settings, found: Job, index: int | None) -> Iterator[bytes]:
-    folder = settings.folder(found.id)
-    if found.spec.count > 1:
-        folder /= str(index or 0)
+    name = ElementName(found.id, (index or 0) if found.spec.count > 1 else None)
     with (
         contextlib.suppress(FileNotFoundError),
-        (folder / "logs" / f"{MAIN}.log").open("rb") as log,
+        settings.log(name).open("rb") as log,
     ):
         while chunk := log.read(1 << 20):
             yield chunk

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facility.spec import Site
 from offload.jobs.errors import JobsError, NoSuchSiteError
+from offload.jobs.model import MAIN, ElementName
 
 VARIABLE = "FACILITY_OFFLOAD"
 """Environment variable that holds the path of the settings file."""
@@ -102,6 +103,15 @@ class Settings(BaseModel):
     def folder(self, job: object) -> Path:
         """Return where the outputs and logs of a job land."""
         return self.jobs_dir.expanduser() / str(job)
+
+    def element_folder(self, name: ElementName) -> Path:
+        """Return where those of one execution land."""
+        folder = self.folder(name.job)
+        return folder if name.index is None else folder / str(name.index)
+
+    def log(self, name: ElementName) -> Path:
+        """Return where the whole log of one execution is kept once it is home."""
+        return self.element_folder(name) / "logs" / f"{MAIN}.log"
 
     @property
     def credentials_dir(self) -> Path:

@@ -56,15 +56,18 @@ def listening(path: Path, *, for_everybody: bool = False) -> Iterator[socket.soc
 
     Only its owner may connect (mode 0600), or everybody.
     """
-    path.unlink(missing_ok=True)
+    # Renamed once it listens: who sees the name can connect.
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         mask = os.umask(0o111 if for_everybody else 0o177)
         try:
-            with connectable(path) as name:
+            with connectable(draft) as name:
                 listening.bind(name)
         finally:
             os.umask(mask)
         listening.listen(64)
+        draft.replace(path)
         try:
             yield listening
         finally:

@@ -12,12 +12,11 @@ from offload.interlink import (
     LogStruct,
     PluginRefusedError,
 )
-from offload.jobs.agent.returning import element_folder, read_log
+from offload.jobs.agent.returning import read_log
 from offload.jobs.agent.sites import Site
 from offload.jobs.errors import JobsError
 from offload.jobs.ledger import Ledger
-from offload.jobs.model import Element
-from offload.jobs.pods import MAIN
+from offload.jobs.model import MAIN, Element
 from offload.jobs.settings import Settings
 from offload.jobs.stages import Stage
 from offload.link import PausedError
@@ -80,7 +79,7 @@ async def follow(
             site that is away meanwhile delays, and nothing is lost.
     """
     offset = 0
-    kept = element_folder(settings, element) / "logs" / f"{MAIN}.log"
+    kept = settings.log(element.name)
     while True:
         now, site = await asyncio.to_thread(ledger.element, element.job, element.index)
         if kept.exists():

@@ -20,8 +20,8 @@ from offload.interlink import (
 )
 from offload.jobs.agent.sites import person
 from offload.jobs.ledger import Ledger
-from offload.jobs.model import Element, Job
-from offload.jobs.pods import MAIN, pod_name
+from offload.jobs.model import MAIN, Element, Job
+from offload.jobs.pods import pod_name
 from offload.jobs.settings import Settings
 from offload.jobs.stages import Stage
 from offload.outputs import Prior, fetch, land, merge
@@ -61,10 +61,10 @@ class Returning:
             TooLargeError: more would come than may; it stays at the site.
             InterlinkError, OutputsError, OSError: tried again later, from there on.
         """
-        folder = element_folder(self._settings, element)
+        folder = self._settings.element_folder(element.name)
         async with self._room:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-            await self._keep_log(client, element, folder / "logs", is_ours=is_ours)
+            await self._keep_log(client, element, is_ours=is_ours)
             report: list[str] = []
             if is_ours:
                 report = await self._outputs(job, element, client, folder, on_progress)
@@ -143,13 +143,13 @@ class Returning:
             )
 
     async def _keep_log(
-        self, client: PluginClient, element: Element, folder: Path, *, is_ours: bool
+        self, client: PluginClient, element: Element, *, is_ours: bool
     ) -> None:
         """Keep the whole log; one that the site has not is left out."""
-        target = folder / f"{MAIN}.log"
+        target = self._settings.log(element.name)
         if target.exists():
             return  # whole: it is only renamed then
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         draft = target.with_suffix(".part")
         try:
             if is_ours:
@@ -164,10 +164,8 @@ class Returning:
         except PluginRefusedError:
             draft.unlink(missing_ok=True)
             return
-        except (
-            OSError,
-            TooLargeError,
-        ):  # a log without end must not keep the disk full
+        except (OSError, TooLargeError):
+            # A log without end must not keep the disk full.
             draft.unlink(missing_ok=True)
             raise
         draft.replace(target)
@@ -234,9 +232,3 @@ async def read_log(
             offset -= skipped
             if skipped < len(chunk):
                 yield chunk[skipped:]
-
-
-def element_folder(settings: Settings, element: Element) -> Path:
-    """Return where an element's outputs and logs land."""
-    folder = settings.folder(element.job)
-    return folder / str(element.index) if element.is_one_of_many else folder
