@@ -9,22 +9,17 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
+from offload.cache.publishing.connection import Connection
 from offload.cache.publishing.errors import (
-    MissingImageError,
-    PublisherAwayError,
     PublishingError,
-    RefusedEventError,
-    RefusedImageError,
-    RefusedRequestError,
 )
 from offload.cache.publishing.references import INBOX
 from offload.cache.publishing.status import ImageState, Status
 from offload.snapshot.model import Blob
-from offload.snapshot.registry.address import is_loopback
 from offload.snapshot.store.local import LocalStore
 
 _TIMEOUT = httpx.Timeout(90, connect=5)
@@ -51,27 +46,7 @@ class PublisherClient:
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise PublishingError(f"publisher: expected http://HOST:PORT, got {url!r}")
-        if (
-            token is not None
-            and parts.scheme == "http"
-            and not is_loopback(parts.netloc)
-        ):
-            raise PublishingError(
-                f"publisher {url}: a token would travel where others can read it; use "
-                "https"
-            )
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._url = url.rstrip("/")
-        self._http = httpx.Client(
-            base_url=self._url,
-            headers=headers,
-            timeout=_TIMEOUT,
-            # On this machine nobody is in between.
-            trust_env=not is_loopback(parts.netloc),
-        )
+        self._line = Connection(url, token)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +61,7 @@ class PublisherClient:
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._line.close()
 
     def has(self, image: str) -> bool:
         """Whether an image (its manifest's digest) is in the repository."""
@@ -100,11 +75,13 @@ class PublisherClient:
             wait_s: return at the latest then; at once if waiting changes nothing.
         """
         path = f"/images/{_quoted(image, '/:@')}"
-        return Status.of(self._json("GET", path, params={"wait_s": wait_s}))
+        return Status.of(self._line.json("GET", path, params={"wait_s": wait_s}))
 
     def images(self) -> tuple[Status, ...]:
         """Return every image that is published or waits to be."""
-        return tuple(Status.of(each) for each in self._json("GET", "/images")["images"])
+        return tuple(
+            Status.of(each) for each in self._line.json("GET", "/images")["images"]
+        )
 
     def wait(
         self,
@@ -161,7 +138,9 @@ class PublisherClient:
         document = {"blobs": [{"digest": b.digest, "size": b.size} for b in wanted]}
         missing = {
             each["digest"]: int(each["offset"])
-            for each in self._json("POST", "/inbox/missing", json=document)["missing"]
+            for each in self._line.json("POST", "/inbox/missing", json=document)[
+                "missing"
+            ]
         }
         total = sum(blob.size for blob in wanted)
         done = total - sum(
@@ -174,20 +153,22 @@ class PublisherClient:
                     done += size
                     progress(done, total)
         manifest = store.read(image)
-        return Status.of(self._json("PUT", f"/inbox/images/{image}", content=manifest))
+        return Status.of(
+            self._line.json("PUT", f"/inbox/images/{image}", content=manifest)
+        )
 
     def look(self, name: str) -> None:
         """Have a name of a registry looked at, as an event of the registry would."""
-        self._json("POST", "/names", json={"name": name})
+        self._line.json("POST", "/names", json={"name": name})
 
     def pin(self, uid: str, image: str) -> None:
         """Keep an image for a need, such as a pod by its UID; again is fine."""
-        self._json("PUT", f"/pins/{_quoted(uid, '')}/{_quoted(image)}")
+        self._line.json("PUT", f"/pins/{_quoted(uid, '')}/{_quoted(image)}")
 
     def unpin(self, uid: str, image: str | None = None) -> int:
         """Forget a need, or what it has of one image; return how many pins went."""
         rest = "" if image is None else f"/{_quoted(image)}"
-        answer = self._json("DELETE", f"/pins/{_quoted(uid, '')}{rest}")
+        answer = self._line.json("DELETE", f"/pins/{_quoted(uid, '')}{rest}")
         return int(answer["removed"])
 
     def release(self, image: str) -> int:
@@ -195,7 +176,7 @@ class PublisherClient:
 
         Agents whose jobs still need it lease it again within a day. Administrators only.
         """
-        return int(self._json("DELETE", f"/needs/{_quoted(image)}")["removed"])
+        return int(self._line.json("DELETE", f"/needs/{_quoted(image)}")["removed"])
 
     def lease(self, uid: str, images: Collection[str], for_s: float) -> None:
         """Keep these images for so long, and none that the need kept before.
@@ -203,7 +184,7 @@ class PublisherClient:
         Again is fine, and begins anew; without images it is given up.
         """
         document = {"images": sorted(images), "for_s": for_s}
-        self._json("PUT", f"/leases/{_quoted(uid, '')}", json=document)
+        self._line.json("PUT", f"/leases/{_quoted(uid, '')}", json=document)
 
     def bundle(self, image: str, trace: bytes) -> int:
         """Have what a cold start needs published as one file; return its objects.
@@ -213,28 +194,28 @@ class PublisherClient:
             trace: what jobs have read, as a site's cache writes it.
         """
         path = f"/bundles/{_quoted(image)}"
-        return int(self._json("PUT", path, content=trace)["objects"])
+        return int(self._line.json("PUT", path, content=trace)["objects"])
 
     def remove(self, name: str) -> None:
         """Take a name out of the repository; its image stays for the grace period."""
-        self._json("DELETE", f"/names/{_quoted(name, '/:@')}")
+        self._line.json("DELETE", f"/names/{_quoted(name, '/:@')}")
 
     def revisions(self) -> list[dict[str, Any]]:
         """Return the revisions that are kept, the oldest first."""
-        found = self._json("GET", "/revisions")["revisions"]
+        found = self._line.json("GET", "/revisions")["revisions"]
         assert isinstance(found, list)
         return found
 
     def rollback(self, tag: str) -> int:
         """Publish again what a kept revision held; return the new revision."""
-        return int(self._json("POST", "/rollback", json={"tag": tag})["revision"])
+        return int(self._line.json("POST", "/rollback", json={"tag": tag})["revision"])
 
     def collect(
         self, *, dry_run: bool = False, at_once: bool = False
     ) -> dict[str, Any]:
         """Remove what nothing refers to and the grace period is over for."""
         document = {"dry_run": dry_run, "at_once": at_once}
-        return self._json("POST", "/collect", json=document)
+        return self._line.json("POST", "/collect", json=document)
 
     def _send(self, blob: Blob, offset: int, store: LocalStore) -> Iterator[int]:
         """Send a blob from an offset on; yield how many bytes arrived, time by time."""
@@ -243,7 +224,7 @@ class PublisherClient:
             while offset < blob.size or blob.size == 0:
                 file.seek(offset)
                 data = file.read(_CHUNK_BYTES)
-                response = self._ask(
+                response = self._line.ask(
                     "PATCH",
                     url,
                     content=data,
@@ -253,57 +234,13 @@ class PublisherClient:
                     },
                 )
                 if response.status_code not in {201, 204, 409}:
-                    raise self._refusal(response)
+                    raise self._line.refusal(response)
                 # Another may have sent some meanwhile.
                 now_at = int(response.headers.get("Upload-Offset", offset))
                 yield now_at - offset
                 offset = now_at
                 if response.status_code == 201:
                     return
-
-    def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        response = self._ask(method, path, **arguments)
-        if response.status_code >= 300:
-            raise self._refusal(response)
-        try:
-            document = response.json()
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise PublishingError(
-                f"publisher {self._url}: expected JSON, got something else"
-            )
-        return document
-
-    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **arguments)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise RefusedRequestError(
-                f"publisher {self._url}: expected a shorter name, of plain letters"
-            ) from error
-        except httpx.HTTPError as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise PublisherAwayError(
-                f"publisher {self._url}: cannot be reached: {reason}"
-            ) from error
-
-    def _refusal(self, response: httpx.Response) -> PublishingError:
-        try:
-            detail = str(response.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            detail = f"answers with status {response.status_code}"
-        line = f"publisher {self._url}: {detail}"
-        match response.status_code:
-            case 401 | 403:
-                return RefusedEventError(line)
-            case 404:
-                return MissingImageError(line)
-            case 422:
-                return RefusedImageError(line)
-            case status if status >= 500:
-                return PublisherAwayError(line)
-        return RefusedRequestError(line)
 
 
 def _quoted(name: str, safe: str = ":") -> str:

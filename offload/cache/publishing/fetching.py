@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from facility.errors import FacilityError
 from offload.cache.publishing.errors import PublishingError
-from offload.cache.publishing.sources import Source
+from offload.cache.publishing.sources import Source, Watcher
 from offload.snapshot.model import Blob
 from offload.snapshot.store.local import LocalStore
 
@@ -101,26 +101,9 @@ class Fetching:
     def fetch(self, source: Source, repository: str, blob: Blob) -> None:
         """Fetch one of the blobs."""
         arrival = self._arrivals[blob.digest]
-
-        def began(draft: Path) -> None:
-            with self._changed:
-                arrival.handle = draft.open("rb", buffering=0)
-
-        def got(size: int) -> None:
-            with self._changed:
-                if self._is_given_up or (size < 0 and arrival.is_read):
-                    raise PublishingError(f"blob {blob.digest[:19]}: the line broke")
-                arrival.size += size
-                self._changed.notify_all()
-                done, now = self._done(), time.monotonic()
-                is_told = now - self._told_at < _REPORT_S
-                self._told_at = self._told_at if is_told else now
-            if not is_told:
-                self._tell(done)
-
         error: Exception | None = None
         try:
-            source.fetch(repository, blob, self._store, got, began)
+            source.fetch(repository, blob, self._store, _Watching(self, arrival))
             if arrival.handle is None:  # it was here before
                 arrival.handle = self._store.open(blob.digest)
         except Exception as caught:  # noqa: BLE001 -- raised where it is waited for
@@ -128,6 +111,30 @@ class Fetching:
         with self._changed:
             arrival.is_over, arrival.error = True, error
             self._changed.notify_all()
+
+    def began(self, arrival: _Arrival, draft: Path) -> None:
+        """Hear where the bytes of a blob come."""
+        with self._changed:
+            arrival.handle = draft.open("rb", buffering=0)
+
+    def got(self, arrival: _Arrival, size: int) -> None:
+        """Hear of bytes of a blob.
+
+        Raises:
+            PublishingError: they are not wanted any more.
+        """
+        with self._changed:
+            if self._is_given_up or (size < 0 and arrival.is_read):
+                raise PublishingError(
+                    f"blob {arrival.blob.digest[:19]}: the line broke"
+                )
+            arrival.size += size
+            self._changed.notify_all()
+            done, now = self._done(), time.monotonic()
+            is_told = now - self._told_at < _REPORT_S
+            self._told_at = self._told_at if is_told else now
+        if not is_told:
+            self._tell(done)
 
     def give_up(self) -> None:
         """Let what is under way end in the middle, unless it is for a later attempt."""
@@ -181,6 +188,20 @@ def fetching(
         finally:
             found.give_up()
             pool.shutdown(cancel_futures=True)
+
+
+class _Watching(Watcher):
+    """Tells of one blob."""
+
+    def __init__(self, fetching: Fetching, arrival: _Arrival) -> None:
+        self._fetching = fetching
+        self._arrival = arrival
+
+    def began(self, draft: Path) -> None:
+        self._fetching.began(self._arrival, draft)
+
+    def got(self, size: int) -> None:
+        self._fetching.got(self._arrival, size)
 
 
 class _ArrivingFile(io.RawIOBase):

@@ -30,12 +30,18 @@ from offload.snapshot.registry.errors import RegistryAwayError
 from offload.snapshot.registry.transfer import Registry
 from offload.snapshot.store.local import LocalStore
 
-Received = Callable[[int], None]
-"""Told of bytes that arrived; of fewer than nothing when some have to come again."""
+
+class Watcher:
+    """Told of a blob that comes; this one does not care."""
+
+    def began(self, draft: Path) -> None:
+        """Hear of the file that bytes are appended to, before the first one."""
+
+    def got(self, size: int) -> None:
+        """Hear of bytes that arrived; fewer than nothing when some have to come again."""
 
 
-Began = Callable[[Path], None]
-"""Told of the file that bytes are appended to, before the first one."""
+NOBODY = Watcher()
 
 
 class Source(Protocol):
@@ -45,12 +51,7 @@ class Source(Protocol):
         """Return what a tag or digest means now; None if it means nothing any more."""
 
     def fetch(
-        self,
-        repository: str,
-        blob: Blob,
-        store: LocalStore,
-        got: Received = lambda _: None,
-        began: Began = lambda _: None,
+        self, repository: str, blob: Blob, store: LocalStore, watcher: Watcher = NOBODY
     ) -> None:
         """Put a blob into the store, verified; nothing happens if it is there."""
 
@@ -124,17 +125,13 @@ class RegistrySource:
             url = None if following is None else client.locate(urljoin(url, following))
 
     def fetch(
-        self,
-        repository: str,
-        blob: Blob,
-        store: LocalStore,
-        got: Received = lambda _: None,
-        began: Began = lambda _: None,
+        self, repository: str, blob: Blob, store: LocalStore, watcher: Watcher = NOBODY
     ) -> None:
         if store.has(blob.digest):
-            got(blob.size)
+            watcher.got(blob.size)
         else:
-            download(self._client(repository), blob, store, got, began)
+            client = self._client(repository)
+            download(client, blob, store, watcher.got, watcher.began)
 
     def close(self) -> None:
         """Close every connection."""
@@ -199,20 +196,15 @@ class InboxSource:
         return found
 
     def fetch(
-        self,
-        repository: str,
-        blob: Blob,
-        store: LocalStore,
-        got: Received = lambda _: None,
-        began: Began = lambda _: None,
+        self, repository: str, blob: Blob, store: LocalStore, watcher: Watcher = NOBODY
     ) -> None:
-        del repository, began
+        del repository
         if not store.has(blob.digest):
             raise PublishingError(
                 f"{blob.digest} was handed over and is not here any more; hand the "
                 "image over again"
             )
-        got(blob.size)
+        watcher.got(blob.size)
 
 
 def inbox_reference(image: str) -> Reference:

@@ -23,6 +23,7 @@ from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference, Wish
 from offload.cache.publishing.shelf import Shelf
+from offload.cache.publishing.sources import NOBODY
 from offload.snapshot.store.local import LocalStore
 
 FQRN = "images.example.org"
@@ -158,17 +159,17 @@ class FakeRegistry:
             raise self.broken
         return self.tags.get((repository, version))
 
-    def fetch(self, repository, blob, store, got=lambda _: None, began=lambda _: None):
+    def fetch(self, repository, blob, store, watcher=NOBODY):
         if store.has(blob.digest):
             return
         self.fetched.append(blob.digest)
         with store.writer() as writer:
-            began(writer.draft)
+            watcher.began(writer.draft)
             data = self.blobs[blob.digest]
             for start in range(0, len(data), 1 << 20):
                 piece = data[start : start + (1 << 20)]
                 writer.write(piece)
-                got(len(piece))
+                watcher.got(len(piece))
                 self.came(writer.size)
             writer.commit(blob.digest)
 

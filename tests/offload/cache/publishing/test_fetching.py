@@ -25,18 +25,18 @@ class Line:
         self.data = DATA
         self.breaks_at = -1
 
-    def fetch(self, repository, blob, store, got, began):
+    def fetch(self, repository, blob, store, watcher):
         with store.writer() as writer:
-            began(writer.draft)
+            watcher.began(writer.draft)
             nothing = writer.mark()
             for start in range(0, len(self.data), 1_000_000):
                 assert self.steps.acquire(timeout=30)
                 if writer.size == self.breaks_at:
-                    got(-writer.size)
+                    watcher.got(-writer.size)
                     writer.back_to(nothing)
                 piece = self.data[start : start + 1_000_000]
                 writer.write(piece)
-                got(len(piece))
+                watcher.got(len(piece))
             writer.commit(blob.digest)
 
 
