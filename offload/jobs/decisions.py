@@ -110,6 +110,15 @@ class View:
     before: Mapping[JobId, Job] = field(default_factory=dict)
     """The jobs that it comes after."""
 
+    @property
+    def indexes(self) -> tuple[int, ...]:
+        return _indexes(self.elements)
+
+    def those(self, indexes: Iterable[int]) -> list[Element]:
+        """Return the elements of these indexes."""
+        wanted = frozenset(indexes)
+        return [e for e in self.elements if e.index in wanted]
+
 
 def decide(view: View) -> list[Action]:
     """Return what is to be done now; all of it can be done at once."""
@@ -117,18 +126,13 @@ def decide(view: View) -> list[Action]:
         return [Close()]
     actions: list[Action] = []
     site = view.job.site
-    dropped = [
-        e.index
-        for e in view.elements
-        if e.is_cancelled and not e.is_sent and e.stage in BEFORE_SITE
-    ]
+    not_there = [e for e in view.elements if e.stage in BEFORE_SITE]
+    dropped = _indexes(e for e in not_there if e.is_cancelled and not e.is_sent)
     if dropped:
         actions.append(
-            Finish(tuple(dropped), Outcome.CANCELLED, "cancelled before it was sent")
+            Finish(dropped, Outcome.CANCELLED, "cancelled before it was sent")
         )
-    waiting = [
-        e for e in view.elements if e.stage in BEFORE_SITE and e.index not in dropped
-    ]
+    waiting = [e for e in not_there if e.is_sent or not e.is_cancelled]
     if waiting:
         actions += _toward_site(view, waiting)
     if site is None:

@@ -1,4 +1,4 @@
-"""The shell around :mod:`offload.jobs.decisions`: does what is decided, job by job."""
+"""The shell around :mod:`offload.jobs.decisions`: has done what is decided, in time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
 
 from facility.errors import FacilityError
 from offload.interlink import (
@@ -21,11 +20,12 @@ from offload.interlink import (
 from offload.jobs import decisions
 from offload.jobs.agent.backoff import Backoff
 from offload.jobs.agent.effects import Effects
+from offload.jobs.agent.performing import Performer, WaitingError
 from offload.jobs.agent.sites import Site
 from offload.jobs.agent.workqueue import WorkQueue
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import JobId
-from offload.jobs.stages import BEFORE_SITE, Outcome, Stage
+from offload.jobs.stages import Outcome, Stage
 from offload.link import PausedError
 from offload.snapshot import DamagedError, MissingError
 
@@ -71,7 +71,7 @@ class Carrier:
     ) -> None:
         self._ledger = ledger
         self._sites = sites
-        self._effects = effects
+        self._performer = Performer(ledger, sites, effects)
         self._on_site = on_site
         self._queue: WorkQueue[JobId] = WorkQueue()
         self._backoff = Backoff(time.monotonic)
@@ -128,11 +128,14 @@ class Carrier:
                     for other in view.before:
                         self._followers.setdefault(other, set()).add(id_)
                     await self._note(id_, work, words)
-                case decisions.Finish(indexes, outcome, message):
-                    await self._finish(id_, indexes, outcome, message)
+                case decisions.Finish():
+                    await self._performer.perform(view, action)
                     self._queue.add(id_)
+                case decisions.Close() if work.running:
+                    pass  # they look again when they are over
                 case decisions.Close():
-                    await self._close_job(id_, view, work)
+                    await self._performer.perform(view, action)
+                    del self._work[id_]
                 case _:
                     self._begin(view, work, action)
 
@@ -143,13 +146,6 @@ class Carrier:
             for name in job.spec.after:
                 before[JobId(int(name))] = self._ledger.job(JobId(int(name)))
         return decisions.View(job, self._ledger.unsettled(id_), before)
-
-    async def _close_job(self, id_: JobId, view: decisions.View, work: _Work) -> None:
-        if work.running:
-            return  # they look again when they are over
-        await self._effects.summarise(view.job)
-        await asyncio.to_thread(self._ledger.close_job, id_)
-        del self._work[id_]
 
     def _begin(
         self, view: decisions.View, work: _Work, action: decisions.Action
@@ -191,63 +187,17 @@ class Carrier:
         id_ = view.job.id
         delay_s = SETTLE_S if view.job.spec.count > 1 else 0.0
         try:
-            await self._do(view, work, action)
+            await self._performer.perform(view, action)
         except Exception as error:  # noqa: BLE001 - kept, told, and tried again
             delay_s = await self._failed(view, work, action, key, error)
         else:
             self._backoff.worked((id_, key))
+            if isinstance(action, decisions.End):
+                again = time.monotonic() + ASK_AGAIN_S
+                work.asked_to_end.update(dict.fromkeys(action.indexes, again))
         finally:
             work.running.pop(key, None)
         self._queue.add(id_, delay_s)
-
-    async def _do(
-        self, view: decisions.View, work: _Work, action: decisions.Action
-    ) -> None:
-        effects, job = self._effects, view.job
-        match action:
-            case decisions.Store():
-                await effects.store(job)
-            case decisions.Place():
-                await self._place(view)
-            case decisions.Transfer(site):
-                await effects.transfer(job, self._sites[site])
-            case decisions.Create(site, indexes):
-                elements = [e for e in view.elements if e.index in set(indexes)]
-                await effects.create(job, self._sites[site], elements)
-            case decisions.End(site, indexes):
-                elements = [e for e in view.elements if e.index in set(indexes)]
-                await effects.delete(self._sites[site], elements)
-                again = time.monotonic() + ASK_AGAIN_S
-                work.asked_to_end.update(dict.fromkeys(indexes, again))
-            case decisions.Withdraw(site, indexes):
-                elements = [e for e in view.elements if e.index in set(indexes)]
-                await effects.delete(self._sites[site], elements)
-                await self._finish(
-                    job.id, indexes, Outcome.CANCELLED, "cancelled before it ran"
-                )
-            case decisions.Return(site, index):
-                (element,) = (e for e in view.elements if e.index == index)
-                await effects.bring_back(job, self._sites[site], element)
-            case decisions.Remove(site, indexes):
-                elements = [e for e in view.elements if e.index in set(indexes)]
-                await effects.delete(self._sites[site], elements)
-                await asyncio.to_thread(self._ledger.removed, job.id, indexes)
-            case decisions.Await() | decisions.Finish() | decisions.Close():
-                raise AssertionError("done where it is decided")
-            case _:
-                assert_never(action)
-
-    async def _place(self, view: decisions.View) -> None:
-        refusal = await self._effects.place(view.job)
-        if refusal is None:
-            return
-        if refusal.is_final:
-            indexes = tuple(e.index for e in view.elements)
-            await self._finish(
-                view.job.id, indexes, Outcome.REFUSED, f"no site: {refusal.reason}"
-            )
-            return
-        raise _WaitingError(refusal.reason)
 
     async def _failed(
         self,
@@ -283,17 +233,20 @@ class Carrier:
                 )
                 return self._backoff.failed((id_, key))
             case ImpossibleError() if isinstance(action, decisions.Create):
-                await self._finish(id_, action.indexes, Outcome.REFUSED, error.detail)
+                await self._performer.finish(
+                    id_, action.indexes, Outcome.REFUSED, error.detail
+                )
                 return 0.0
             case MissingError() | DamagedError() if isinstance(
                 action, decisions.Store | decisions.Transfer
             ):
-                indexes = tuple(e.index for e in view.elements)
-                await self._finish(id_, indexes, Outcome.FAILED, str(error))
+                await self._performer.finish(
+                    id_, view.indexes, Outcome.FAILED, str(error)
+                )
                 return 0.0
             case NoSpaceError():
                 words = f"site {name} has no room: {error.detail}"
-            case _WaitingError() | FacilityError() | OSError():
+            case WaitingError() | FacilityError() | OSError():
                 words = str(error)
             case _:
                 words = f"unexpected {type(error).__name__}: {error}"
@@ -301,18 +254,6 @@ class Carrier:
         delay_s = self._backoff.failed((id_, key))
         await self._note(id_, work, words, time.time() + delay_s)
         return delay_s
-
-    async def _finish(
-        self, id_: JobId, indexes: tuple[int, ...], outcome: Outcome, message: str
-    ) -> None:
-        await asyncio.to_thread(
-            self._ledger.finish,
-            id_,
-            indexes,
-            BEFORE_SITE,
-            outcome=outcome,
-            message=message,
-        )
 
     async def _note(
         self, id_: JobId, work: _Work, words: str, until: float | None = None
@@ -324,7 +265,3 @@ class Carrier:
         work.noted = words
         with contextlib.suppress(OSError):
             await asyncio.to_thread(self._ledger.note, id_, words, until)
-
-
-class _WaitingError(Exception):
-    """Nothing is wrong, but nothing can be done yet; the text is for the person."""
