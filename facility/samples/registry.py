@@ -6,7 +6,8 @@ They are others' work: nothing of them is in this repository. Cite ``citation``.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from facility.errors import UsageError
@@ -78,7 +79,6 @@ COFFEA = Package(
     root="coffea-2026.9.0/",
     licence="package BSD-3-Clause",
 )
-PACKAGES = (TESTDATA, COFFEA)
 
 # Run2010B by run number: 2011 began with run 160404 (CERN Open Data record 17).
 _ZMUMU = (
@@ -105,144 +105,101 @@ _DELPHES = (
     "from the tests of coffea 2026.9.0."
 )
 
+
+def _compressed(
+    first: Sample, title: str, others: dict[str, tuple[str, int]]
+) -> Iterator[Sample]:
+    """Yield a sample, and its events compressed in other ways: sha256 and size."""
+    yield first
+    for way, (sha256, size_bytes) in others.items():
+        yield replace(
+            first,
+            name=f"{first.name}-{way}",
+            member=first.member.replace(".root", f"-{way}.root"),
+            sha256=sha256,
+            size_bytes=size_bytes,
+            title=f"{title} ({way})",
+        )
+
+
 SAMPLES = (
-    Sample(
-        name="zmumu",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-Zmumu.root",
-        sha256=("8290ddc1f2b1f866f30df016558936da27107f7f5b87e574c741f2baab1bad64"),
-        size_bytes=178971,
-        kind=Kind.DATA,
-        experiment=Experiment.CMS,
-        title="Z to two muons, data, 500 events",
-        citation=_ZMUMU,
+    *_compressed(
+        Sample(
+            name="zmumu",
+            package=TESTDATA,
+            member="skhep_testdata/data/uproot-Zmumu.root",
+            sha256="8290ddc1f2b1f866f30df016558936da27107f7f5b87e574c741f2baab1bad64",
+            size_bytes=178971,
+            kind=Kind.DATA,
+            experiment=Experiment.CMS,
+            title="Z to two muons, data, 500 events",
+            citation=_ZMUMU,
+        ),
+        "Z to two muons, data",
+        {
+            "zstd": (
+                "c504a3dbe5f26986019093ebd47b236c3dcc3d7bd847610c91bfabce56209f1a",
+                174905,
+            ),
+            "lz4": (
+                "9d860d855bfdba560d9cfb7ef5f27caf7fd16e74863aaee639dc7fe1204fe1a4",
+                212813,
+            ),
+            "zlib": (
+                "046c544bf7587fb817f3f09ba7e2b1e830d030ea1ebba52a5ddba208b15df62c",
+                179005,
+            ),
+            "lzma": (
+                "b9944821bf5c6380ea6c09dc8811fe831188fd29653aad8a8f30addcfd9bb1af",
+                168916,
+            ),
+            "uncompressed": (
+                "15416a7dbc8beaee4b400a1760693c2cb17d42138b55fe0e483705437ef383fd",
+                345874,
+            ),
+        },
     ),
-    Sample(
-        name="zmumu-zstd",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-Zmumu-zstd.root",
-        sha256=("c504a3dbe5f26986019093ebd47b236c3dcc3d7bd847610c91bfabce56209f1a"),
-        size_bytes=174905,
-        kind=Kind.DATA,
-        experiment=Experiment.CMS,
-        title="Z to two muons, data (zstd)",
-        citation=_ZMUMU,
-    ),
-    Sample(
-        name="zmumu-lz4",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-Zmumu-lz4.root",
-        sha256=("9d860d855bfdba560d9cfb7ef5f27caf7fd16e74863aaee639dc7fe1204fe1a4"),
-        size_bytes=212813,
-        kind=Kind.DATA,
-        experiment=Experiment.CMS,
-        title="Z to two muons, data (lz4)",
-        citation=_ZMUMU,
-    ),
-    Sample(
-        name="zmumu-zlib",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-Zmumu-zlib.root",
-        sha256=("046c544bf7587fb817f3f09ba7e2b1e830d030ea1ebba52a5ddba208b15df62c"),
-        size_bytes=179005,
-        kind=Kind.DATA,
-        experiment=Experiment.CMS,
-        title="Z to two muons, data (zlib)",
-        citation=_ZMUMU,
-    ),
-    Sample(
-        name="zmumu-lzma",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-Zmumu-lzma.root",
-        sha256=("b9944821bf5c6380ea6c09dc8811fe831188fd29653aad8a8f30addcfd9bb1af"),
-        size_bytes=168916,
-        kind=Kind.DATA,
-        experiment=Experiment.CMS,
-        title="Z to two muons, data (lzma)",
-        citation=_ZMUMU,
-    ),
-    Sample(
-        name="zmumu-uncompressed",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-Zmumu-uncompressed.root",
-        sha256=("15416a7dbc8beaee4b400a1760693c2cb17d42138b55fe0e483705437ef383fd"),
-        size_bytes=345874,
-        kind=Kind.DATA,
-        experiment=Experiment.CMS,
-        title="Z to two muons, data (uncompressed)",
-        citation=_ZMUMU,
-    ),
-    Sample(
-        name="hzz",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-HZZ.root",
-        sha256=("baa852f7b801eee0fb7234f44864a20808d17d84fa44e712072fa881c423ad46"),
-        size_bytes=217945,
-        kind=Kind.SIMULATION,
-        experiment=Experiment.CMS,
-        title="H to ZZ, weighted simulation",
-        citation=_HZZ,
-    ),
-    Sample(
-        name="hzz-zstd",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-HZZ-zstd.root",
-        sha256=("d758791f28ac6120cd06a7099dd7ab5e03c5ecc5d0f3de4f75743841791ba9d2"),
-        size_bytes=225552,
-        kind=Kind.SIMULATION,
-        experiment=Experiment.CMS,
-        title="H to ZZ, simulation (zstd)",
-        citation=_HZZ,
-    ),
-    Sample(
-        name="hzz-lz4",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-HZZ-lz4.root",
-        sha256=("73e401455c6824cff56790ffc179ebe60d4bdd4f573a4d085daddcabd977cc87"),
-        size_bytes=286260,
-        kind=Kind.SIMULATION,
-        experiment=Experiment.CMS,
-        title="H to ZZ, simulation (lz4)",
-        citation=_HZZ,
-    ),
-    Sample(
-        name="hzz-zlib",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-HZZ-zlib.root",
-        sha256=("8ae0f4d39bbba9bc1d3feab721ba7a8720837a0f344a29873fcc0c0bbe92c9a7"),
-        size_bytes=222324,
-        kind=Kind.SIMULATION,
-        experiment=Experiment.CMS,
-        title="H to ZZ, simulation (zlib)",
-        citation=_HZZ,
-    ),
-    Sample(
-        name="hzz-lzma",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-HZZ-lzma.root",
-        sha256=("770e3a54b13c5cb7378b994f13d263ba83b811f9089bd730aa26440a0dd2a4ac"),
-        size_bytes=184196,
-        kind=Kind.SIMULATION,
-        experiment=Experiment.CMS,
-        title="H to ZZ, simulation (lzma)",
-        citation=_HZZ,
-    ),
-    Sample(
-        name="hzz-uncompressed",
-        package=TESTDATA,
-        member="skhep_testdata/data/uproot-HZZ-uncompressed.root",
-        sha256=("789930081ff7f6f9eb70432c5b9b256d80d366b23ba0d807d3e01bbe10405e52"),
-        size_bytes=681925,
-        kind=Kind.SIMULATION,
-        experiment=Experiment.CMS,
-        title="H to ZZ, simulation (uncompressed)",
-        citation=_HZZ,
+    *_compressed(
+        Sample(
+            name="hzz",
+            package=TESTDATA,
+            member="skhep_testdata/data/uproot-HZZ.root",
+            sha256="baa852f7b801eee0fb7234f44864a20808d17d84fa44e712072fa881c423ad46",
+            size_bytes=217945,
+            kind=Kind.SIMULATION,
+            experiment=Experiment.CMS,
+            title="H to ZZ, weighted simulation",
+            citation=_HZZ,
+        ),
+        "H to ZZ, simulation",
+        {
+            "zstd": (
+                "d758791f28ac6120cd06a7099dd7ab5e03c5ecc5d0f3de4f75743841791ba9d2",
+                225552,
+            ),
+            "lz4": (
+                "73e401455c6824cff56790ffc179ebe60d4bdd4f573a4d085daddcabd977cc87",
+                286260,
+            ),
+            "zlib": (
+                "8ae0f4d39bbba9bc1d3feab721ba7a8720837a0f344a29873fcc0c0bbe92c9a7",
+                222324,
+            ),
+            "lzma": (
+                "770e3a54b13c5cb7378b994f13d263ba83b811f9089bd730aa26440a0dd2a4ac",
+                184196,
+            ),
+            "uncompressed": (
+                "789930081ff7f6f9eb70432c5b9b256d80d366b23ba0d807d3e01bbe10405e52",
+                681925,
+            ),
+        },
     ),
     Sample(
         name="nano-dimuon",
         package=COFFEA,
         member="tests/samples/nano_dimuon.root",
-        sha256=("eac7c0a973e054e890766ec4c61ca784d3d49e4f82ec0c8b9dfbe55c233297a9"),
+        sha256="eac7c0a973e054e890766ec4c61ca784d3d49e4f82ec0c8b9dfbe55c233297a9",
         size_bytes=350812,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
@@ -253,7 +210,7 @@ SAMPLES = (
         name="nano-dimuon-rntuple",
         package=COFFEA,
         member="tests/samples/nano_dimuon_rntuple.root",
-        sha256=("d7ab1b589de7174ff08a31522040b8c3313686d3b43c4b23305bc42ed81ea6cb"),
+        sha256="d7ab1b589de7174ff08a31522040b8c3313686d3b43c4b23305bc42ed81ea6cb",
         size_bytes=74946,
         kind=Kind.DATA,
         experiment=Experiment.CMS,
@@ -264,7 +221,7 @@ SAMPLES = (
         name="nano-dy",
         package=COFFEA,
         member="tests/samples/nano_dy.root",
-        sha256=("159b17b34b4d13ea4960d36fb9b01f2a505cc1a5a8de0fb3cfa185154543c81c"),
+        sha256="159b17b34b4d13ea4960d36fb9b01f2a505cc1a5a8de0fb3cfa185154543c81c",
         size_bytes=352599,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
@@ -275,7 +232,7 @@ SAMPLES = (
         name="nano-dy-rntuple",
         package=COFFEA,
         member="tests/samples/nano_dy_rntuple.root",
-        sha256=("b0adca6eec90dc3ec73ec139d39a0929a3e08db825ef4df5691e6c03b792a3d6"),
+        sha256="b0adca6eec90dc3ec73ec139d39a0929a3e08db825ef4df5691e6c03b792a3d6",
         size_bytes=86153,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
@@ -286,7 +243,7 @@ SAMPLES = (
         name="nano-tt-v12",
         package=COFFEA,
         member="tests/samples/nano_tt_v12.root",
-        sha256=("bc9afdac1e5e1bf820f79e4f8d4942c893ed2accfcb2e49bb63b69727b59af3b"),
+        sha256="bc9afdac1e5e1bf820f79e4f8d4942c893ed2accfcb2e49bb63b69727b59af3b",
         size_bytes=980772,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
@@ -297,7 +254,7 @@ SAMPLES = (
         name="nano-tt-v15",
         package=COFFEA,
         member="tests/samples/nano_tt_v15.root",
-        sha256=("0ee769872082459bf2ccbef08b916c26b3070b64969812aea4d75a0cfa006256"),
+        sha256="0ee769872082459bf2ccbef08b916c26b3070b64969812aea4d75a0cfa006256",
         size_bytes=2876917,
         kind=Kind.SIMULATION,
         experiment=Experiment.CMS,
@@ -308,7 +265,7 @@ SAMPLES = (
         name="physlite-example",
         package=COFFEA,
         member="tests/samples/PHYSLITE_example.root",
-        sha256=("6ebbafb5a1f72ca0b6fa47de73c28906101997e6f8a58d97536e4c040a15aa0b"),
+        sha256="6ebbafb5a1f72ca0b6fa47de73c28906101997e6f8a58d97536e4c040a15aa0b",
         size_bytes=1641551,
         kind=Kind.SIMULATION,
         experiment=Experiment.ATLAS,
@@ -319,7 +276,7 @@ SAMPLES = (
         name="delphes",
         package=COFFEA,
         member="tests/samples/delphes.root",
-        sha256=("af2ea9ad3982751f6fec7b39b6be8a35dbae9a4244cfb56fbd35ae5b9d5bd7ea"),
+        sha256="af2ea9ad3982751f6fec7b39b6be8a35dbae9a4244cfb56fbd35ae5b9d5bd7ea",
         size_bytes=5431177,
         kind=Kind.SIMULATION,
         experiment=Experiment.DELPHES,
