@@ -10,12 +10,12 @@ from facility.runtime import Runtime
 STANDIN = str(Path(__file__).with_name("standin.py"))
 
 
-def _spec(name: str, port: int, *arguments: str, after: str | None = None):
+def _spec(name: str, port: int, *arguments: str, **more):
     return ProcessSpec(
         name,
         (sys.executable, "-S", "-E", STANDIN, str(port), *arguments),
         ready_urls=(f"http://127.0.0.1:{port}/",),
-        after=after,
+        **more,
     )
 
 
@@ -28,7 +28,7 @@ def table(runtime: Runtime) -> tuple[ProcessSpec, ...]:
                 _spec("gateway", ports.gateway, after="hub"),
             )
         case "stubborn":
-            return (_spec("hub", ports.hub, "ignore-term"),)
+            return (_spec("hub", ports.hub, "ignore-term", grace_s=2.0),)
         case "broken":
             program = "import sys; sys.exit('no such thing as a hub')"
             return (

@@ -61,20 +61,21 @@ def test_each_slice_is_given_to_one(start_plugin, calls, tmp_path):
     assert plugin.logs(pods[2]) in {b"MIG-a\n", b"MIG-b\n"}
 
 
-def test_a_killed_plugin_finds_its_jobs_again(start_plugin, calls):
+def test_a_killed_plugin_finds_its_jobs_again(start_plugin, calls, tmp_path):
     plugin = start_plugin()
-    pod = calls.make_pod("echo ran; sleep 3; echo end")
+    pod = calls.make_pod(f"echo ran; {until_there(tmp_path / 'end')}; echo end")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     plugin.restart()
+    (tmp_path / "end").touch()
     assert plugin.wait_end(pod)["exitCode"] == 0
     assert plugin.logs(pod) == b"ran\nend\n"
 
 
-def test_a_job_whose_processes_are_killed_goes_on(start_plugin, calls):
+def test_a_job_whose_processes_are_killed_goes_on(start_plugin, calls, tmp_path):
     """Batch script and wrapper die; the container lives, and is found again."""
     plugin = start_plugin()
-    pod = calls.make_pod("echo ran; sleep 4; echo end")
+    pod = calls.make_pod(f"echo ran; {until_there(tmp_path / 'end')}; echo end")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     for process in processes_of(plugin):
@@ -82,6 +83,7 @@ def test_a_job_whose_processes_are_killed_goes_on(start_plugin, calls):
             process.name() == "sh"
         ):
             process.kill()
+    (tmp_path / "end").touch()
     assert plugin.wait_end(pod)["exitCode"] == 0
     assert plugin.logs(pod) == b"ran\nend\n"
 
@@ -97,7 +99,7 @@ def test_killed_right_after_create(start_plugin, calls):
     for pod in pods:
         assert plugin.wait_end(pod)["exitCode"] == 0
         assert plugin.logs(pod) == b"ran\n"
-    plugin.wait(lambda: processes_of(plugin) == [], 10, "nothing is left")
+    plugin.wait(lambda: processes_of(plugin) == [], 60, "nothing is left")
 
 
 def test_jobs_go_on_when_the_plugin_is_stopped(start_plugin, calls, tmp_path):
