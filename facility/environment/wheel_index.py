@@ -14,6 +14,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache, partial
 from html.parser import HTMLParser
 from itertools import product
 from types import TracebackType
@@ -22,6 +23,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
 
+from facility.environment.index_links import Addresses, addresses_of, may_follow
 from facility.errors import FacilityError
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
@@ -45,11 +47,19 @@ class WheelIndex:
 
     Args:
         urls: of their simple repository API, such as ``https://pypi.org/simple``.
+        addresses: tells where hosts are.
     """
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(
+        self, urls: Sequence[str], addresses: Addresses = addresses_of
+    ) -> None:
         self._urls = [url.rstrip("/") for url in urls]
-        self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
+        self._addresses = cache(addresses)
+        self._http = httpx.Client(
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            event_hooks={"request": [self._check]},  # of every step of a redirection
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -79,55 +89,30 @@ class WheelIndex:
         """
         name, _, version = dist_info.removesuffix(".dist-info").partition("-")
         for url in self._urls:
+            get = partial(self._get, url)
             page = f"{url}/{quote(_normal(name), safe='')}/"
-            for file, link in self._files(page):
+            for file, link in _files(get, page):
                 if _is_wheel_of(file, name, version, tags):
-                    yield self._record(link, f"{dist_info}/RECORD")
+                    yield _record(get, link, f"{dist_info}/RECORD")
 
-    def _files(self, page: str) -> list[tuple[str, str]]:
-        """Return names and URLs of what an index has of a project."""
-        status, told, content = self._get(page, {"Accept": _ACCEPT})
-        if status == 404:
-            return []
-        if status != 200:
-            raise _away(page, f"answers with status {status}")
+    def _check(self, request: httpx.Request) -> None:
+        url, index = str(request.url), request.extensions["index"]
         try:
-            if "json" in told.get("Content-Type", ""):
-                files = json.loads(content)["files"]
-                found = [(str(each["filename"]), str(each["url"])) for each in files]
-            else:
-                parser = _Anchors()
-                parser.feed(content.decode("utf-8", "replace"))
-                found = [(_name_in(link), link) for link in parser.links]
-            return [(name, urljoin(page, link)) for name, link in found]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise _away(page, "expected the files of a project") from None
+            is_fine = may_follow(url, index, self._addresses)
+        except ValueError:
+            is_fine = False
+        if not is_fine:
+            raise _away(url, f"expected https and a public address in links of {index}")
 
-    def _record(self, url: str, path: str) -> Mapping[str, str]:
-        try:
-            with zipfile.ZipFile(io.BufferedReader(_Remote(self._get, url))) as archive:
-                found = archive.getinfo(path)
-                if found.file_size > _LARGEST_RECORD:
-                    return {}
-                text = archive.read(found).decode("utf-8", "replace")
-            return {
-                row[0]: row[1].removeprefix(_SHA256)
-                for row in csv.reader(text.splitlines())
-                if len(row) > 1 and row[1].startswith(_SHA256)
-            }
-        except KeyError:
-            return {}
-        except IndexAwayError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- of archives, packers, CSV
-            raise _away(url, f"is no wheel: {error}") from None
-
-    def _get(self, url: str, headers: Mapping[str, str]) -> _Answer:
+    def _get(self, index: str, url: str, headers: Mapping[str, str]) -> _Answer:
         if urlsplit(url).scheme not in {"http", "https"}:
             raise _away(url, "expected http or https")
         content = bytearray()
+        own = {"index": index}
         try:
-            with self._http.stream("GET", url, headers=headers) as response:
+            with self._http.stream(
+                "GET", url, headers=headers, extensions=own
+            ) as response:
                 # Who ignores ranges would send all of a wheel.
                 if response.status_code == (206 if "Range" in headers else 200):
                     for piece in response.iter_bytes():
@@ -140,6 +125,46 @@ class WheelIndex:
         if response.status_code == 429 or response.status_code >= 500:
             raise _away(url, f"answers with status {response.status_code}")
         return response.status_code, response.headers, bytes(content)
+
+
+def _files(get: _Get, page: str) -> list[tuple[str, str]]:
+    """Return names and URLs of what an index has of a project."""
+    status, told, content = get(page, {"Accept": _ACCEPT})
+    if status == 404:
+        return []
+    if status != 200:
+        raise _away(page, f"answers with status {status}")
+    try:
+        if "json" in told.get("Content-Type", ""):
+            files = json.loads(content)["files"]
+            found = [(str(each["filename"]), str(each["url"])) for each in files]
+        else:
+            parser = _Anchors()
+            parser.feed(content.decode("utf-8", "replace"))
+            found = [(_name_in(link), link) for link in parser.links]
+        return [(name, urljoin(page, link)) for name, link in found]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _away(page, "expected the files of a project") from None
+
+
+def _record(get: _Get, url: str, path: str) -> Mapping[str, str]:
+    try:
+        with zipfile.ZipFile(io.BufferedReader(_Remote(get, url))) as archive:
+            found = archive.getinfo(path)
+            if found.file_size > _LARGEST_RECORD:
+                return {}
+            text = archive.read(found).decode("utf-8", "replace")
+        return {
+            row[0]: row[1].removeprefix(_SHA256)
+            for row in csv.reader(text.splitlines())
+            if len(row) > 1 and row[1].startswith(_SHA256)
+        }
+    except KeyError:
+        return {}
+    except IndexAwayError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- of archives, packers, CSV
+        raise _away(url, f"is no wheel: {error}") from None
 
 
 class _Remote(io.RawIOBase):

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from facility.environment.wheel_index import IndexAwayError, WheelIndex
@@ -116,3 +117,27 @@ def test_a_link_that_leads_nowhere_is_said_so_in_plain_letters(index, url):
     with pytest.raises(IndexAwayError, match=r"expected|cannot be reached") as told:
         records(index)
     assert str(told.value).isascii()
+
+
+@pytest.mark.parametrize("way", ["link", "redirect"])
+def test_a_page_does_not_lead_to_what_lies_inside(way, index):
+    name, _ = made(a=b"1")
+    outside = index.url.replace("127.0.0.1", "outside")
+    inside = index.url.replace("/simple", f"/files/{name}")
+    page = json.dumps({"files": [{"filename": name, "url": inside}]}).encode()
+    addresses = {"outside": ["151.101.0.223"]}
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.host)
+        if way == "redirect":
+            return httpx.Response(302, headers={"Location": inside})
+        return httpx.Response(
+            200, content=page, headers={"Content-Type": "application/json"}
+        )
+
+    with WheelIndex([outside], addresses.__getitem__) as client:
+        client._http._transport = httpx.MockTransport(answer)
+        with pytest.raises(IndexAwayError, match="public address"):
+            list(client.records(INFO, ANY))
+    assert asked == ["outside"]
