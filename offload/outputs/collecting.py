@@ -52,7 +52,7 @@ def collect(
 
     Args:
         working: the working folder.
-        baseline: what was frozen, see :meth:`Baseline.record`.
+        baseline: what was frozen, see :meth:`Baseline.of`.
         destination: folder of the pack, outside of ``working``.
         globs: declared outputs; absolute ones are looked for in ``elsewhere`` too.
         elsewhere: other folders that the job could write to, such as its home.

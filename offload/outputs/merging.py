@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from offload.outputs.changes import Change, What
@@ -71,7 +72,16 @@ def merge(
         journal_path.unlink(missing_ok=True)
         return Report.loads(report_path.read_bytes())
     journal = Journal(journal_path)
-    merger = _Merger(landed, root, job, globs, elsewhere, prior or Prior({}), journal)
+    top = os.fsencode(root)
+    merger = _Merger(
+        landed,
+        top,
+        job,
+        Declared(tuple(globs), top),
+        frozenset([top, *map(os.fsencode, elsewhere)]),
+        prior or Prior({}),
+        journal,
+    )
     items: list[Item] = []
     try:
         for change in landed.changes.changes:
@@ -91,32 +101,24 @@ def merge(
     return report
 
 
+@dataclass(frozen=True, slots=True)
 class _Merger:
     """What is the same for all paths of one merge."""
 
-    def __init__(
-        self,
-        landed: Landed,
-        root: Path,
-        job: str,
-        globs: Sequence[str],
-        elsewhere: Sequence[Path],
-        prior: Prior,
-        journal: Journal,
-    ) -> None:
-        self._landed = landed
-        self._root = os.fsencode(root)
-        self._job = job
-        self._declared = Declared(tuple(globs), self._root)
-        self._elsewhere = frozenset(os.fsencode(path) for path in elsewhere)
-        self._prior = prior
-        self._journal = journal
+    landed: Landed
+    root: bytes
+    job: str
+    declared: Declared
+    areas: frozenset[bytes]
+    """Folders where outputs may go."""
+    prior: Prior
+    journal: Journal
 
     def settle(self, change: Change) -> Item:
         """Bring one path to its end, or return what became of it before."""
-        is_working = change.area == self._landed.changes.working
-        area = self._root if is_working else change.area
-        last = self._journal.last(change.about)
+        is_working = change.area == self.landed.changes.working
+        area = self.root if is_working else change.area
+        last = self.journal.last(change.about)
         if last is not None and last["step"] == "done":
             return Item.from_json(last["item"])
         path = area + b"/" + change.path
@@ -128,17 +130,17 @@ class _Merger:
             if error.errno not in _THEIR_OWN_FAULT:
                 raise
             item = Item(path, Outcome.REFUSED, None, str(error.strerror))
-        self._journal.write(change.about, "done", item=item.to_json())
+        self.journal.write(change.about, "done", item=item.to_json())
         return item
 
     def _merge(self, change: Change, area: bytes, path: bytes) -> Item:
         check(change.path)
-        if area not in {self._root, *self._elsewhere}:
+        if area not in self.areas:
             raise RefusedError("outside of the folders where outputs may go")
         if change.what is What.DELETED or change.now is None:
             return Item(path, Outcome.DELETED_THERE)
-        landed = self._landed.path(change.area, change.path)
-        if not self._declared.matching(path):
+        landed = self.landed.path(change.area, change.path)
+        if not self.declared.matching(path):
             return Item(path, Outcome.ONLY_LANDED, landed)
         if change.unsettled:
             return Item(
@@ -156,17 +158,17 @@ class _Merger:
     def _place(self, change: Change, theirs: State, area: bytes, landed: bytes) -> Item:
         def placing(spot: Spot) -> Placing:
             return Placing(
-                job=self._job,
+                job=self.job,
                 change=change,
                 theirs=theirs,
                 landed=landed,
                 area=area,
-                journal=self._journal,
-                frozen_here=self._frozen_here,
+                journal=self.journal,
+                prior=self.prior,
                 spot=spot,
             )
 
-        last = self._journal.last(change.about)
+        last = self.journal.last(change.about)
         if last is not None:
             with (
                 contextlib.suppress(FileNotFoundError),  # the folder was moved away
@@ -175,11 +177,8 @@ class _Merger:
                 item = placing(spot).resume(last)
                 if item is not None:
                     return item
-        with reach(area, change.path, job=self._job) as spot:
+        with reach(area, change.path, job=self.job) as spot:
             return placing(spot).place()
-
-    def _frozen_here(self, path: bytes, ours: State) -> State | None:
-        return ours if self._prior.is_as_it_was(path) else None
 
 
 def _notices(landed: Landed, globs: Sequence[str]) -> Iterable[str]:

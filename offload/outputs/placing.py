@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +25,7 @@ from offload.outputs.changes import Change
 from offload.outputs.decision import Decision, decide, merged_mode, name_beside
 from offload.outputs.journal import Journal
 from offload.outputs.kernel import hold_against_writers
+from offload.outputs.prior import Prior
 from offload.outputs.reaching import RefusedError, Spot, ensure_folder
 from offload.outputs.report import Item, Outcome
 from offload.outputs.staging import Staging
@@ -48,8 +48,8 @@ class Placing:
     area: bytes
     """Where the change's area is at home."""
     journal: Journal
-    frozen_here: Callable[[bytes, State], State | None]
-    """What counts as frozen for a path (absolute, and what is there now)."""
+    prior: Prior
+    """What was here, though not frozen: it counts as frozen."""
     spot: Spot
     _staging: Staging = field(init=False)
 
@@ -112,8 +112,8 @@ class Placing:
         spot = self.spot
         ours = observe(spot.name, folder=spot.handle)
         frozen = self.change.frozen
-        if frozen is None and ours is not None:
-            frozen = self.frozen_here(self.area + b"/" + spot.path, ours)
+        if frozen is None and self.prior.is_as_it_was(self.area + b"/" + spot.path):
+            frozen = ours
         decision = decide(frozen, self.theirs, ours, name=spot.name)
         mode = merged_mode(frozen, self.theirs, ours)
         moved = self._moved
