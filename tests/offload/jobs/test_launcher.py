@@ -196,7 +196,9 @@ async def test_an_agent_that_cannot_be_started_is_started_later(
 LISTENING = """
 import os, socket, sys
 listening = socket.socket(socket.AF_UNIX)
-listening.bind(sys.argv[1])
+folder, name = os.path.split(sys.argv[1])
+os.chdir(folder)  # the address of a socket is short
+listening.bind(name)
 os.seteuid(int(sys.argv[2]))
 listening.listen()
 if sys.argv[3] == "root":
