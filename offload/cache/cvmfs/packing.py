@@ -27,6 +27,8 @@ their compression."""
 
 _SAVE_BYTES = 256 << 20
 """After so many, what is known is kept for good: a kill loses no more work than that."""
+_LEAST_BYTES = 8 << 10
+"""That a file counts for: what is known of it takes memory until then."""
 
 _LONGEST_QUEUE = 2
 """Jobs per thread that wait; each holds a few MB."""
@@ -102,7 +104,7 @@ class Packer:
             if known is not None:
                 done(row_of(item, known))
                 return
-        self._unsaved += item.size
+        self._unsaved += max(item.size, _LEAST_BYTES)
         parts = pieces(item.content)
         first = next(parts, b"")
         if item.size > CHUNK_BYTES:

@@ -53,10 +53,12 @@ def publish_bundle(shelf: Shelf, image: str, trace: Trace) -> int:
     def read(name: ObjectName) -> bytes:
         return content_of(name, (shelf.repository.public / name.path).read_bytes())
 
-    files = list(items(wanted, read))
+    with shelf.repository.preparation(wait_s=_WAIT_S) as preparation:
+        preparation.put_tree(path_of(image), items(wanted, read))
+        prepared = preparation.finish()
     with shelf.repository.transaction(wait_s=_WAIT_S) as change:
         if change.lookup(flat_path(image)) is None:  # collected meanwhile
             raise MissingImageError(f"{image} is not published any more")
-        change.put_tree(path_of(image), files)
+        change.put_prepared(prepared)
         change.commit()
     return len(wanted)
