@@ -36,9 +36,6 @@ STILLBORN = 8
 AHEAD = 2
 """Chunks that a process has: it need not wait while results are added here."""
 
-LOOK_S = 1.0
-"""Ctrl-C right before one begins to wait ends no wait: it is seen after so long."""
-
 END_S = 5.0
 """Longest time that an idle process takes to end before it is killed."""
 
@@ -133,7 +130,7 @@ class _Pool:
             for connection in self._workers.keys() - greeted:
                 greeted.add(connection)
                 self._send(self._workers[connection], self._greeting)
-            for ready in wait(list(self._workers), LOOK_S):
+            for ready in wait(list(self._workers)):
                 assert isinstance(ready, Connection)
                 result = self._received(self._workers[ready])
                 if isinstance(result, Failure):

@@ -191,6 +191,15 @@ def test_what_cannot_be_a_result_is_one_clear_line(ttree, analysis, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.fixture
+def interruptible():
+    """As Python has it, unless a shell that runs tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_ends_what_computes(ttree, tmp_path):
     def endless(events, folder=str(tmp_path)):
         import os
