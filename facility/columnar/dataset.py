@@ -104,7 +104,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         return (
-            f"Dataset({self.entries:,} events in {len(self._inputs.files)} files, "
+            f"Dataset({self.entries:,} events, files: {len(self._inputs.files)}, "
             f"tree {self._inputs.files[0].tree!r})"
         )
 

@@ -93,10 +93,10 @@ class Estimate:
         return f"<p>{html.escape(self._title())}</p><table>{head}{rows}</table>"
 
     def _title(self) -> str:
-        branches = f"{len(self.branches)} branches" if self.branches else "branches: ?"
         once = f", {span(self.first_s)} once to compile" if self.first_s > 1 else ""
         return (
-            f"{self.events:,} events in {self.chunks:,} chunks, {branches}, "
+            f"{self.events:,} events, chunks: {self.chunks:,}, branches: "
+            f"{len(self.branches) or '?'}, "
             f"{size(self.bytes_read)} to read{once}"
         )
 

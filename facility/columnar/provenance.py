@@ -78,8 +78,8 @@ class Provenance:
         if self.skipped:
             events = sum(chunk.events for chunk in self.skipped)
             lines.append(
-                f"skipped: {len(self.skipped)} of {len(self.plan)} chunks "
-                f"({events:,} events)"
+                f"chunks skipped: {len(self.skipped)} of {len(self.plan)} "
+                f"(events: {events:,})"
             )
         return lines + list(self.skipped.values())
 

@@ -61,7 +61,7 @@ def run_chunks(
     in_order = tuple(reports[i] for i in sorted(reports))
     if value is None:
         raise ChunkError(
-            f"all {len(chunks)} chunks were skipped, nothing is left: "
+            f"nothing is left, all chunks were skipped ({len(chunks)}): "
             f"{in_order[0].skipped}"
         )
     if isinstance(task.analysis, Processor):

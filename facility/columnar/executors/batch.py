@@ -145,14 +145,13 @@ class Batch:
         job, status = attempt.job, attempt.job.status
         if status in _NOT_AGAIN:
             raise ChunkError(
-                f"job {job.id} was {status}, {missing} chunks are not computed: "
-                f"`facility jobs` shows why"
+                f"job {job.id} was {status}, chunks not computed: {missing}; "
+                "`facility jobs` shows why"
             )
         if tries < ATTEMPTS:
             why = f": {attempt.failure}" if attempt.failure else ""
             warnings.warn(
-                f"job {job.id} {status}, {missing} chunks did not come back{why}: they "
-                "are sent again",
+                f"job {job.id} {status}, chunks that are sent again: {missing}{why}",
                 ResubmittedWarning,
                 stacklevel=3,
             )

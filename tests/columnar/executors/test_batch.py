@@ -126,7 +126,9 @@ def test_what_is_lost_is_sent_again_and_counted_once(site: Site, ttree: Path) ->
     here = dataset.run(weighted, on="serial", progress=False)
     site.is_lost = lambda job, element: job == "1" and element == 1
     site.end = "timed_out"
-    with pytest.warns(ResubmittedWarning, match="job 1 timed_out, . chunks did not"):
+    with pytest.warns(
+        ResubmittedWarning, match="job 1 timed_out, chunks that are sent again: ."
+    ):
         there = dataset.run(
             weighted, on=Batch(jobs=3, submit=site.submit), progress=False
         )
@@ -149,7 +151,9 @@ def test_what_never_comes_back_is_given_up(site: Site, ttree: Path) -> None:
 def test_a_cancelled_job_is_not_sent_again(site: Site, ttree: Path) -> None:
     site.is_lost = lambda _job, _element: True
     site.end = "cancelled"
-    with pytest.raises(ChunkError, match="job 1 was cancelled, 1 chunks"):
+    with pytest.raises(
+        ChunkError, match="job 1 was cancelled, chunks not computed: 1;"
+    ):
         Dataset(ttree).run(weighted, on=Batch(submit=site.submit), progress=False)
     assert len(site.jobs) == 1
 
