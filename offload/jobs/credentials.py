@@ -10,11 +10,6 @@ from offload.jobs.errors import JobRefusedError
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-def check_credential(name: str, folder: Path) -> None:
-    """Make sure that a file may be taken along; see :func:`read_credential`."""
-    read_credential(name, folder)
-
-
 def read_credential(name: str, folder: Path) -> bytes:
     """Return what is in a credential file.
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offload.jobs.credentials import check_credential
+from offload.jobs.credentials import read_credential
 from offload.jobs.errors import JobRefusedError
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import JobId
@@ -43,7 +43,7 @@ def check(spec: JobSpec, base: HostBase, settings: Settings) -> None:
     if spec.site is not None:
         settings.site(spec.site)
     for name in spec.credentials:
-        check_credential(name, settings.credentials_dir)
+        read_credential(name, settings.credentials_dir)  # whether it can be
     with closing(Ledger(settings.ledger)) as ledger:
         reports = ledger.sites.all()
     lines = []
