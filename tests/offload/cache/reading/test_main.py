@@ -1,6 +1,7 @@
 """The command: what it prints, its exit codes, and one line for each failure."""
 
 import json
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -26,7 +27,17 @@ def config(tmp_path, settings):
 
 
 @pytest.fixture
-def run(tmp_path, config, capsys):
+def handlers():
+    """Put back whom signals reach: what the command takes for itself stays taken."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run(tmp_path, config, capsys, handlers):
     def run(*arguments, config=config):
         with pytest.raises(SystemExit) as ended:
             main(["--config", str(config), "--folder", str(tmp_path / "f"), *arguments])
