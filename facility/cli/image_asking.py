@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,8 +76,13 @@ def _token(path: Any) -> str | None:
     return None if path is None else read_token(path.expanduser())
 
 
-def named(client: PublisherClient, which: str) -> str:
+def named(client: PublisherClient, which: str, own: Iterable[str] = ()) -> str:
     """Return what somebody named, a digest in full if it was shortened.
+
+    Args:
+        client: of the publisher, whose images are known.
+        which: as it was typed.
+        own: digests that are known here, too.
 
     Raises:
         UsageError: what it begins is no image, or more than one.
@@ -85,10 +91,9 @@ def named(client: PublisherClient, which: str) -> str:
         return which
     if len(short[1]) == _DIGITS:  # perhaps of an image that is only to come
         return f"sha256:{short[1]}"
+    known = {each.image for each in client.images() if each.image is not None}
     found = {
-        each.image
-        for each in client.images()
-        if each.image is not None and each.image.startswith(f"sha256:{short[1]}")
+        image for image in known.union(own) if image.startswith(f"sha256:{short[1]}")
     }
     if len(found) != 1:
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -97,9 +97,12 @@ def list_images(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
-    """Show one image; exit code 1 if it is not published."""
+    """Show one image, also one's own; exit code 1 if it is not published."""
     with connect(context) as client:
-        status = client.status(named(client, which))
+        held = _held_back(client.images(), _of_ones_own(context))
+        own = {str(each.image): each for each in held}
+        image = named(client, which, own)
+        status = own.get(image) or client.status(image)
     _end(status, as_json=as_json)
 
 
@@ -195,41 +198,37 @@ def _of_ones_own(context: typer.Context) -> list[Publication]:
         return ledger.publications.all()
 
 
-def _records(
-    found: Collection[Status], mine: Collection[Publication]
-) -> list[dict[str, Any]]:
-    """Return all for programs; ``yours`` are one's own images that each stands for."""
+def _held_back(found: Collection[Status], mine: Iterable[Publication]) -> list[Status]:
+    """Return one's own images that the publisher does not have, and why."""
     from offload.cache.publishing.status import ImageState, Status
 
-    held = [
+    there = {each.image for each in found}
+    return [
         Status(
             ImageState.REFUSED if each.is_refused else ImageState.WAITING,
             each.image,
             detail=each.detail,
         )
-        for each in _held_back(found, mine)
+        for each in mine
+        if not each.is_handed_over and each.there not in there
     ]
+
+
+def _records(
+    found: Collection[Status], mine: Collection[Publication]
+) -> list[dict[str, Any]]:
+    """Return all for programs; ``yours`` are one's own images that each stands for."""
     return [
         asdict(each) | {"yours": [one.image for one in mine if one.there == each.image]}
         for each in found
-    ] + [asdict(each) | {"yours": [each.image]} for each in held]
-
-
-def _held_back(
-    found: Collection[Status], mine: Iterable[Publication]
-) -> Iterator[Publication]:
-    """Yield one's own images that the publisher does not have."""
-    there = {each.image for each in found}
-    for each in mine:
-        if not each.is_handed_over and each.there not in there:
-            yield each
+    ] + [asdict(each) | {"yours": [each.image]} for each in _held_back(found, mine)]
 
 
 def _lines(found: Collection[Status], mine: Collection[Publication]) -> list[str]:
     """Say which of one's own environments are not published, or not all of them."""
     waiting = [
         shown(
-            f"{each.image[7:19]} (yours) is not published"
+            f"{str(each.image)[7:19]} (yours) is not published"
             f"{f': {each.detail}' if each.detail else ' yet'}"
         )
         for each in _held_back(found, mine)

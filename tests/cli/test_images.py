@@ -125,6 +125,9 @@ def test_ones_own_images_that_are_held_back_are_listed_for_programs_too(
         ("ee", "waiting", "", ["ee"]),
     ]
     travels = "what no public index gives out travels with your jobs"
+    shown = type_command("images", "show", "cccccc")
+    assert shown.code == 1
+    assert "waiting: no index can be reached" in shown.out
     told = type_command("images", "list").err.splitlines()
     assert told == [
         f"{'c' * 12} (yours) is not published: no index can be reached",
