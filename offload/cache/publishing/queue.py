@@ -8,6 +8,7 @@ while it is being looked at is looked at once more: each request counts up the r
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,18 +25,20 @@ from offload.cache.publishing.work import LONGEST_S, Entry, State, Work, delay_s
 _FARTHEST_S = 2 * LONGEST_S
 _MESSAGE_LENGTH = 2000
 _WRITES = "queue_writes"
-
 _RELEASED: dict[str, object] = {"held": 0, "working": None}
 
 
 class Queue:
-    """Names in one file (mode 0600); any number of processes may ask and look."""
+    """Names in one file (mode 0600); any process may ask, the threads of one take."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._engine = open_engine(
             path, writes=lambda c: bool(c.get_execution_options().get(_WRITES, False))
         )
+        self._taking = threading.Lock()
+        self._taken: dict[str, int] = {}
+        """Names that are worked on now, and how often each has ended the process."""
         with made_by_one(path), self._write() as connection:
             ensure_schema(connection)
 
@@ -89,48 +92,48 @@ class Queue:
         """Return whose turn it is, the longest due first, of what nobody works on.
 
         Also what is due later than ever was meant: the clock has been set back. That
-        somebody works on it is on the disk before this returns: see :meth:`recover`.
-        What has ended the publisher before is worked on alone, so that it takes nobody
-        else along.
+        somebody works on it is on the disk then: see :meth:`recover`. What has ended the
+        process before is worked on alone: it takes nobody else along.
         """
         is_due = sa.or_(names.c.due <= now, names.c.due > now + _FARTHEST_S)
-        query = (
-            sa.select(names)
-            .where(is_due, names.c.held == 0)
-            .order_by(names.c.due, names.c.asked_at, names.c.name)
-            .limit(1)
-        )
-        with self._write() as connection:
+        with self._taking, self._write() as connection:
+            query = (
+                sa.select(names)
+                .where(is_due, names.c.name.not_in(self._taken))
+                .order_by(names.c.due, names.c.asked_at, names.c.name)
+                .limit(1)
+            )
             row = connection.execute(query).first()
             if row is None:
                 return None
-            crashes = _crashes_of(connection, [row], now)
-            held = connection.execute(names.select().where(names.c.held == 1)).all()
-            if held and (crashes or _crashes_of(connection, held, now)):
+            subjects = (row.name, row.image, row.expected)
+            crashes = crashes_of(connection, subjects, now)
+            if self._taken and (crashes or any(self._taken.values())):
                 return None
             connection.execute(
                 names.update().where(names.c.name == row.name).values(held=1)
             )
+            self._taken[row.name] = crashes
         return work_of(row, crashes)
 
     def begin(self, work: Work, image: str, now: float) -> int:
-        """Write which image a name means, before anything is done with that.
-
-        Returns:
-            How often the publisher ended in the middle of it, under whatever name.
-        """
+        """Write which image a name means; return how often that has ended the process."""
         subjects = [str(work.reference), image]
         with self._write() as connection:
+            is_it = names.c.name == subjects[0]
             connection.execute(
-                names.update().where(names.c.name == subjects[0]).values(working=image)
+                names.update().where(is_it).values(working=image, image=image)
             )
-            return crashes_of(connection, subjects, now)
+            crashes = crashes_of(connection, subjects, now)
+        with self._taking:
+            self._taken[subjects[0]] = crashes
+        return crashes
 
     def forgive(self, reference: Reference) -> None:
         """Forget the crashes of a name, and of the image that it meant last."""
-        query = names.select().where(names.c.name == str(reference))
+        is_it = names.c.name == str(reference)
         with self._write() as connection:
-            for row in connection.execute(query).all():
+            for row in connection.execute(names.select().where(is_it)).all():
                 forgive(connection, [row.name, row.image, row.expected])
 
     def recover(self, now: float) -> None:
@@ -138,6 +141,7 @@ class Queue:
 
         Only for who is the only one that takes, before he does.
         """
+        self._taken.clear()
         with self._write() as connection:
             held = connection.execute(names.select().where(names.c.held == 1))
             for row in held.all():
@@ -172,7 +176,7 @@ class Queue:
             told: what its registry calls that: the digest of an index, perhaps.
             detail: why, for people.
         """
-        with self._write() as connection:
+        with self._released(work), self._write() as connection:
             if state is State.PUBLISHED:
                 forgive(connection, [str(work.reference), image])
             connection.execute(
@@ -213,7 +217,7 @@ class Queue:
             column: sa.case((is_newest, value), else_=names.c[column])
             for column, value in changes.items()
         }
-        with self._write() as connection:
+        with self._released(work), self._write() as connection:
             connection.execute(
                 names.update()
                 .where(names.c.name == str(work.reference))
@@ -248,7 +252,9 @@ class Queue:
 
     def next_due(self) -> float | None:
         """Return when the next turn comes of what nobody works on; None without any."""
-        query = sa.select(sa.func.min(names.c.due)).where(names.c.held == 0)
+        with self._taking:
+            taken = tuple(self._taken)
+        query = sa.select(sa.func.min(names.c.due)).where(names.c.name.not_in(taken))
         with self._read() as connection:
             found: float | None = connection.scalar(query)
         return found
@@ -269,6 +275,15 @@ class Queue:
             return tuple([entry_of(row) for row in connection.execute(query)])
 
     @contextmanager
+    def _released(self, work: Work) -> Iterator[None]:
+        """Let others take a name then, also if that cannot be written."""
+        try:
+            yield
+        finally:
+            with self._taking:
+                self._taken.pop(str(work.reference), None)
+
+    @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
         with room_for_notes(), self._engine.connect() as connection, connection.begin():
             yield connection
@@ -281,12 +296,3 @@ class Queue:
             connection.begin(),
         ):
             yield connection
-
-
-def _crashes_of(
-    connection: sa.Connection, rows: Iterable[sa.Row[tuple[object, ...]]], now: float
-) -> int:
-    subjects = [
-        x for row in rows for x in (row.name, row.image, row.expected, row.working)
-    ]
-    return crashes_of(connection, subjects, now)

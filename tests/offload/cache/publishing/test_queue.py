@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from offload.cache.errors import NoSpaceError
 from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.work import CRASHES_COUNT_S, LONGEST_S, State, delay_s
@@ -45,6 +46,22 @@ def test_the_longest_due_comes_first(queue):
     assert queue.take(5.0) is None
     queue.answer(work, State.PUBLISHED, IMAGE, 5.0)
     assert queue.take(5.0) is None
+
+
+def test_what_became_of_it_and_cannot_be_written_is_tried_again(queue, monkeypatch):
+    queue.ask([A], 1.0)
+
+    def full():
+        raise NoSpaceError("the disk is full")
+
+    for write in (queue.postpone, queue.answer):
+        work = queue.take(2.0)
+        monkeypatch.setattr(queue, "_write", full)
+        arguments = (2.0, "") if write == queue.postpone else (State.GONE, None, 2.0)
+        with pytest.raises(NoSpaceError):
+            write(work, *arguments)
+        monkeypatch.undo()
+    assert queue.take(2.0).reference == A
 
 
 def test_ten_requests_before_its_turn_are_one(queue):
@@ -134,17 +151,19 @@ def test_crashes_count_for_the_image_under_any_name(queue):
     queue.ask([A], 0.0)
     assert queue.begin(queue.take(0.0), IMAGE, 0.0) == 0
     queue.recover(0.0)
-    queue.ask([B], 1.0)
-    queue.ask([C], 1.0, expected=IMAGE)
-    work = queue.take(1.0)
+    queue.ask([B], 0.1)
+    queue.ask([C], 0.2, expected=IMAGE)
+    work = queue.take(0.3)
     assert (work.reference, work.crashes) == (B, 0)
-    assert queue.begin(work, IMAGE, 1.0) == 1
+    assert queue.begin(work, IMAGE, 0.3) == 1
+    assert queue.take(0.3) is None
     queue.look_again(work, 999.0)
-    assert queue.take(1.0).crashes == 1
-    queue.recover(1.0)
+    work = queue.take(0.3)
+    assert (work.reference, work.crashes) == (C, 1)
+    queue.recover(0.3)
     queue.forgive(C)
-    queue.ask([C], 2.0, expected=IMAGE)
-    assert queue.take(2.0).crashes == 0
+    queue.ask([C], 0.4, expected=IMAGE)
+    assert queue.take(0.5).crashes == 0
 
 
 def test_what_has_ended_the_publisher_is_worked_on_alone(queue):
@@ -218,6 +237,7 @@ def test_the_file_is_private(queue, tmp_path):
 _ASK = """
 import sys, time
 from pathlib import Path
+from offload.cache.errors import NoSpaceError
 from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference
 queue = Queue(Path(sys.argv[1]))
