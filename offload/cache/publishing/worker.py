@@ -99,7 +99,7 @@ class Worker:
                 self._woken.wait_for(partial(self._is_woken, wakes), wait_s)
 
     def _is_woken(self, wakes: int) -> bool:
-        return self._wakes != wakes
+        return self._wakes != wakes or self._stopping.is_set()
 
     def _look(self) -> None:
         tidy_at = time.monotonic() + _FIRST_TIDY_S
