@@ -6,7 +6,8 @@ that asks for the newest revision all the time. Visible means that the reader ha
 revision and finds the tree of the image in its catalogues.
 
 The first publication is compared with compressing the same bytes by zlib, at the same
-level and in the same pieces, on all cores, in the same minute.
+level and in the same pieces, on all cores, in the same minute. A small change is pushed
+while another first publication runs, too, and compared with one that is alone.
 """
 
 from __future__ import annotations
