@@ -19,7 +19,9 @@ cache. Beside each stands the union: every distinct content once,
 
 The left side is all that lies in the folder: indexes, catalogues, trees' folders. Real
 releases differ little: then a site's cache is what each tree takes beside its contents
-(its folders, of a block each on ext4, its record, its catalogue), 1 to 2 % of it.
+(its folders, of a block each on ext4, its record, its catalogue), 1 to 2 % of it. Beside,
+the same site with all layers instead of the images' trees: jobs that a plugin runs have
+those.
 
 Exit codes: 0 every bar is kept, 1 one is not.
 """
@@ -39,13 +41,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from environments import closure, load_engines
 from machine import machine
-from measurement import Bar, Measurement
+from measurement import NOT_JUDGED, Bar, Measurement
 from releases import RELEASES, make_environments_of_releases
 from report import report
 
@@ -165,8 +168,11 @@ def measure(base: Path, prefixes: list[Path]) -> list[Measurement]:
     rows[1].add(True, taken(repository.public.parent) / 1e6)
     rows[1].add(False, objects / 1e6)
     rows.append(Measurement("site's cache", "MB", BAR, "union"))
-    rows[2].add(True, cached(base, repository, images) / 1e6)
+    rows[2].add(True, cached(base, repository, partial(bring_images, images)) / 1e6)
     rows[2].add(False, contents / 1e6)
+    rows.append(Measurement("the same, of layers", "MB", NOT_JUDGED, "union"))
+    rows[3].add(True, cached(base, repository, partial(bring_layers, images)) / 1e6)
+    rows[3].add(False, contents / 1e6)
     return rows
 
 
@@ -265,19 +271,36 @@ def distinct(repository: Repository) -> tuple[int, int]:
     return sum(objects.values()), sum(files.values())
 
 
-def cached(base: Path, repository: Repository, images: list[PublicImage]) -> int:
-    """Bring all into a site's cache; return the bytes that it takes."""
+def bring_images(images: list[PublicImage], cache: RepositoryCache) -> None:
+    """Bring each image's tree, and what an import reads."""
+    for public in images:
+        assert cache.image(public.digest) is not None
+        assert cache.bundle(public.digest) is not None
+
+
+def bring_layers(images: list[PublicImage], cache: RepositoryCache) -> None:
+    """Bring all layers, as for jobs that are sent the rest."""
+    architecture = architecture_name(platform.machine())
+    for public in images:
+        image = read_manifest(public.manifest, architecture)
+        assert isinstance(image, Image)
+        for layer in image.layers:
+            assert cache.layer(layer.digest) is not None
+
+
+def cached(
+    base: Path, repository: Repository, bring: Callable[[RepositoryCache], None]
+) -> int:
+    """Bring something into a site's cold cache; return the bytes that it takes."""
     with contextlib.ExitStack() as stack:
         origin = load_engines().Origin(repository.public)
         stack.callback(origin.close)
         settings = RepositorySettings(
             fqrn=FQRN, urls=(origin.url,), master_keys=(base / "master.pub",)
         )
-        cache = stack.enter_context(RepositoryCache(base / "site", settings))
-        for public in images:
-            assert cache.image(public.digest) is not None
-            assert cache.bundle(public.digest) is not None
-        return taken(base / "site")
+        place = Path(tempfile.mkdtemp(prefix="site", dir=base))
+        bring(stack.enter_context(RepositoryCache(place, settings)))
+        return taken(place)
 
 
 def taken(folder: Path) -> int:
