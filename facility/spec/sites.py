@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -57,6 +57,15 @@ class SiteKey(Model):
     """Last day (UTC) on which it is accepted; jobs wait from then on."""
 
 
+class SiteReport(Model):
+    """Who is told what jobs read of environments."""
+
+    url: Annotated[str, Field(pattern=URL_PATTERN)]
+    """Of the publisher."""
+    token: Annotated[str, Field(pattern=ABSOLUTE_PATTERN)]
+    """File there (mode 0600) with what it is shown."""
+
+
 class SiteRepository(Model):
     """The repository of published environments, as a site has it."""
 
@@ -72,6 +81,10 @@ class SiteRepository(Model):
     """Files (PEM) there with the public keys that may sign its whitelist."""
     quota: ByteSize | None = None
     """What of it may be kept there; empty leaves it to the disk."""
+    lazy: Literal["auto", "never"] = "auto"
+    """Whether the first jobs of an environment may read it while it still comes."""
+    report: SiteReport | None = None
+    """Whom the site tells what jobs read; nobody if empty."""
 
 
 class Site(Model):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         NoSpaceError,
         OffsetError,
     )
-    from offload.cache.receiving import Incoming
-    from offload.cache.site import Missing, SiteCache
+    from offload.cache.receiving import Incoming, Missing
+    from offload.cache.site import SiteCache
 
 __all__ = [
     "CacheError",
@@ -40,7 +40,7 @@ __getattr__ = lazily(
             "CacheError DamagedTreeError DigestError MissingBlobsError "
             "NoSpaceError OffsetError"
         ),
-        "receiving": "Incoming",
-        "site": "Missing SiteCache",
+        "receiving": "Incoming Missing",
+        "site": "SiteCache",
     },
 )

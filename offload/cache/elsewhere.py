@@ -19,6 +19,8 @@ AGAIN_S = 30.0
 """A repository that could not be asked is left alone for so long."""
 NEW_S = 1.0
 """A look that is younger is not repeated."""
+LATER_S = 10.0
+"""So much later comes whole what a job reads lazily: it is not to wait for that."""
 
 
 class MountedLayers:
@@ -53,6 +55,12 @@ class Repository(Protocol):
     def layer(self, digest: str) -> Path | None:
         """Return where a layer lies here, fetched if need be."""
 
+    def unpin(self, uid: str) -> None:
+        """Forget what a job reads of it."""
+
+    def forget_jobs(self, is_known: Callable[[str], bool], before: float) -> None:
+        """Forget jobs that have vanished."""
+
     def collect(self, *, wanted: int = 0) -> object:
         """Give up what is kept of it where that makes so much room on the disk."""
 
@@ -66,6 +74,7 @@ class FetchedLayers:
         repository: that is read.
         take: called with each layer's digest and folder once it is here.
         clock: seconds; any that only grows.
+        is_sooner: see :class:`~offload.cache.site.SiteCache`.
     """
 
     def __init__(
@@ -73,28 +82,35 @@ class FetchedLayers:
         repository: Repository,
         take: Callable[[str, Path], object],
         clock: Callable[[], float] = time.monotonic,
+        is_sooner: Callable[[str, Collection[str]], bool] | None = None,
     ) -> None:
         self._repository = repository
         self._take = take
+        self._is_sooner = is_sooner
         self._clock = clock
         self._background = Background()
         self._lock = threading.Lock()
         self._looking: threading.Thread | None = None
         self._found: frozenset[str] = frozenset()
+        self._lazily: frozenset[str] = frozenset()
         self._not_before: dict[str, float] = {}
         """When to try again what failed: the whole, by no name, or a layer."""
 
-    def fetch(self, digests: Collection[str]) -> frozenset[str]:
+    def fetch(self, digests: Collection[str], image: str = "") -> frozenset[str]:
         """Begin to fetch what the repository has of these; return what that is.
 
         Some of it may be here already. What fails is not among them for a while.
+
+        Args:
+            digests: of layers.
+            image: of which all of these are, if of any: a job may read it lazily.
         """
         with self._lock:
             if self._looking is None or not self._looking.is_alive():
                 if self._has_failed(""):
                     return frozenset()
                 self._looking = threading.Thread(
-                    target=self._look, args=(frozenset(digests),), daemon=True
+                    target=self._look, args=(frozenset(digests), image), daemon=True
                 )
                 self._looking.start()
             looking = self._looking
@@ -102,22 +118,50 @@ class FetchedLayers:
         with self._lock:
             return frozenset(digests) & self._found
 
+    def is_read_lazily(self, digest: str) -> bool:
+        """Whether a job that needs a layer may start before it is here."""
+        with self._lock:
+            return digest in self._lazily
+
+    def unpin(self, uid: str) -> None:
+        """Forget what a job reads of the repository."""
+        self._repository.unpin(uid)
+
+    def forget_pods(self, is_known: Callable[[str], bool], before: float) -> None:
+        """Forget pods that have vanished; see :meth:`Pins.forget`."""
+        self._repository.forget_jobs(is_known, before)
+
     def make_room(self, size: int) -> None:
         """Make so much room on the disk, as far as what is kept can give way."""
         with suppress(FacilityError, OSError):
             self._repository.collect(wanted=size)
 
-    def _look(self, digests: frozenset[str]) -> None:
+    def _look(self, digests: frozenset[str], image: str) -> None:
+        is_lazy = False
         try:
             self._repository.refresh(NEW_S)
             wanted = {each for each in digests if not self._has_failed(each)}
             found = frozenset(each for each in wanted if self._has(each))
+            with self._lock:
+                self._found = found
+            if image and found and self._is_sooner is not None:
+                is_lazy = self._is_sooner(image, found)
         except (FacilityError, OSError):
             found = frozenset()
             self._not_before[""] = self._clock() + AGAIN_S
         with self._lock:
             self._found = found
-        for digest in found:
+            # What was read lazily before may be sooner whole by now.
+            self._lazily = self._lazily - digests | (found if is_lazy else frozenset())
+        if is_lazy:
+            timer = threading.Timer(LATER_S, self._fetch, [found])
+            timer.daemon = True
+            timer.start()
+        else:
+            self._fetch(found)
+
+    def _fetch(self, digests: Collection[str]) -> None:
+        for digest in digests:
             self._background.do(digest, partial(self._bring, digest))
 
     def _has(self, digest: str) -> bool:

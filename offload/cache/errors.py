@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from facility.errors import FacilityError
+from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
+from offload.snapshot import SnapshotError
 
 
 class CacheError(FacilityError):
@@ -43,3 +46,14 @@ class MissingBlobsError(CacheError):
 
 class DamagedTreeError(CacheError):
     """Layers do not hold what the snapshot's manifest lists."""
+
+
+@contextmanager
+def as_ours() -> Iterator[None]:
+    """Raise what a snapshot's own room says as the cache's errors."""
+    try:
+        yield
+    except NoSpaceForSnapshotError as error:
+        raise NoSpaceError(str(error)) from None
+    except SnapshotError as error:
+        raise CacheError(str(error)) from None

@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from offload.cache.errors import DigestError, NoSpaceError, OffsetError
@@ -36,6 +37,17 @@ def room(folder: Path) -> Iterator[None]:
             f"{folder}: no space left at the site ({os.strerror(error.errno or 0)}); "
             "its administrator can make room or lower the cache's quota"
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A blob that is to be sent."""
+
+    digest: str
+    offset: int
+    """From where on; what is before was received already."""
+    is_coming: bool = False
+    """Whether it is on its way from a repository: it need not be sent."""
 
 
 class Incoming:

@@ -16,19 +16,17 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from offload.cache.background import Background
 from offload.cache.collection import Collector, Freed
 from offload.cache.composing import compose, image_path, is_ready
 from offload.cache.elsewhere import FetchedLayers, MountedLayers, Repository
-from offload.cache.errors import CacheError, MissingBlobsError, NoSpaceError
+from offload.cache.errors import MissingBlobsError, NoSpaceError, as_ours
 from offload.cache.layers import UnpackedLayers
 from offload.cache.pins import Pins
-from offload.cache.receiving import Incoming, room
-from offload.snapshot import Blob, LocalStore, Snapshot, SnapshotError
-from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
+from offload.cache.receiving import Incoming, Missing, room
+from offload.snapshot import Blob, LocalStore, Snapshot
 from offload.snapshot.images.image import Image, is_public, read_image
 
 _THREADS = 4
@@ -36,17 +34,6 @@ _THREADS = 4
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 """How a frame begins (RFC 8878, section 3.1.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A blob that is to be sent."""
-
-    digest: str
-    offset: int
-    """From where on; what is before was received already."""
-    is_coming: bool = False
-    """Whether it is on its way from a repository: it need not be sent."""
 
 
 class SiteCache:
@@ -60,6 +47,9 @@ class SiteCache:
         mount: where the site mounts the repository of published environments, on every
             node; jobs read the layers that it has from there.
         repository: the same, read over the network. For a plugin.
+        is_sooner: whether a job has what it needs of an image of that repository sooner
+            if it is read lazily, by the image's digest and those of the layers that are
+            not here; then these need not be here for it to start.
 
     Raises:
         NoSpaceError: there is no room for the first files.
@@ -73,16 +63,19 @@ class SiteCache:
         is_eager: bool = False,
         mount: Path | None = None,
         repository: Repository | None = None,
+        is_sooner: Callable[[str, Collection[str]], bool] | None = None,
     ) -> None:
-        self._work = work
+        self.work = work
         self._ahead = Background() if is_eager else None
         self._quota_bytes = quota_bytes
-        with _as_ours():
+        with as_ours():
             self.store = LocalStore(work / "store")
         self.layers = UnpackedLayers(work / "layers")
         self._mounted = None if mount is None else MountedLayers(mount)
         self._fetched = (
-            None if repository is None else FetchedLayers(repository, self.layers.adopt)
+            None
+            if repository is None
+            else FetchedLayers(repository, self.layers.adopt, is_sooner=is_sooner)
         )
         self.pins = Pins(work / "pins")
         self._collector = Collector(work, self.store, self.layers, self.pins)
@@ -90,7 +83,10 @@ class SiteCache:
     # What comes in.
 
     def missing(
-        self, blobs: Iterable[Blob], public: Collection[str] = frozenset()
+        self,
+        blobs: Iterable[Blob],
+        public: Collection[str] = frozenset(),
+        image: str = "",
     ) -> list[Missing]:
         """Return which of these are not here, and how much of each is.
 
@@ -98,12 +94,15 @@ class SiteCache:
             blobs: which.
             public: digests of layers that a repository of published environments may
                 have; those that it does begin to come.
+            image: digest of the published image that these are the layers of, if any
+                is; a job may read it lazily, and then they are not missing.
         """
         lacking = [b for b in blobs if not self.has(b.digest, b.digest in public)]
         wanted = {blob.digest for blob in lacking} & set(public)
-        coming = (
-            self._fetched.fetch(wanted) if self._fetched and wanted else frozenset()
-        )
+        coming: frozenset[str] = frozenset()
+        if self._fetched and wanted:
+            coming = self._fetched.fetch(wanted, image)
+            lacking = [b for b in lacking if not self._is_read_lazily(b.digest)]
         return [
             Missing(
                 blob.digest,
@@ -121,7 +120,7 @@ class SiteCache:
             digest: which.
             is_public: whether it is a layer that a mounted repository may have.
         """
-        with _as_ours():
+        with as_ours():
             if self.layers.has(digest) or self.store.has(digest):
                 return True
             return is_public and self._mount_of(digest) is not None
@@ -132,9 +131,9 @@ class SiteCache:
         Raises:
             CacheError: that is no digest.
         """
-        with _as_ours():
+        with as_ours():
             place = self.store.blob_path(digest)
-        draft = self._work / "incoming" / place.name
+        draft = self.work / "incoming" / place.name
         return Incoming(draft, place, digest, length, self._arrived)
 
     def _arrived(self, digest: str) -> None:
@@ -153,10 +152,10 @@ class SiteCache:
         missing = self._missing_of(image)
         if not missing and self._ahead is not None:
             self._ahead.do(image, lambda: self.ensure_image(image))
-        return missing
+        return tuple(each for each in missing if not self._is_read_lazily(each))
 
     def _missing_of(self, image: str) -> tuple[str, ...]:
-        with _as_ours():
+        with as_ours():
             if not self.store.has(image):
                 return (image,)
             document = json.loads(self.store.read(image))
@@ -178,7 +177,7 @@ class SiteCache:
             freed = self._collect(size)
         if freed.lacking > 0:
             raise NoSpaceError(
-                f"{self._work}: {size:,} bytes do not fit, {freed.lacking:,} are "
+                f"{self.work}: {size:,} bytes do not fit, {freed.lacking:,} are "
                 "lacking; all the rest is used by pods"
             )
 
@@ -186,7 +185,7 @@ class SiteCache:
 
     def is_ready(self, image: str) -> bool:
         """Whether every tree of a snapshot is there, and what its links lead to."""
-        return is_ready(image_path(self._work, image))
+        return is_ready(image_path(self.work, image))
 
     def pin(self, uid: str, images: Iterable[str]) -> None:
         """Keep snapshots for a pod, whether they are here yet or not.
@@ -201,16 +200,20 @@ class SiteCache:
             self.pins.add(uid, named)
             for image in named:
                 if self.is_ready(image):
-                    os.utime(image_path(self._work, image))
+                    os.utime(image_path(self.work, image))
 
     def unpin(self, uid: str) -> None:
         """Forget a pod's need; again is fine."""
         self.pins.remove(uid)
+        if self._fetched is not None:
+            self._fetched.unpin(uid)
 
     def forget_pods(self, is_known: Callable[[str], bool], before: float) -> None:
         """Forget pods that have vanished; see :meth:`Pins.forget`."""
         with self._alone():
             self.pins.forget(is_known, before)
+        if self._fetched is not None:
+            self._fetched.forget_pods(is_known, before)
 
     def ensure_layer(self, digest: str) -> None:
         """Unpack a layer that was received, while others are still on their way.
@@ -236,10 +239,10 @@ class SiteCache:
         missing = () if is_ready else self._missing_of(image)
         if missing:
             raise MissingBlobsError(missing)
-        with _as_ours():
+        with as_ours():
             found = read_image(self.store, image)
             if not is_ready:
-                compose(self._work, self.layers, found, self.store, self._unpack(found))
+                compose(self.work, self.layers, found, self.store, self._unpack(found))
         return found.snapshot
 
     def _unpack(self, image: Image) -> dict[str, Path]:
@@ -259,6 +262,9 @@ class SiteCache:
             list(pool.map(self.ensure_layer, needed.keys() - mounted.keys()))
         return mounted
 
+    def _is_read_lazily(self, digest: str) -> bool:
+        return self._fetched is not None and self._fetched.is_read_lazily(digest)
+
     def _mount_of(self, digest: str) -> Path | None:
         return None if self._mounted is None else self._mounted.folder(digest)
 
@@ -274,8 +280,8 @@ class SiteCache:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        path = self._work / "cache.lock"
-        with room(self._work), path.open("ab") as lock:
+        path = self.work / "cache.lock"
+        with room(self.work), path.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -287,14 +293,3 @@ def _is_layer(blob: Path) -> bool:
             return file.read(4) == _ZSTD
     except FileNotFoundError:
         return False
-
-
-@contextmanager
-def _as_ours() -> Iterator[None]:
-    """Raise what a snapshot's own room says as the cache's errors."""
-    try:
-        yield
-    except NoSpaceForSnapshotError as error:
-        raise NoSpaceError(str(error)) from None
-    except SnapshotError as error:
-        raise CacheError(str(error)) from None

@@ -7,9 +7,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from offload.cache.errors import DamagedTreeError
 from offload.cache.linking import link_file
@@ -18,12 +19,14 @@ from offload.cache.receiving import room
 from offload.cache.removal import remove_tree
 from offload.snapshot import Entry, Kind
 
+_NONE: Mapping[bytes, bytes] = MappingProxyType({})
+
 
 def ensure_tree(
     place: Path,
     entries: Iterable[Entry],
     folders: Sequence[Path],
-    mounted: Collection[Path] = (),
+    links: Mapping[bytes, bytes] = _NONE,
 ) -> None:
     """Make a part's tree exactly as its manifest lists it, if nobody has.
 
@@ -35,8 +38,8 @@ def ensure_tree(
         entries: the part's manifest, sorted by path.
         folders: the part's in each unpacked layer, the lowest first: of two that have
             a path, the later counts.
-        mounted: more such folders, below the others, of file systems that stay where
-            they are: their files are symbolic links, and nothing of them is read.
+        links: more files, below those of the folders: relative paths with what symbolic
+            links in their place lead to. Nothing of them is read.
 
     Raises:
         DamagedTreeError: a listed file is in no layer, or of another size, or what is
@@ -47,19 +50,19 @@ def ensure_tree(
         return
     with room(place.parent), alone_for(place):
         if not place.exists():
-            _make(place, entries, folders, mounted)
+            _make(place, entries, folders, links)
 
 
 def _make(
     place: Path,
     entries: Iterable[Entry],
     folders: Sequence[Path],
-    mounted: Collection[Path],
+    links: Mapping[bytes, bytes],
 ) -> None:
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.draft")
     try:
         draft.mkdir()
-        _build(os.fsencode(draft), entries, folders, mounted)
+        _build(os.fsencode(draft), entries, folders, links)
         try:
             draft.rename(place)
         except OSError as error:
@@ -74,9 +77,9 @@ def _build(
     target: bytes,
     entries: Iterable[Entry],
     folders: Sequence[Path],
-    mounted: Collection[Path],
+    links: Mapping[bytes, bytes],
 ) -> None:
-    sources, outside = _files(folders), _files(mounted)
+    sources = files_in(folders)
     modes: list[tuple[bytes, int]] = []
     made = {b""}
     for entry in entries:
@@ -95,13 +98,14 @@ def _build(
             case Kind.LINK:
                 os.symlink(entry.target, path)
             case Kind.FILE:
-                _place(sources.get(entry.path), outside.get(entry.path), entry, path)
+                _place(sources.get(entry.path), links.get(entry.path), entry, path)
     # Last, and the inner ones first: a folder may be one that nobody can write to.
     for path, mode in reversed(modes):
         os.chmod(path, mode)
 
 
-def _files(folders: Iterable[Path]) -> dict[bytes, bytes]:
+def files_in(folders: Iterable[Path]) -> dict[bytes, bytes]:
+    """Return relative paths of files with where they lie; the last folder's count."""
     sources: dict[bytes, bytes] = {}
     for folder in folders:
         top = os.fsencode(folder)

@@ -185,9 +185,16 @@ class PluginClient:
         )
         return self._plugin.read(Changes, content, f"{PREFIX}/changes")
 
-    async def missing_blobs(self, blobs: Iterable[Blob]) -> tuple[MissingBlob, ...]:
-        """Return which of these blobs the site has not, and where to go on."""
-        body = BlobsWanted(blobs=tuple(blobs)).to_wire()
+    async def missing_blobs(
+        self, blobs: Iterable[Blob], image: str = ""
+    ) -> tuple[MissingBlob, ...]:
+        """Return which of these blobs the site has not, and where to go on.
+
+        Args:
+            blobs: which.
+            image: see :class:`BlobsWanted`.
+        """
+        body = BlobsWanted(blobs=tuple(blobs), image=image).to_wire()
         content = await self._plugin.ask("POST", f"{PREFIX}/blobs/missing", body)
         return self._plugin.read(
             MissingBlobs, content, f"{PREFIX}/blobs/missing"

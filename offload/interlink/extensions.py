@@ -28,6 +28,8 @@ class BlobsWanted(Message):
     """Blobs that somebody is about to send."""
 
     blobs: Items[Blob] = ()
+    image: str = Field("", pattern=r"^(sha256:[0-9a-f]{64})?$")
+    """Digest of the published image that the public ones make up; of none if empty."""
 
 
 class MissingBlob(Message):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
-from offload.cache import SiteCache
+from offload.cache import CacheError, SiteCache
 from offload.plugins.config import ExecutorKind, PluginConfig
 from offload.plugins.errors import SchedulerError
 from offload.plugins.executor import Executor
+from offload.plugins.node.nodes import can_read_lazily
 from offload.plugins.node.settings import NodeSettings
 from offload.plugins.process_executor import ProcessExecutor
 from offload.plugins.reconcile import Reconciler
@@ -38,7 +40,7 @@ def assemble(config: PluginConfig, instance: str) -> Site:
             executor = ProcessExecutor(config, instance, work)
     table = Table(work)
     cache = _cache(config)
-    retention = Retention(table, cache, config.retention)
+    retention = Retention(table, cache, config.retention, partial(_report, config))
     return Site(
         config=config,
         table=table,
@@ -55,20 +57,49 @@ def _cache(config: PluginConfig) -> SiteCache:
     if reading is None:
         return SiteCache(config.work, is_eager=True, mount=mount)
     # Only where there is a repository to read: its client takes long to import.
+    from offload.cache.lazily import lazily_is_sooner
     from offload.cache.reading.cache import RepositoryCache
 
     repository = RepositoryCache(config.work / "repository", reading)
-    return SiteCache(config.work, is_eager=True, mount=mount, repository=repository)
+    is_lazy = config.repository is not None and config.repository.is_lazy
+
+    def is_sooner(image: str, layers: Collection[str]) -> bool:
+        can_mount = can_read_lazily(config.work, time.time())
+        return can_mount and lazily_is_sooner(repository, image, layers)
+
+    return SiteCache(
+        config.work,
+        is_eager=True,
+        mount=mount,
+        repository=repository,
+        is_sooner=is_sooner if is_lazy else None,
+    )
+
+
+def _report(config: PluginConfig) -> None:
+    """Tell the publisher what jobs have read, if it is to know."""
+    reading = None if config.repository is None else config.repository.reading()
+    if reading is None or reading.report is None:
+        return
+    from offload.cache.reading.reporting import report_traces
+
+    with contextlib.suppress(CacheError):  # the next time, then
+        report_traces(config.work / "repository" / reading.fqrn, reading.report)
 
 
 def _node_settings(config: PluginConfig) -> NodeSettings:
     mount = None if config.repository is None else config.repository.mount
+    is_lazy = config.repository is not None and config.repository.is_lazy
+    reading = config.repository.reading() if config.repository and is_lazy else None
     shown = () if mount is None else (str(mount),)
     return NodeSettings(
         runtime=config.runtime,
         binds=tuple(dict.fromkeys((*config.binds, *shown))),
         scratch=config.scratch,
         repository=str(mount or ""),
+        reading=None
+        if reading is None
+        else reading.model_dump(mode="json", exclude={"report"}),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -20,10 +20,8 @@ from pydantic import ByteSize as ByteCount
 from facility.settings_file import load_settings_file
 from facility.spec.diagnostics import SpecError
 from facility.spec.units import ByteSize, Seconds
+from offload.cache.reading.settings import ReportSettings, RepositorySettings
 from offload.plugins.errors import ConfigError
-
-if TYPE_CHECKING:
-    from offload.cache.reading.settings import RepositorySettings
 
 DAY_S = 86400.0
 
@@ -102,6 +100,14 @@ class RetentionConfig(_Section):
     """Outputs that nobody has fetched; those that are safe at home go at once."""
 
 
+class LazyKind(StrEnum):
+    """When jobs read published environments lazily (FUSE)."""
+
+    AUTO = "auto"
+    """Where the nodes can, and it is sooner."""
+    NEVER = "never"
+
+
 class RepositoryConfig(_Section):
     """The repository of published environments: what it has need not be sent here.
 
@@ -121,6 +127,10 @@ class RepositoryConfig(_Section):
     """Files (PEM) with the public keys that may sign its whitelist."""
     quota: ByteSize | None = None
     """What of it may be kept; empty leaves it to the disk."""
+    lazy: LazyKind = LazyKind.AUTO
+    """Whether the first jobs of an environment may read it while it still comes."""
+    report: ReportSettings | None = None
+    """Whom to tell what jobs read, so that the next cold start is quicker."""
 
     @field_validator("mount", "keys")
     @classmethod
@@ -146,19 +156,22 @@ class RepositoryConfig(_Section):
                 raise ValueError(f"{where}: {said}") from None
         return self
 
+    @property
+    def is_lazy(self) -> bool:
+        """Whether jobs may read it lazily. Where it is mounted they need not."""
+        return bool(self.urls) and self.mount is None and self.lazy is LazyKind.AUTO
+
     def reading(self) -> RepositorySettings | None:
         """Return how it is read over the network; None if it is only mounted."""
         if not self.urls:
             return None
-        # Late: most sites have no repository.
-        from offload.cache.reading.settings import RepositorySettings
-
         return RepositorySettings(
             fqrn=self.fqrn,
             urls=self.urls,
             proxies=self.proxies or ("DIRECT",),
             master_keys=self.keys,
             quota_bytes=None if self.quota is None else ByteCount(self.quota),
+            report=self.report,
         )
 
 

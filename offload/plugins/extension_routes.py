@@ -44,7 +44,7 @@ def _add_blobs(app: FastAPI, site: Site) -> None:
     @app.post(f"{PREFIX}/blobs/missing")
     async def missing(request: Request) -> Response:
         wanted = parse(BlobsWanted.model_validate_json, await body_of(request))
-        found = await asyncio.to_thread(_missing, site, wanted.blobs)
+        found = await asyncio.to_thread(_missing, site, wanted)
         return message(MissingBlobs(missing=found))
 
     @app.patch(f"{PREFIX}/blobs/{{digest}}")
@@ -102,10 +102,11 @@ def _known(site: Site, uid: str) -> Entry:
     return entry
 
 
-def _missing(site: Site, blobs: tuple[Blob, ...]) -> tuple[MissingBlob, ...]:
+def _missing(site: Site, wanted: BlobsWanted) -> tuple[MissingBlob, ...]:
     found = site.cache.missing(
-        [StoredBlob(blob.digest, blob.size) for blob in blobs],
-        {blob.digest for blob in blobs if blob.is_public},
+        [StoredBlob(blob.digest, blob.size) for blob in wanted.blobs],
+        {blob.digest for blob in wanted.blobs if blob.is_public},
+        wanted.image,
     )
     return tuple(
         MissingBlob(digest=each.digest, offset=each.offset, is_coming=each.is_coming)

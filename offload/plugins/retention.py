@@ -28,6 +28,7 @@ class Retention:
         table: The pods.
         cache: Where their snapshots are.
         config: The ages.
+        report: Tells who wants to know what jobs have read.
         clock: Unix time.
     """
 
@@ -36,12 +37,14 @@ class Retention:
         table: Table,
         cache: SiteCache,
         config: RetentionConfig,
+        report: Callable[[], object] = lambda: None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
         self._cache = cache
         self._config = config
+        self._report = report
         self._clock = clock
         self._closed: set[str] = set()
 
@@ -73,6 +76,7 @@ class Retention:
             self._cache.forget_pods, self._is_known, self._clock() - VANISHED_S
         )
         await asyncio.to_thread(self._cache.collect)
+        await asyncio.to_thread(self._report)
 
     def _is_known(self, uid: str) -> bool:
         # Also one whose record this plugin cannot read.

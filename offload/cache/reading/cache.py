@@ -238,6 +238,10 @@ class RepositoryCache:
         """Forget a job's need; again is fine."""
         self._keeper.unpin(uid)
 
+    def forget_jobs(self, is_known: Callable[[str], bool], before: float) -> None:
+        """Forget jobs that have vanished; see :meth:`Pins.forget`."""
+        self._keeper.forget_jobs(is_known, before)
+
     def collect(self, *, wanted: int = 0) -> Freed:
         """Bring the cache below its quota, never touching what is pinned.
 

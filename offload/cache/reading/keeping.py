@@ -62,6 +62,11 @@ class Keeper:
         """Forget a job's need; again is fine."""
         self._pins.remove(uid)
 
+    def forget_jobs(self, is_known: Callable[[str], bool], before: float) -> None:
+        """Forget jobs that have vanished; see :meth:`Pins.forget`."""
+        with self._reader.locks.held("collect"):
+            self._pins.forget(is_known, before)
+
     def size(self) -> int:
         """Return the bytes that all contents take."""
         return sum(kept.size for kept in self._reader.store.kept().values())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from offload.cache.reading.view import Revision, View
 
 def main() -> int:
     """Mount until standard input ends or somebody unmounts."""
+    # A scheduler sends them to every process of a job, which may go on for a while.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     orders = _orders()
     order = json.loads(next(orders))
     settings = order["settings"]

@@ -36,6 +36,19 @@ def can_mount() -> bool:
     )
 
 
+def require_mounting() -> None:
+    """Make sure that something can be mounted here.
+
+    Raises:
+        MountError: nothing can; the error says what that needs.
+    """
+    if not can_mount():
+        raise MountError(
+            f"nothing can be mounted here: that needs /dev/fuse, {_FUSERMOUNT} and the "
+            "Python package mfusepy"
+        )
+
+
 class Mount:
     """An image at a folder, by a process of its own, until it is closed.
 
@@ -53,11 +66,7 @@ class Mount:
         Raises:
             MountError: it does not work here; the error says why.
         """
-        if not can_mount():
-            raise MountError(
-                f"{where}: nothing can be mounted here: that needs /dev/fuse, "
-                f"{_FUSERMOUNT} and the Python package mfusepy"
-            )
+        require_mounting()
         unmount(where)  # what a killed one has left
         self.where = where
         self._process = subprocess.Popen(
@@ -106,11 +115,13 @@ class Mount:
             self._ordered.wait()
             self._tell(name + b" " + os.fsencode(path))
 
-        # What does not come ahead is fetched when it is read, and then it is told why.
-        with suppress(CacheError, OSError):
-            cache.bundle(image, arrived, view)
-        self._ordered.wait()
-        self._tell(b"")
+        try:
+            # What does not come ahead is fetched when it is read, and it is told why.
+            with suppress(CacheError, OSError):
+                cache.bundle(image, arrived, view)
+        finally:
+            self._ordered.wait()
+            self._tell(b"")
 
     def _tell(self, line: bytes) -> None:
         assert self._process.stdin is not None

@@ -23,6 +23,7 @@ from offload.jobs.stages import Stage
 from offload.link import PausedError
 from offload.snapshot import LocalStore, Snapshot
 from offload.snapshot.images.image import read_image
+from offload.snapshot.images.public import public_image
 
 BATCH = 250
 """Elements in one request."""
@@ -101,11 +102,14 @@ class Effects:
         await site.client()
         if site.is_ours:
             image = await asyncio.to_thread(read_image, self._store, job.image)
+            layers = self.publishing.layers(image)
+            public = public_image(image, layers)
             published = Published(
-                self.publishing.layers(image),
+                layers,
                 is_expected=self._settings.repository is not None
                 and site.repository == self._settings.repository
                 and self.publishing.is_expected(image),
+                image=public.digest if public else "",
             )
             wanted = tuple(dict.fromkeys(image.blobs))
             await self._transfers.ensure(site, wanted, self._progress(job), published)

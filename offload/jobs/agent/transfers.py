@@ -41,6 +41,8 @@ class Published:
     """Digests of blobs."""
     is_expected: bool = False
     """Whether what is not there yet may be soon."""
+    image: str = ""
+    """Digest of the image of these layers."""
 
 
 class Transfers:
@@ -80,20 +82,21 @@ class Transfers:
             Blob(digest=b.digest, size=b.size, is_public=b.digest in layers)
             for b in wanted
         ]
-        missing = await self._ask(site, client, asked)
+        image = published.image if published else ""
+        missing = await self._ask(site, client, asked, image)
         public = [b for b in asked if b.is_public and b.digest in missing]
         later = self._worth_waiting(site, public, missing, published)
         others = [blob for blob in asked if blob not in later]
         tasks = self._send_all(site, client, others, missing)
         if later:
-            missing = await self._wait(site, client, later, missing)
+            missing = await self._wait(site, client, later, missing, image)
             tasks += self._send_all(site, client, later, missing)
         await self._all(site, asked, tasks, on_progress)
 
     async def _ask(
-        self, site: Site, client: PluginClient, blobs: Sequence[Blob]
+        self, site: Site, client: PluginClient, blobs: Sequence[Blob], image: str
     ) -> Mapping[str, MissingBlob]:
-        missing = {m.digest: m for m in await client.missing_blobs(blobs)}
+        missing = {m.digest: m for m in await client.missing_blobs(blobs, image)}
         site.known.update(b.digest for b in blobs if b.digest not in missing)
         return missing
 
@@ -115,6 +118,7 @@ class Transfers:
         client: PluginClient,
         blobs: Sequence[Blob],
         missing: Mapping[str, MissingBlob],
+        image: str,
     ) -> Mapping[str, MissingBlob]:
         """Wait for what may come by itself; return what has not."""
         loop = asyncio.get_running_loop()
@@ -122,7 +126,7 @@ class Transfers:
         left = list(blobs)
         while left and (left_s := until - loop.time()) > 0:
             await asyncio.sleep(min(ASK_S, left_s))
-            missing = await self._ask(site, client, left)
+            missing = await self._ask(site, client, left, image)
             left = [blob for blob in left if blob.digest in missing]
         return missing
 

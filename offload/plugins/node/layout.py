@@ -55,6 +55,8 @@ def plan_layout(
     places: dict[str, Place] = {}
     home = _normal(home or DEFAULT_HOME)
     places[home] = Place(folder.path / "home", home, False, False)
+    for shown, source in volumes.shown.items():
+        places[shown] = Place(source, shown, True, True)
     for mount in container.mounts:
         source, is_shared = volumes.place(mount)
         target = _normal(mount.target)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from offload.plugins.node import downward
+from offload.plugins.node import downward, scratch
 from offload.plugins.node.claim import Claim, read_claim
-from offload.plugins.node.copying import remove_tree
 from offload.plugins.node.events import Events
 from offload.plugins.node.folder import NodeError, PodError, PodFolder
 from offload.plugins.node.identity import NodeProcess
@@ -23,9 +21,10 @@ from offload.plugins.node.launching import Launcher
 from offload.plugins.node.layout import save_working_folder
 from offload.plugins.node.packing import preload
 from offload.plugins.node.pod import Container, Pod
+from offload.plugins.node.published import Published
 from offload.plugins.node.runs import Run, current_run, keep_previous_log
 from offload.plugins.node.runtimes import choose
-from offload.plugins.node.settings import NodeSettings, make_own
+from offload.plugins.node.settings import NodeSettings
 from offload.plugins.node.status import Ended, running, waiting, write_status
 from offload.plugins.node.stopping import (
     Situation,
@@ -81,6 +80,7 @@ class Lifecycle:
         self.runtime_name = ""
         self._kill_at: float | None = None
         self._is_preloaded = False
+        self._published: Published | None = None
 
     def run(self) -> None:
         """Bring every container to its end, or to the pod's.
@@ -102,11 +102,25 @@ class Lifecycle:
         runtime = choose(self._settings.runtime, self._settings.binds)
         self.runtime_name = runtime.name
         try:
+            scratch.make_own(self._scratch)
+            if self._settings.reading is not None:
+                self._published = Published(
+                    self._folder.path.name,
+                    os.uname().nodename,
+                    self._folder.work,
+                    self._settings.reading,
+                    self._scratch,
+                    # Not where nothing can be shown, nor on a job's other nodes.
+                    is_lazy=runtime.name == "bubblewrap" and self._pod.tasks is None,
+                )
             volumes = ensure_volumes(
-                self._pod, self._folder, self._node, self._settings.repository
+                self._pod,
+                self._folder,
+                self._node,
+                self._settings.repository,
+                self._published,
             )
             (self._folder.path / "home").mkdir(exist_ok=True)
-            make_own(self._scratch)
         except OSError as error:
             raise PodError(f"its volumes could not be put in place: {error}") from None
         return Launcher(
@@ -134,22 +148,21 @@ class Lifecycle:
 
     def clean_up(self) -> None:
         """Remove what nobody needs after the end."""
-        remove_tree(self._scratch)
-        self._remove_leftovers()
+        if self._published is not None:
+            self._published.close()
+        if self._published is None or not self._published.shown:
+            scratch.remove(self._scratch)
+        scratch.remove_leftovers(self._scratch, self._folder)
         for container in self._pod.containers:
             for path in self._folder.run(self._claim.attempt).glob(
                 f"{container.name}.*/task.json"
             ):
                 path.unlink()  # it holds the values of secrets
 
-    def _remove_leftovers(self) -> None:
-        """Remove the ``/tmp`` of pods that were killed on this node, with their wrapper."""
-        area, _, _ = self._scratch.name.rpartition(self._folder.path.name)
-        for path in self._scratch.parent.glob(f"{area}*"):
-            other = PodFolder(self._folder.path.with_name(path.name[len(area) :]))
-            if other.done.exists() or not other.path.exists():
-                with suppress(OSError):
-                    remove_tree(path)
+    def remove_links(self) -> None:
+        """Remove trees of links, for whose end nobody is to wait: they are many."""
+        if self._published is not None:
+            scratch.remove(self._scratch)
 
     @property
     def _scratch(self) -> Path:
@@ -207,6 +220,8 @@ class Lifecycle:
         if is_idle and not self._is_preloaded and self._pod.working_folder:
             self._is_preloaded = True
             preload()
+            if self._published is not None:
+                self._published.look_at_node()
 
     def _advance(
         self, progress: _Progress, launcher: Launcher, *, is_init: bool

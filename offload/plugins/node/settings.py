@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from offload.plugins.node.folder import PodError, PodFolder, read_json, write_json
 
@@ -22,6 +22,8 @@ class NodeSettings:
     """Folders of the site that jobs see, read-only, besides its system: ``/cvmfs``."""
     repository: str = ""
     """Where the repository of published environments is mounted; trees link to it."""
+    reading: Mapping[str, Any] | None = None
+    """How it is read over the network, if jobs may read it so."""
     scratch: str = ""
     """Where a node's own disk is; else ``TMPDIR``, else ``/tmp``."""
     restart_delay_s: float = 10.0
@@ -53,17 +55,3 @@ class NodeSettings:
         # Several work areas may use one node, and each clears what its jobs left.
         area = hashlib.sha256(os.fsencode(folder.work)).hexdigest()[:8]
         return Path(base) / f"facility-{area}-{folder.path.name}"
-
-
-def make_own(scratch: Path) -> None:
-    """Make a pod's folder on a node's disk, which everybody may write to.
-
-    Raises:
-        PodError: somebody else has made it before.
-        OSError: it cannot be made.
-    """
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = scratch.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PodError(f"{scratch}: expected a folder of the job's own: remove it")
-    scratch.chmod(0o700)

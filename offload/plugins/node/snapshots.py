@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offload.plugins.node.folder import PodError, check_inside, read_json
+from offload.plugins.node.published import Published
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -58,13 +59,16 @@ def _leads_somewhere(document: object) -> bool:
     return document is not None
 
 
-def snapshot_trees(work: Path, image: str, mount: str = "") -> SnapshotTrees:
+def snapshot_trees(
+    work: Path, image: str, mount: str = "", published: Published | None = None
+) -> SnapshotTrees:
     """Return the trees of a snapshot; unpack what nobody has yet.
 
     Args:
         work: the site's work area.
         image: digest of the snapshot's.
         mount: where a repository of published environments is, if anywhere.
+        published: has what is not here yet and such a repository has.
 
     Raises:
         PodError: its blobs are not here.
@@ -74,11 +78,18 @@ def snapshot_trees(work: Path, image: str, mount: str = "") -> SnapshotTrees:
     # Trees may lead into a repository, which may have lost what they lead to.
     if not _leads_somewhere(ready):
         # Unpacking is for the first job of a snapshot: its imports are not for all.
-        from offload.cache import CacheError, SiteCache
+        from offload.cache import CacheError, MissingBlobsError, SiteCache
 
         try:
             cache = SiteCache(work, mount=Path(mount) if mount else None)
-            cache.ensure_image(image)
+            try:
+                cache.ensure_image(image)
+            except MissingBlobsError:
+                if published is None:
+                    raise
+                trees = published.trees(cache, image)
+                if trees is not None:
+                    return SnapshotTrees(image, trees)
         except CacheError as error:
             lost = f" (is {mount} mounted on this node?)" if mount else ""
             raise PodError(f"snapshot {image[:19]}: {error}{lost}") from None

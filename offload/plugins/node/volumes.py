@@ -15,6 +15,7 @@ from offload.plugins.node import downward, fingerprints
 from offload.plugins.node.copying import copy_tree, remove_tree
 from offload.plugins.node.folder import PodError, PodFolder, check_inside
 from offload.plugins.node.pod import Json, Pod, VolumeMount
+from offload.plugins.node.published import Published
 from offload.plugins.node.snapshots import SnapshotTrees, digest_of, snapshot_trees
 
 _SECRET_MODE, _MODE = 0o400, 0o644
@@ -29,6 +30,8 @@ class Volumes:
     """The pod's own folders."""
     snapshots: Mapping[str, SnapshotTrees] = field(default_factory=dict)
     """Image volumes: read-only, shared with other pods."""
+    shown: Mapping[str, Path] = field(default_factory=dict)
+    """What links in these lead to: where jobs see it, and where it is."""
 
     def place(self, mount: VolumeMount) -> tuple[Path, bool]:
         """Return what a mount shows, and whether others see it too.
@@ -58,7 +61,11 @@ class Volumes:
 
 
 def ensure_volumes(
-    pod: Pod, folder: PodFolder, node: downward.Node, repository: str = ""
+    pod: Pod,
+    folder: PodFolder,
+    node: downward.Node,
+    repository: str = "",
+    published: Published | None = None,
 ) -> Volumes:
     """Put every volume in place that is not; return where they are.
 
@@ -67,12 +74,13 @@ def ensure_volumes(
         folder: of the pod.
         node: that it runs on.
         repository: see :class:`NodeSettings`.
+        published: see :func:`snapshot_trees`.
 
     Raises:
         PodError: one cannot be made here.
     """
     snapshots = {
-        name: snapshot_trees(folder.work, digest, repository)
+        name: snapshot_trees(folder.work, digest, repository, published)
         for name, volume in pod.volumes.items()
         if (digest := digest_of((volume.get("image") or {}).get("reference", "")))
     }
@@ -96,7 +104,7 @@ def ensure_volumes(
                 _fill(pod, node, name, volume, draft)
             draft.rename(place)
         private[name] = place
-    return Volumes(private, snapshots)
+    return Volumes(private, snapshots, published.shown if published else {})
 
 
 def _fill_working_folder(snapshots: Mapping[str, SnapshotTrees], target: Path) -> None:

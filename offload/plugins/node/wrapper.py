@@ -63,7 +63,7 @@ def _run_claimed(folder: PodFolder, pod: Pod, claim: Claim) -> ExitCode:
         lifecycle.clean_up()
     if stop is not None and not reason:
         reason, message = stop.reason, stop.message
-    return finish(
+    code = finish(
         folder,
         pod,
         claim,
@@ -73,6 +73,9 @@ def _run_claimed(folder: PodFolder, pod: Pod, claim: Claim) -> ExitCode:
         message=message,
         runtime=lifecycle.runtime_name if lifecycle else "",
     )
+    if lifecycle is not None:
+        lifecycle.remove_links()
+    return code
 
 
 def collect(path: Path, *, reason: str = "", message: str = "") -> ExitCode:

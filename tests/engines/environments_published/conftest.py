@@ -45,7 +45,7 @@ MARKER = "q4Xv-of-the-owner-alone"
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with public and with private things in it."""
     folder = tmp_path_factory.mktemp(MARKER)
-    interpreter = small.make_environment(folder / "env", ["jinja2"])
+    interpreter = small.make_environment(folder / "env", ["jinja2", "pygments"])
     (site,) = (folder / "env").glob("lib/python3*/site-packages")
     project = folder / "mine"
     (project / "mine").mkdir(parents=True)
@@ -60,6 +60,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [interpreter, "-c", "import jinja2, mine"], env=environment, check=True
     )
     return interpreter
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with nothing in it."""
+    return small.make_environment(tmp_path_factory.mktemp("plain") / "env")
 
 
 @pytest.fixture(scope="session")

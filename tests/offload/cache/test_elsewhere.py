@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -11,9 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from offload.cache import CacheError, MissingBlobsError, NoSpaceError, SiteCache
+from offload.cache import (
+    CacheError,
+    MissingBlobsError,
+    NoSpaceError,
+    SiteCache,
+    collection,
+)
 from offload.cache import elsewhere as module
-from offload.cache.composing import is_ready
+from offload.cache.composing import compose_lazily, is_ready
 from offload.snapshot import Blob, unpack
 from offload.snapshot.images.image import read_image
 
@@ -55,6 +62,7 @@ class Repository:
         self.refreshed = 0
         self.fetched: list[str] = []
         self.given_up: list[int] = []
+        self.forgotten: list[str] = []
         self.answers = threading.Event()
         self.answers.set()
         self.error: Exception | None = None
@@ -72,6 +80,12 @@ class Repository:
     def layer(self, digest: str) -> Path | None:
         self.fetched.append(digest)
         return layer_place(self.root, digest)
+
+    def unpin(self, uid: str) -> None:
+        self.forgotten.append(uid)
+
+    def forget_jobs(self, is_known, before: float) -> None:
+        self.forgotten.append("vanished")
 
     def collect(self, *, wanted: int = 0) -> object:
         self.given_up.append(wanted)
@@ -254,3 +268,76 @@ def test_what_can_be_read_again_gives_way_to_what_is_sent(work, root, monkeypatc
     free += [10, 10]
     with pytest.raises(NoSpaceError, match="do not fit"):
         cache.make_room(100)
+
+
+def test_what_is_sooner_read_lazily_is_not_waited_for_and_comes_later(
+    home, environment, public, root, work, monkeypatch
+):
+    monkeypatch.setattr(module, "LATER_S", 0.2)
+    asked = []
+    repository = Repository(root)
+
+    def is_sooner(image, layers):
+        asked.append((image, set(layers)))
+        return True
+
+    cache = SiteCache(work, repository=repository, is_sooner=is_sooner)
+    image = "sha256:" + "7" * 64
+    blobs = {blob.digest: blob for blob in home.blobs(environment)}
+    for missing in cache.missing(blobs.values(), {public}, image):
+        assert missing.digest != public
+        incoming = cache.incoming(missing.digest, blobs[missing.digest].size)
+        incoming.append(0, home.store.read(missing.digest))
+        assert incoming.commit()
+    assert asked == [(image, {public})]
+    # A pod is taken, though it cannot be made ready here.
+    assert cache.missing_of(environment.image) == ()
+    with pytest.raises(MissingBlobsError):
+        cache.ensure_image(environment.image)
+    assert not repository.fetched
+    eventually(lambda: cache.has(public))
+    cache.ensure_image(environment.image)
+    cache.unpin("uid")
+    cache.forget_pods(lambda _: True, 0.0)
+    assert repository.forgotten == ["uid", "vanished"]
+
+
+def test_what_is_sooner_whole_is_on_its_way_at_once(
+    home, environment, public, root, work
+):
+    cache = SiteCache(work, repository=Repository(root), is_sooner=lambda *_: False)
+    image = "sha256:" + "7" * 64
+    for missing in cache.missing(home.blobs(environment), {public}, image):
+        assert missing.is_coming == (missing.digest == public)
+    assert cache.missing_of(environment.image) == (environment.image,)
+    eventually(lambda: cache.has(public))
+
+
+def test_trees_of_links_are_one_pods_and_the_snapshot_is_ready_for_nobody_else(
+    home, environment, public, root, work, tmp_path, monkeypatch
+):
+    cache = SiteCache(work)
+    send(home, environment, cache, {public})
+    image = read_image(cache.store, environment.image)
+    for part in image.snapshot.parts:
+        for digest in {*part.layers} - {public}:
+            cache.ensure_layer(digest)
+    folder, top = tmp_path / "pod", Path("/run/nowhere")
+    folder.mkdir()
+    links = {b"env/numpy/__init__.py": b"/run/nowhere/env/numpy/__init__.py"}
+    trees = compose_lazily(
+        work, cache.layers, image, cache.store, {public}, links, top, folder
+    )
+    assert trees["env"].parent == folder
+    assert trees["code"].parent == work / "trees"
+    link = trees["env"] / "numpy/__init__.py"
+    assert os.fsencode(link.readlink()) == links[b"env/numpy/__init__.py"]
+    assert (trees["env"] / "pyvenv.cfg").read_text() == "private\n"
+    assert not cache.is_ready(environment.image)
+    cache.pin("uid", [environment.image])
+    monkeypatch.setattr(collection, "YOUNG_S", -1.0)
+    cache.collect()
+    assert trees["code"].is_dir()  # the pod's, though nobody else may use the snapshot
+    cache.ensure_image(environment.image)  # the blob was sent
+    assert cache.is_ready(environment.image)
+    assert not (part_of(work, environment.image, "env") / "numpy").is_symlink()

@@ -43,10 +43,15 @@ def test_a_repository(tmp_path):
     assert reading.urls == ("http://h/cvmfs/a.example.org",)
     assert reading.master_keys == (Path("/etc/a.pub"),)
     assert reading.quota_bytes == 5 * 2**30
+    assert reading.report is None
+    assert repository.is_lazy
+    file.write_text(file.read_text().replace("quota", "lazy: never, quota"))
+    assert not load_config(file).repository.is_lazy
     file.write_text("repository: {fqrn: a.b, mount: /cvmfs/a.b}")
     repository = load_config(file).repository
     assert repository is not None
     assert repository.reading() is None
+    assert not repository.is_lazy  # it need not be
 
 
 def test_an_empty_file_is_all_defaults(tmp_path):

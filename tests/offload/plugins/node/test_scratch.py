@@ -5,7 +5,7 @@ import os
 import pytest
 
 from offload.plugins.node.folder import PodError
-from offload.plugins.node.settings import make_own
+from offload.plugins.node.scratch import make_own
 
 
 def test_it_is_the_jobs_own(tmp_path):

@@ -1,0 +1,74 @@
+"""What is known of the site's nodes: whether jobs there can read environments lazily.
+
+``nodes/NAME.json`` in the work area, from the wrappers of jobs; it ages. The plugin lets
+a job begin before its environment is there only where every node that was seen lately
+can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from offload.plugins.node.folder import read_json, write_json
+
+_KNOWN_S = 86400.0
+"""A node is asked again after so long."""
+
+
+def note(work: Path, node: str, now: float, problem: str = "") -> None:
+    """Write down that environments can be read lazily on a node, or why not."""
+    write_json(_path(work, node), {"time": now, "problem": problem}, is_durable=False)
+
+
+def is_known(work: Path, node: str, now: float) -> bool:
+    """Whether somebody has looked lately."""
+    return _problem(_path(work, node), now) is not None
+
+
+def can_read_lazily(work: Path, now: float) -> bool:
+    """Whether nodes were seen lately, and all of them can."""
+    problems = [
+        problem
+        for path in (work / "nodes").glob("[!.]*.json")
+        if (problem := _problem(path, now)) is not None
+    ]
+    return bool(problems) and not any(problems)
+
+
+def look(work: Path, node: str, now: float, reading: Mapping[str, Any]) -> None:
+    """Find out whether environments can be read lazily on this node; write it down.
+
+    Args:
+        work: the site's work area.
+        node: name of this machine.
+        now: Unix time.
+        reading: how the repository is read.
+    """
+    from offload.cache import CacheError
+    from offload.cache.reading.cache import RepositoryCache
+    from offload.cache.reading.mounting import require_mounting
+    from offload.cache.reading.settings import RepositorySettings
+
+    problem = ""
+    try:
+        require_mounting()
+        settings = RepositorySettings.model_validate(reading)
+        with RepositoryCache(work / "repository", settings) as cache:
+            cache.refresh()
+    except CacheError as error:
+        problem = str(error)
+    note(work, node, now, problem)
+
+
+def _path(work: Path, node: str) -> Path:
+    return work / "nodes" / f"{node}.json"
+
+
+def _problem(path: Path, now: float) -> str | None:
+    match read_json(path):
+        case {"time": float(time), "problem": str(problem)} if now - time < _KNOWN_S:
+            return problem
+        case _:
+            return None

@@ -1,0 +1,137 @@
+"""Published environments that are not here whole when a job starts.
+
+Where it can be, the image is mounted in the pod's folder on this node, and the job sees
+it at a fixed place. The mount ends with this process; who uses it then, a container that
+outlives a killed wrapper, keeps it until he ends.
+"""
+# What is imported late takes long, and is for the first jobs of an environment only.
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from offload.plugins.node import nodes
+from offload.plugins.node.folder import PodError
+from offload.plugins.node.scratch import MOUNTED
+
+if TYPE_CHECKING:
+    from offload.cache import SiteCache
+    from offload.cache.reading.cache import RepositoryCache
+    from offload.cache.reading.mounting import Mount
+
+TOP = "/run/environments"
+"""Where jobs see what is mounted."""
+
+
+class Published:
+    """What a pod has from the repository by itself.
+
+    Args:
+        uid: of the pod.
+        node: name of this machine.
+        work: the site's work area.
+        reading: how the repository is read.
+        scratch: the pod's folder on this node.
+        is_lazy: whether the pod's containers can be shown a mount.
+    """
+
+    def __init__(
+        self,
+        uid: str,
+        node: str,
+        work: Path,
+        reading: Mapping[str, Any],
+        scratch: Path,
+        *,
+        is_lazy: bool,
+    ) -> None:
+        self._uid = uid
+        self._node = node
+        self._work = work
+        self._reading = reading
+        self._scratch = scratch
+        self._is_lazy = is_lazy
+        self._repository: RepositoryCache | None = None
+        self._mounts: list[Mount] = []
+        self.shown: dict[str, Path] = {}
+        """What jobs are to see where."""
+
+    def trees(self, site: SiteCache, snapshot: str) -> dict[str, Path] | None:
+        """Return a snapshot's trees by role, of links; None once all of it is here.
+
+        Raises:
+            PodError: it cannot be had; the error names node and reason.
+        """
+        from offload.cache import CacheError
+        from offload.cache.lazily import fetch_whole
+        from offload.cache.reading.cache import RepositoryCache
+        from offload.cache.reading.settings import RepositorySettings
+
+        settings = RepositorySettings.model_validate(self._reading)
+        try:
+            if self._repository is None:  # open as long as mounts, which it is to feed
+                folder = self._work / "repository"
+                self._repository = RepositoryCache(folder, settings)
+            trees = self._links(site, self._repository, snapshot)
+            if trees is None:
+                fetch_whole(site, self._repository, snapshot)
+        except CacheError as error:
+            raise PodError(
+                f"snapshot {snapshot[:19]}, node {self._node}: {error}"
+            ) from None
+        return trees
+
+    def _links(
+        self, site: SiteCache, repository: RepositoryCache, snapshot: str
+    ) -> dict[str, Path] | None:
+        if not self._is_lazy:
+            return None
+        from offload.cache.lazily import trees_of_links
+        from offload.cache.reading.errors import MountError
+        from offload.cache.reading.mounting import Mount
+
+        def show(image: str) -> Path:
+            # What a killed wrapper has mounted may be in use: each has its own place.
+            where = self._scratch / MOUNTED / secrets.token_hex(8)
+            where.mkdir(parents=True)
+            repository.pin(self._uid, image)
+            self._mounts.append(Mount(repository, image, where))
+            place = Path(TOP, image.removeprefix("sha256:"))
+            self.shown[str(place)] = where
+            return place
+
+        folder = self._scratch / "trees"
+        folder.mkdir(exist_ok=True)
+        try:
+            trees = trees_of_links(site, repository, snapshot, show, folder)
+        except MountError as error:
+            nodes.note(self._work, self._node, time.time(), str(error))
+            return None
+        nodes.note(self._work, self._node, time.time())
+        return trees
+
+    def look_at_node(self) -> None:
+        """Find out, behind the job's back, whether jobs can read lazily here."""
+        now = time.time()
+        if self._is_lazy and not nodes.is_known(self._work, self._node, now):
+            threading.Thread(
+                target=nodes.look,
+                args=(self._work, self._node, now, self._reading),
+                daemon=True,
+            ).start()
+
+    def close(self) -> None:
+        """Take away what is mounted."""
+        for mount in self._mounts:
+            # Somebody of before uses it still: it goes with him.
+            with suppress(subprocess.TimeoutExpired):
+                mount.close()
+        if self._repository is not None:
+            self._repository.close()

@@ -1,0 +1,207 @@
+"""First jobs of an environment read it while it still comes; others have all of it."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from offload.cache.publishing.tokens import site_token
+from offload.cache.reading import RepositoryCache, RepositorySettings
+from offload.cache.reading.mounting import Mount, can_mount
+from offload.cache.reading.reporting import report_traces
+from offload.jobs.ledger import Ledger
+from offload.jobs.settings import Settings
+from offload.plugins.node import nodes
+from offload.snapshot import LocalStore
+from offload.snapshot.images.image import read_image
+from offload.snapshot.images.public import public_image
+
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.skipif(not can_mount(), reason="FUSE: see .ci/system-packages"),
+]
+
+READ = """\
+import json, os, jinja2, mine, pygments.lexers.python
+import markupsafe._speedups as compiled
+print(json.dumps({"said": jinja2.Template("{{ word }}").render(word=mine.word),
+  "file": compiled.__file__, "real": os.path.realpath(compiled.__file__),
+  "is_cached": os.path.exists(jinja2.__spec__.cached)}), flush=True)
+"""
+SLOWLY = """\
+import pathlib, time
+pathlib.Path("begun").touch()
+while not pathlib.Path("go").exists():
+    time.sleep(0.05)
+"""
+
+
+def submit(home, python, site, script=READ, word=""):
+    (home.work / "run.py").write_text(f"# {word}\n{script}")
+    return home.submit("--site", site, "--", "python", "run.py", python=python)
+
+
+def result(home, id_):
+    home.facility("wait", id_)
+    assert home.job(id_)["outcome"] == "succeeded", home.facility("logs", id_)
+    return json.loads(home.facility("logs", id_))
+
+
+def work_of(home, site):
+    return home.state / "offload/sites" / site / "work"
+
+
+def mounts(home):
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    uids = [path.name for site in ("far", "hpc") for path in pods(home, site)]
+    return [line for line in lines if any(uid in line for uid in uids)]
+
+
+def scratches(home, site):
+    names = {path.name for path in pods(home, site)}
+    folders = Path(os.environ.get("TMPDIR", "/tmp")).glob("facility-*")
+    return [p for p in folders if p.name.split("-", 2)[2] in names]
+
+
+def pods(home, site):
+    return [*(work_of(home, site) / "pods").glob("*")]
+
+
+def public_image_of(home, id_):
+    settings = Settings.load(home.settings)
+    ledger = Ledger(settings.ledger)
+    try:
+        job = ledger.job(int(id_))
+    finally:
+        ledger.close()
+    return public_image(read_image(LocalStore(settings.snapshots), job.image))
+
+
+@pytest.fixture
+def published(way, python, tmp_path):
+    """The environment is in the repository, with a bundle; returns what a job says."""
+    sender = way.home({})
+    first = submit(sender, python, "here")
+    told = result(sender, first)
+    public = public_image_of(sender, first)
+    image = public.digest
+    with way.house.client() as client:
+        assert client.wait(image, 100).is_published
+    token = tmp_path / "site-token"
+    token.write_text(site_token("cold", "of tokens"))
+    token.chmod(0o600)
+    reading = way.reading()
+    settings = RepositorySettings(
+        **{key: reading[key] for key in ("fqrn", "urls", "proxies")},
+        master_keys=reading["keys"],
+        report={"url": way.house.publisher.url, "token": token},
+    )
+    where = tmp_path / "traced"
+    where.mkdir()
+    with RepositoryCache(tmp_path / "tracing", settings) as cache:
+        with Mount(cache, image, where):
+            for part in ("jinja2", "markupsafe", "pygments"):
+                for path in where.glob(f"env/lib/python3*/site-packages/{part}/*.*"):
+                    path.read_bytes()
+        assert report_traces(cache.folder, settings.report) == 1
+    return told, public
+
+
+def is_whole(home, site, public):
+    layers = work_of(home, site) / "layers"
+    return all((layers / layer.digest[7:]).exists() for layer in public.layers)
+
+
+def ready(home, site):
+    """Have a site whose node was seen to be able to."""
+    home.knows(site)
+    nodes.note(work_of(home, site), os.uname().nodename, time.time())
+
+
+def same(got, wanted, *, lazily):
+    assert got["real"].startswith("/run/environments/") == lazily
+    assert {**got, "real": ""} == {**wanted, "real": ""}
+
+
+def test_the_first_job_reads_lazily_and_the_second_has_all(
+    way, python, plain, published
+):
+    told, public = published
+    home = way.home({"far": way.reading()})
+    # The first job there ever finds out that this node can.
+    home.facility("wait", submit(home, plain, "far", "import time\ntime.sleep(3)"))
+    assert nodes.can_read_lazily(work_of(home, "far"), time.time())
+    id_ = submit(home, python, "far")
+    same(result(home, id_), told, lazily=True)
+    assert not is_whole(home, "far", public)
+    assert not mounts(home)
+    home.eventually(lambda: is_whole(home, "far", public))
+    same(result(home, submit(home, python, "far", word="two")), told, lazily=False)
+    assert not [*(work_of(home, "far") / "repository").glob("*/pins/*")]
+    home.eventually(lambda: not scratches(home, "far"))
+
+
+def test_a_job_reads_on_when_its_wrapper_is_killed(way, python, published):
+    told, _ = published
+    home = way.home({"far": way.reading()})
+    ready(home, "far")
+    id_ = submit(home, python, "far", SLOWLY + READ)
+    work = work_of(home, "far")
+
+    def wrapper():
+        words = ("offload.plugins.node", str(work / "pods"))
+        for process in psutil.process_iter(["cmdline"]):
+            line = " ".join(process.info["cmdline"] or ())
+            if all(word in line for word in words):
+                return process
+        return None
+
+    home.eventually(lambda: [*work.glob("pods/*/volumes/*/begun")])
+    assert mounts(home)
+    (begun,) = work.glob("pods/*/volumes/*/begun")
+    killed = wrapper()
+    killed.kill()
+    psutil.wait_procs([killed], 10)
+    home.eventually(lambda: (new := wrapper()) is not None and new.pid != killed.pid)
+    begun.with_name("go").touch()
+    same(result(home, id_), told, lazily=True)
+    home.eventually(lambda: not mounts(home))
+
+
+def test_where_nothing_can_be_mounted_all_is_fetched_first(
+    way, python, published, tmp_path, monkeypatch
+):
+    told, _ = published
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in os.environ["PATH"].split(":"):
+        for path in Path(folder).glob("*"):
+            link = programs / path.name
+            if path.name != "fusermount3" and not link.is_symlink():
+                link.symlink_to(path)
+    monkeypatch.setenv("PATH", str(programs))
+    home = way.home({"far": way.reading()})
+    ready(home, "far")
+    same(result(home, submit(home, python, "far")), told, lazily=False)
+    work = work_of(home, "far")
+    assert not nodes.can_read_lazily(work, time.time())
+    (fact,) = (work / "nodes").iterdir()
+    assert "nothing can be mounted here" in json.loads(fact.read_bytes())["problem"]
+
+
+def test_a_site_that_shall_never_read_lazily_does_not(way, python, published):
+    told, _ = published
+    home = way.home({"far": way.reading(lazy="never")})
+    ready(home, "far")
+    same(result(home, submit(home, python, "far")), told, lazily=False)
+
+
+def test_a_slurm_job_reads_lazily(way, slurm, python, published):
+    told, _ = published
+    home = way.home({"hpc": way.reading()}, slurm=slurm)
+    ready(home, "hpc")
+    same(result(home, submit(home, python, "hpc")), told, lazily=True)
+    assert not mounts(home)
