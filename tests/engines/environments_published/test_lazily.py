@@ -169,6 +169,7 @@ def test_a_job_reads_on_when_its_wrapper_is_killed(way, python, published):
     begun.with_name("go").touch()
     same(result(home, id_), told, lazily=True)
     home.eventually(lambda: not mounts(home))
+    home.eventually(lambda: not scratches(home, "far"))
 
 
 def test_where_nothing_can_be_mounted_all_is_fetched_first(
@@ -205,3 +206,4 @@ def test_a_slurm_job_reads_lazily(way, slurm, python, published):
     ready(home, "hpc")
     same(result(home, submit(home, python, "hpc")), told, lazily=True)
     assert not mounts(home)
+    home.eventually(lambda: not scratches(home, "hpc"))
