@@ -1,0 +1,101 @@
+"""The whole way of environments: registry, publisher, squid, and homes with sites."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from offload.cache.publishing.tokens import token_of
+
+ENGINES = Path(__file__).parents[1]
+
+
+def load(name: str) -> Any:
+    """Load a module of another room of the engines, or of the tests."""
+    path = (ENGINES / f"{name}.py").resolve()
+    key = f"published_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(key, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module  # dataclasses look there for their module
+    spec.loader.exec_module(module)
+    return module
+
+
+homes = load("offload/home")
+wheels = load("../environment/wheel_server")
+
+
+@contextlib.contextmanager
+def index_of(python: Path) -> Iterator[Any]:
+    """Serve the public index that an environment's distributions are from."""
+    (site,) = python.parents[1].glob("lib/python3*/site-packages")
+    with wheels.serving(wheels.Index()) as index:
+        for info in site.glob("*.dist-info"):
+            index.add(wheels.wheel_of(site, info.name))
+        yield index
+
+
+class Way:
+    """All of it: registry, publisher, squid, and a home with sites."""
+
+    def __init__(
+        self, stack: contextlib.ExitStack, house: Any, squid: int, index: Any
+    ) -> None:
+        self._stack = stack
+        self.index = index
+        self.house = house
+        self.fqrn = house.settings.fqrn
+        self.squid = squid
+        self.token = house.folder / "token"
+        self.token.write_text(token_of("root", "of tokens"))
+        self.token.chmod(0o600)
+        self.key = house.settings.keys / f"{self.fqrn}.pub"
+
+    def reading(self, **changes: Any) -> dict[str, Any]:
+        """Return how a site reads the repository."""
+        url = f"{self.house.publisher.url}/cvmfs/{self.fqrn}"
+        return {
+            "fqrn": self.fqrn,
+            "urls": [url],
+            "proxies": [f"http://127.0.0.1:{self.squid}"],
+            "keys": [str(self.key)],
+        } | changes
+
+    def home(self, sites: Mapping[str, Mapping[str, Any]], **options: Any) -> Any:
+        """Start a home that is there to the end; see :meth:`new_home`."""
+        return self._stack.enter_context(self.new_home(sites, **options))
+
+    def new_home(
+        self,
+        sites: Mapping[str, Mapping[str, Any]],
+        *,
+        slurm: Any = None,
+        registry: bool = True,
+        indexes: Sequence[str] | None = None,
+    ) -> Any:
+        """Return a home with sites on this machine, each with its repository."""
+        store = f"http://{self.house.host}/people/environments" if registry else None
+        declared = [
+            {
+                "name": name,
+                "kind": "process" if slurm is None else "slurm",
+                "repository": repository,
+            }
+            for name, repository in sites.items()
+        ]
+        return homes.Home(
+            slurm,
+            store=store,
+            sites=declared,
+            settings={
+                "publisher": self.house.publisher.url,
+                "publisher_token": str(self.token),
+                "public_store": store,
+                "public_indexes": indexes or [self.index.url],
+                "repository": self.fqrn,
+            },
+        )
