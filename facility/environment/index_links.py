@@ -15,6 +15,11 @@ from urllib.parse import SplitResult, urlsplit
 Addresses = Callable[[str], Collection[str]]
 """Returns the addresses of a host; none if they are not known here."""
 _PORTS = {"http": 80, "https": 443}
+_TRANSLATED = [
+    ipaddress.IPv6Network(network)
+    for network in ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")
+]
+"""Whose last four bytes are the address that is meant (RFC 6052, RFC 2765, RFC 4291)."""
 
 
 def addresses_of(host: str) -> Collection[str]:
@@ -60,6 +65,11 @@ def _is_public(host: str, addresses: Addresses) -> bool:
 def _is_global(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
+        if address.is_site_local:  # given up, and never public
+            return False
         # An address of the old kind in the clothes of the new one.
-        address = address.ipv4_mapped or address.sixtofour or address
+        if any(address in network for network in _TRANSLATED):
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        else:
+            address = address.ipv4_mapped or address.sixtofour or address
     return address.is_global and not address.is_multicast

@@ -119,7 +119,8 @@ class WheelIndex:
                         content += piece
                         if len(content) > _LARGEST_PAGE:
                             raise _away(url, "sends too much")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # The last one: what cannot be the name of a host.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise _away(url, f"cannot be reached: {reason}") from error
         if response.status_code == 429 or response.status_code >= 500:

@@ -27,6 +27,8 @@ def follows(url, index=PYPI):
         "https://files.pythonhosted.org/x.whl",
         "https://only-a-proxy-knows.example.org/x.whl",
         "https://8.8.8.8/x.whl",
+        "https://[2001:4860:4860::8888]/x.whl",
+        "https://[64:ff9b::8.8.8.8]/x.whl",
     ],
 )
 def test_files_may_lie_on_other_hosts(url):
@@ -50,6 +52,11 @@ def test_files_may_lie_on_other_hosts(url):
         "https://[::ffff:127.0.0.1]/",
         "https://[2002:7f00:1::]/",
         "https://[fd00::1]/",
+        "https://[fec0::1]/",
+        "https://[64:ff9b::10.0.0.7]/",
+        "https://[::ffff:0:127.0.0.1]/",
+        "https://[::127.0.0.1]/",
+        "https://[::1%25lo]/",
         "https://224.0.0.1/",
         "file:///etc/passwd",
         "ftp://pypi.org/x.whl",
@@ -69,4 +76,5 @@ def test_an_index_inside_may_lead_where_it_wants():
 
 def test_hosts_are_looked_up_and_what_is_none_has_no_address():
     assert "127.0.0.1" in addresses_of("127.0.0.1")
+    assert "127.0.0.1" in addresses_of("2130706433")
     assert addresses_of("no host\udcff") == ()

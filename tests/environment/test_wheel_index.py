@@ -141,3 +141,10 @@ def test_a_page_does_not_lead_to_what_lies_inside(way, index):
         with pytest.raises(IndexAwayError, match="public address"):
             list(client.records(INFO, ANY))
     assert asked == ["outside"]
+
+
+@pytest.mark.parametrize("host", ["xn--", "a..b", "a" * 70])
+def test_a_redirection_to_what_is_no_host_is_said_so(host, index):
+    index.elsewhere = f"https://{host}/"
+    with pytest.raises(IndexAwayError, match="cannot be reached"):
+        records(index)

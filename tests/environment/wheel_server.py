@@ -54,6 +54,8 @@ class Index:
     """Paths, and how many bytes were sent."""
     is_json: bool = True
     url: str = ""
+    elsewhere: str = ""
+    """Where everybody is sent, if anywhere."""
 
     def add(self, named: tuple[str, bytes]) -> None:
         self.wheels[named[0]] = named[1]
@@ -77,7 +79,9 @@ def serving(index: Index) -> Iterator[Index]:
         def do_GET(self) -> None:
             kind, _, name = self.path.strip("/").partition("/")
             found = index.page(name) if kind == "simple" else index.wheels.get(name)
-            if found is None:
+            if index.elsewhere:
+                self._answer(302, b"", {"Location": index.elsewhere})
+            elif found is None:
                 self._answer(404, b"", {})
             elif kind == "simple":
                 json_type = "application/vnd.pypi.simple.v1+json"
