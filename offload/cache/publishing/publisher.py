@@ -279,7 +279,8 @@ class Publisher:
                 [
                     entry.reference
                     for entry in self._queue.entries()
-                    if entry.told == reference.version
+                    # The second one: what a tag is about to lead to.
+                    if reference.version in {entry.told, entry.image}
                     and entry.reference.registry == reference.registry
                     and entry.reference.repository == reference.repository
                     and not entry.reference.is_pinned

@@ -73,9 +73,7 @@ class Queue:
                 if image is not None:
                     values["image"] = image
                 changed = connection.execute(
-                    names.update()
-                    .where(names.c.name == str(reference))
-                    .values(asked=names.c.asked + 1, **values)
+                    _change(reference).values(asked=names.c.asked + 1, **values)
                 )
                 if changed.rowcount == 0:
                     connection.execute(
@@ -96,23 +94,23 @@ class Queue:
         process before is worked on alone: it takes nobody else along.
         """
         is_due = sa.or_(names.c.due <= now, names.c.due > now + _FARTHEST_S)
-        with self._taking, self._write() as connection:
-            query = (
-                sa.select(names)
-                .where(is_due, names.c.name.not_in(self._taken))
-                .order_by(names.c.due, names.c.asked_at, names.c.name)
-                .limit(1)
-            )
-            row = connection.execute(query).first()
-            if row is None:
-                return None
-            subjects = (row.name, row.image, row.expected)
-            crashes = crashes_of(connection, subjects, now)
-            if self._taken and (crashes or any(self._taken.values())):
-                return None
-            connection.execute(
-                names.update().where(names.c.name == row.name).values(held=1)
-            )
+        with self._taking:
+            with self._write() as connection:
+                query = (
+                    sa.select(names)
+                    .where(is_due, names.c.name.not_in(self._taken))
+                    .order_by(names.c.due, names.c.asked_at, names.c.name)
+                    .limit(1)
+                )
+                row = connection.execute(query).first()
+                if row is None:
+                    return None
+                subjects = (row.name, row.image, row.expected)
+                crashes = crashes_of(connection, subjects, now)
+                if self._taken and (crashes or any(self._taken.values())):
+                    return None
+                connection.execute(_change(row.name).values(held=1))
+            # Not before it is written: who could not write it does not work on it.
             self._taken[row.name] = crashes
         return work_of(row, crashes)
 
@@ -120,10 +118,8 @@ class Queue:
         """Write which image a name means; return how often that has ended the process."""
         subjects = [str(work.reference), image]
         with self._write() as connection:
-            is_it = names.c.name == subjects[0]
-            connection.execute(
-                names.update().where(is_it).values(working=image, image=image)
-            )
+            change = _change(work.reference)
+            connection.execute(change.values(working=image, image=image))
             crashes = crashes_of(connection, subjects, now)
         with self._taking:
             self._taken[subjects[0]] = crashes
@@ -147,14 +143,17 @@ class Queue:
             for row in held.all():
                 crashes = count_crash(connection, row.working or row.name, now)
                 connection.execute(
-                    names.update()
-                    .where(names.c.name == row.name)
-                    .values(
+                    _change(row.name).values(
                         **_RELEASED,
                         due=now + delay_s(crashes, random.random()),
                         detail="the publisher ended while it worked on it",
                     )
                 )
+
+    def excuse(self) -> None:
+        """Count no crash of what is worked on: who ends the process now was asked to."""
+        with self._write() as connection:
+            connection.execute(names.update().values(**_RELEASED))
 
     def answer(
         self,
@@ -180,9 +179,7 @@ class Queue:
             if state is State.PUBLISHED:
                 forgive(connection, [str(work.reference), image])
             connection.execute(
-                names.update()
-                .where(names.c.name == str(work.reference))
-                .values(
+                _change(work.reference).values(
                     **_RELEASED,
                     due=sa.case((names.c.asked > work.asked, now), else_=None),
                     failures=0,
@@ -218,20 +215,14 @@ class Queue:
             for column, value in changes.items()
         }
         with self._released(work), self._write() as connection:
-            connection.execute(
-                names.update()
-                .where(names.c.name == str(work.reference))
-                .values(**_RELEASED, **values)
-            )
+            change = _change(work.reference)
+            connection.execute(change.values(**_RELEASED, **values))
 
     def progress(self, work: Work, image: str, done: int, total: int) -> None:
         """Write what a name means, and how many bytes of that are here."""
         with self._write() as connection:
-            connection.execute(
-                names.update()
-                .where(names.c.name == str(work.reference))
-                .values(image=image, done=done, total=total)
-            )
+            change = _change(work.reference)
+            connection.execute(change.values(image=image, done=done, total=total))
 
     def forget(self, references: Iterable[Reference], asked_before: float) -> None:
         """Drop what is known of names that nobody has asked for since then."""
@@ -296,3 +287,7 @@ class Queue:
             connection.begin(),
         ):
             yield connection
+
+
+def _change(name: Reference | str) -> sa.Update:
+    return names.update().where(names.c.name == str(name))

@@ -72,9 +72,13 @@ class Worker:
             self._woken.notify_all()
 
     def stop(self) -> None:
-        """End after what is being done; what waits, waits for the next start."""
+        """End after what is being done; what waits, waits for the next start.
+
+        Who does not wait for that long may kill the process: that is no crash.
+        """
         self._stopping.set()
         self.wake()
+        self._safely(self._queue.excuse)
         for thread in self._threads:
             thread.join()
 

@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
 from offload.cache.publishing.images import PUBLIC
+from offload.cache.publishing.queue import Queue
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.work import State
 from offload.cache.publishing.worker import Worker
@@ -88,7 +90,7 @@ def test_a_small_image_does_not_wait_for_a_large_one(
     assert bench.queue.entry(first).state is State.WAITING
     assert bench.shelf.images() == [small.digest]
     # Who collects meanwhile takes nothing away of what is being made.
-    bench.repository.collect(1, timedelta(hours=1))
+    bench.repository.collect(1, timedelta(hours=1), wait_s=60)
     bench.registry.let_go.set()
     assert seen.wait(first).state is State.PUBLISHED
     assert set(bench.shelf.names()) == {first, Reference("h", "env", "small")}
@@ -128,7 +130,37 @@ def test_what_two_need_is_made_once(
 def test_what_is_removed_at_once_meanwhile_is_made_again(bench, seen, slow):
     first = seen.ask(slow, "slow")
     assert bench.registry.has_begun.wait(60)
-    bench.repository.collect(1, timedelta())
+    bench.repository.collect(1, timedelta(), wait_s=60)
     bench.registry.let_go.set()
     assert seen.wait(first).state is State.PUBLISHED
     assert len(bench.tree(slow.digest)["base"]) == 3 << 20
+
+
+def test_what_is_deleted_meanwhile_by_digest_loses_its_name(bench, seen, slow):
+    first = seen.ask(slow, "slow")
+    assert bench.registry.has_begun.wait(60)
+    bench.registry.tags.clear()
+    told = Reference("h", "env", slow.digest)
+    bench.queue.ask([told], time.time())
+    seen._worker.wake()
+    assert seen.wait(told).state is State.GONE
+    bench.registry.let_go.set()
+    assert seen.wait(first).state is State.GONE
+    assert bench.shelf.names() == {}
+
+
+def test_who_is_killed_for_not_ending_soon_has_not_crashed(
+    bench, seen, slow, worker, monkeypatch, tmp_path
+):
+    excused = threading.Event()
+    excuse = bench.queue.excuse
+    monkeypatch.setattr(bench.queue, "excuse", lambda: (excuse(), excused.set()))
+    first = seen.ask(slow, "slow")
+    assert bench.registry.has_begun.wait(60)
+    threading.Thread(target=worker.stop).start()
+    assert excused.wait(60)
+    # The next process finds nothing that this one would have ended in the middle of.
+    with closing(Queue(tmp_path / "queue.sqlite")) as queue:
+        queue.recover(time.time())
+        assert queue.take(time.time()).crashes == 0
+    assert bench.queue.entry(first).state is State.WAITING

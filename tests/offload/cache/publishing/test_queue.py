@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -62,6 +63,32 @@ def test_what_became_of_it_and_cannot_be_written_is_tried_again(queue, monkeypat
             write(work, *arguments)
         monkeypatch.undo()
     assert queue.take(2.0).reference == A
+
+
+def test_who_cannot_write_that_he_takes_it_does_not_keep_it(queue, monkeypatch):
+    queue.ask([A], 1.0)
+    write = queue._write
+
+    @contextmanager
+    def full():  # SQLite finds out last
+        with write() as connection:
+            yield connection
+        raise NoSpaceError("the disk is full")
+
+    monkeypatch.setattr(queue, "_write", full)
+    with pytest.raises(NoSpaceError):
+        queue.take(2.0)
+    monkeypatch.undo()
+    assert queue.take(2.0).reference == A
+
+
+def test_who_is_told_to_end_and_is_killed_then_has_not_crashed(queue):
+    queue.ask([A, B], 1.0)
+    queue.begin(queue.take(2.0), IMAGE, 2.0)
+    queue.take(2.0)
+    queue.excuse()
+    queue.recover(3.0)
+    assert [queue.take(3.0).crashes for _ in (A, B)] == [0, 0]
 
 
 def test_ten_requests_before_its_turn_are_one(queue):
