@@ -175,6 +175,9 @@ class FetchedLayers:
                 self._take(digest, folder)
         except (FacilityError, OSError):
             self._not_before[digest] = self._clock() + AGAIN_S
+            with self._lock:
+                # Else nobody would ask for it again, and all jobs read it lazily.
+                self._lazily -= {digest}
 
     def _has_failed(self, name: str) -> bool:
         return self._clock() < self._not_before.get(name, 0.0)

@@ -83,6 +83,8 @@ class ImageFilesystem(mfusepy.Operations):
         self._saved = len(trace)
         self._ahead = ahead
         self._mounted = mounted
+        self.problem = ""
+        """Why something could not be read, the first time; empty if all could."""
         self._pieces = Pieces(fetcher)
         self._folder = lru_cache(_FOLDERS)(self._listed)
 
@@ -139,7 +141,7 @@ class ImageFilesystem(mfusepy.Operations):
         return row
 
     def _listed(self, path: bytes) -> dict[bytes, Row]:
-        with _as_system_errors():
+        with self._as_system_errors():
             return {row.name: row for row in self._view.listing(path)}
 
     def _path(self, path: str) -> bytes:
@@ -157,8 +159,17 @@ class ImageFilesystem(mfusepy.Operations):
         self._note(use, whole)
         if (data := self._ahead(use.name, offset, size)) is not None:
             return data
-        with _as_system_errors():
+        with self._as_system_errors():
             return self._pieces.read(row, index, use.name, size, offset)
+
+    @contextmanager
+    def _as_system_errors(self) -> Iterator[None]:
+        """Tell what went wrong in the only way that a file system has: a number."""
+        try:
+            yield
+        except (CacheError, FileNotFoundError) as error:
+            self.problem = self.problem or str(error)
+            raise OSError(errno.EIO, str(error)) from None
 
     def _note(self, use: Use, size: int) -> None:
         self._trace.note(use, size)
@@ -215,12 +226,3 @@ def _tell(status: Any, row: Row) -> None:
 
 def _offset(chunk: Chunk) -> int:
     return chunk.offset
-
-
-@contextmanager
-def _as_system_errors() -> Iterator[None]:
-    """Tell what went wrong in the only way that a file system has: a number."""
-    try:
-        yield
-    except (CacheError, FileNotFoundError) as error:
-        raise OSError(errno.EIO, str(error)) from None

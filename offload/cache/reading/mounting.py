@@ -137,9 +137,8 @@ class Mount:
         late.cancel()
         if not is_ready:
             _, told = self._process.communicate()
-            last = told.decode(errors="replace").strip().splitlines()[-1:]
             raise MountError(
-                f"{self.where}: {''.join(last) or 'it did not start in time'}"
+                f"{self.where}: {_last_line(told) or 'it did not start in time'}"
             )
 
     def wait(self) -> None:
@@ -152,11 +151,24 @@ class Mount:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Unmount; what is still open there can be read to its end."""
+    def close(self) -> str:
+        """Unmount; what is still open there can be read to its end.
+
+        Returns:
+            one line, if some of what was asked for could not be read.
+        """
+        told = b""
         with suppress(BrokenPipeError):
-            self._process.communicate(timeout=_END_S)
+            _, told = self._process.communicate(timeout=_END_S)
         self._bringing.join(_END_S)
+        code = self._process.returncode
+        if code < 0:
+            return f"what mounts it was killed (signal {-code})"
+        return _last_line(told) if code else ""
+
+
+def _last_line(told: bytes) -> str:
+    return "".join(told.decode(errors="replace").strip().splitlines()[-1:])
 
 
 def unmount(where: Path) -> None:
@@ -173,7 +185,9 @@ def unmount(where: Path) -> None:
 def _is_ours(where: Path) -> bool:
     """Whether one of our mounts is there, also one whose process was killed."""
     # proc(5): mount point in the fifth field, blanks as octal; the type after a dash.
-    place = str(where.absolute()).replace("\\", r"\134").replace(" ", r"\040")
+    # The kernel names no links; what is mounted may be dead, and is not looked at.
+    real = where.parent.resolve() / where.name
+    place = str(real).replace("\\", r"\134").replace(" ", r"\040")
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
         fields = [line.split(" ") for line in mounts]
     return any(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offload.cache.reading.ahead import Ahead
-from offload.cache.reading.errors import AbsentError, MountError
+from offload.cache.reading.errors import AbsentError, MountError, ReadingError
 from offload.cache.reading.paths import image_path
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.view import View
@@ -41,7 +41,8 @@ def serve(
     Raises:
         AbsentError: the repository has no such image.
         MountError: that does not work here.
-        CacheError: what the revision says of it cannot be had.
+        CacheError: what the revision says of it, or some of what was read, could not
+            be had.
     """
     path = image_path(image)
     root = view.find(path)
@@ -80,3 +81,5 @@ def serve(
         )
     except RuntimeError as error:
         raise MountError(f"{where}: cannot be mounted (FUSE error {error})") from None
+    if operations.problem:
+        raise ReadingError(operations.problem)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from offload.plugins.node import downward, scratch
 from offload.plugins.node.claim import Claim, read_claim
 from offload.plugins.node.events import Events
-from offload.plugins.node.folder import NodeError, PodError, PodFolder
+from offload.plugins.node.folder import NodeError, PodError, PodFolder, read_json
 from offload.plugins.node.identity import NodeProcess
 from offload.plugins.node.launching import Launcher
 from offload.plugins.node.layout import save_working_folder
@@ -150,6 +151,8 @@ class Lifecycle:
         """Remove what nobody needs after the end."""
         if self._published is not None:
             self._published.close()
+            if self._published.problem and self.stop is None:
+                self._explain(self._published.problem)
         if self._published is None or not self._published.shown:
             scratch.remove(self._scratch)
         scratch.remove_leftovers(self._scratch, self._folder)
@@ -159,10 +162,29 @@ class Lifecycle:
             ):
                 path.unlink()  # it holds the values of secrets
 
+    def _explain(self, problem: str) -> None:
+        """Say of containers that failed what they cannot have known themselves."""
+        for container in self._pod.containers:
+            ended = self.ended.get(container.name)
+            if ended is None or ended.code == 0:
+                continue
+            said = f"{problem}\n{ended.message}".strip()
+            ended = self.ended[container.name] = replace(ended, message=said)
+            match read_json(self._folder.status / f"{container.name}.json"):
+                case {"lastState": dict(last), "restartCount": int(restarts)}:
+                    write_status(
+                        self._folder,
+                        container,
+                        ended.to_state(),
+                        last=last,
+                        restarts=restarts,
+                    )
+
     def remove_links(self) -> None:
         """Remove trees of links, for whose end nobody is to wait: they are many."""
         if self._published is not None:
-            scratch.remove(self._scratch)
+            with suppress(OSError):  # another pod removes them too, now or later
+                scratch.remove(self._scratch)
 
     @property
     def _scratch(self) -> Path:

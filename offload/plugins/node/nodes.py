@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from offload.plugins.node.folder import read_json, write_json
 
@@ -31,7 +32,7 @@ def can_read_lazily(work: Path, now: float) -> bool:
     """Whether nodes were seen lately, and all of them can."""
     problems = [
         problem
-        for path in (work / "nodes").glob("[!.]*.json")
+        for path in (work / "nodes").glob("*.json")
         if (problem := _problem(path, now)) is not None
     ]
     return bool(problems) and not any(problems)
@@ -63,12 +64,18 @@ def look(work: Path, node: str, now: float, reading: Mapping[str, Any]) -> None:
 
 
 def _path(work: Path, node: str) -> Path:
-    return work / "nodes" / f"{node}.json"
+    # A machine may be called anything: no name is to lead out of the folder.
+    return work / "nodes" / f"{quote(node, safe='')}.json"
 
 
 def _problem(path: Path, now: float) -> str | None:
-    match read_json(path):
-        case {"time": float(time), "problem": str(problem)} if now - time < _KNOWN_S:
+    try:
+        fact = read_json(path)
+    except ValueError:  # cut off by a crash: nobody waits for it to be on the disk
+        return None
+    match fact:
+        # Nodes' clocks differ, and may have been set back.
+        case {"time": float(at), "problem": str(problem)} if abs(now - at) < _KNOWN_S:
             return problem
         case _:
             return None

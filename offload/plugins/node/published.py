@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from offload.plugins.node import nodes
 from offload.plugins.node.folder import PodError
-from offload.plugins.node.scratch import MOUNTED
+from offload.plugins.node.scratch import MOUNTED, TREES
 
 if TYPE_CHECKING:
     from offload.cache import SiteCache
@@ -62,6 +62,8 @@ class Published:
         self._mounts: list[Mount] = []
         self.shown: dict[str, Path] = {}
         """What jobs are to see where."""
+        self.problem = ""
+        """Why jobs could not read some of it, once it is closed; empty if they could."""
 
     def trees(self, site: SiteCache, snapshot: str) -> dict[str, Path] | None:
         """Return a snapshot's trees by role, of links; None once all of it is here.
@@ -69,7 +71,7 @@ class Published:
         Raises:
             PodError: it cannot be had; the error names node and reason.
         """
-        from offload.cache import CacheError
+        from offload.cache import CacheError, MissingBlobsError
         from offload.cache.lazily import fetch_whole
         from offload.cache.reading.cache import RepositoryCache
         from offload.cache.reading.settings import RepositorySettings
@@ -83,6 +85,8 @@ class Published:
             if trees is None:
                 fetch_whole(site, self._repository, snapshot)
         except CacheError as error:
+            if not isinstance(error, MissingBlobsError):
+                self._note(str(error))
             raise PodError(
                 f"snapshot {snapshot[:19]}, node {self._node}: {error}"
             ) from None
@@ -107,15 +111,17 @@ class Published:
             self.shown[str(place)] = where
             return place
 
-        folder = self._scratch / "trees"
+        folder = self._scratch / TREES
         folder.mkdir(exist_ok=True)
         try:
-            trees = trees_of_links(site, repository, snapshot, show, folder)
+            return trees_of_links(site, repository, snapshot, show, folder)
         except MountError as error:
-            nodes.note(self._work, self._node, time.time(), str(error))
+            self._note(str(error))
             return None
-        nodes.note(self._work, self._node, time.time())
-        return trees
+
+    def _note(self, problem: str) -> None:
+        with suppress(OSError):  # a full disk: it is for later jobs only
+            nodes.note(self._work, self._node, time.time(), problem)
 
     def look_at_node(self) -> None:
         """Find out, behind the job's back, whether jobs can read lazily here."""
@@ -132,6 +138,7 @@ class Published:
         for mount in self._mounts:
             # Somebody of before uses it still: it goes with him.
             with suppress(subprocess.TimeoutExpired):
-                mount.close()
+                if problem := mount.close():
+                    self.problem = f"its environment, node {self._node}: {problem}"
         if self._repository is not None:
             self._repository.close()

@@ -10,8 +10,10 @@ from pathlib import Path
 from offload.plugins.node.copying import remove_tree
 from offload.plugins.node.folder import PodError, PodFolder
 
-MOUNTED = "mounted"
-"""Folder in it with what the pod's wrappers have mounted."""
+MOUNTED = ".mounted"
+"""Folder in it with what the pod's wrappers have mounted. No container is called so."""
+TREES = ".trees"
+"""Folder in it with trees whose links lead there."""
 
 
 def make_own(scratch: Path) -> None:

@@ -172,6 +172,26 @@ def test_a_job_reads_on_when_its_wrapper_is_killed(way, python, published):
     home.eventually(lambda: not scratches(home, "far"))
 
 
+def test_a_job_whose_mount_was_killed_is_told_so(way, python, published):
+    home = way.home({"far": way.reading()})
+    ready(home, "far")
+    id_ = submit(home, python, "far", SLOWLY + READ)
+    work = work_of(home, "far")
+    home.eventually(lambda: [*work.glob("pods/*/volumes/*/begun")])
+    (begun,) = work.glob("pods/*/volumes/*/begun")
+    for process in home.processes():
+        if "offload.cache.reading.mounted" in process.cmdline():
+            process.kill()
+    begun.with_name("go").touch()
+    home.run("wait", id_)
+    node = os.uname().nodename
+    assert home.job(id_)["message"].startswith(
+        f"exit code 1: its environment, node {node}: what mounts it was killed"
+    )
+    home.eventually(lambda: not mounts(home))
+    home.eventually(lambda: not scratches(home, "far"))
+
+
 def test_where_nothing_can_be_mounted_all_is_fetched_first(
     way, python, published, tmp_path, monkeypatch
 ):

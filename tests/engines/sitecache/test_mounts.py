@@ -177,13 +177,39 @@ def test_a_file_that_cannot_be_had_is_an_error_of_that_file(
     make_cache, origin, image, where
 ):
     cache = make_cache("site", proxies=("DIRECT",))
-    with Mount(cache, image, where):
-        assert (where / "env/p00/m000.py").read_bytes()
-        origin.spoil = lambda path, body: body[:-1]
-        with pytest.raises(OSError, match="Input/output error"):
-            (where / "env/p01/m001.py").read_bytes()
-        origin.spoil = lambda path, body: body
-        assert (where / "env/p01/m001.py").read_bytes()
+    mount = Mount(cache, image, where)
+    assert (where / "env/p00/m000.py").read_bytes()
+    origin.spoil = lambda path, body: body[:-1]
+    with pytest.raises(OSError, match="Input/output error"):
+        (where / "env/p01/m001.py").read_bytes()
+    origin.spoil = lambda path, body: body
+    assert (where / "env/p01/m001.py").read_bytes()
+    (line,) = mount.close().splitlines()
+    assert "its bytes have the digest" in line
+
+
+def test_who_closes_a_mount_is_told_that_it_was_killed(make_cache, image, where):
+    with Mount(make_cache("site"), image, where) as mount:
+        pass
+    assert mount.close() == ""
+    mount = Mount(make_cache("site"), image, where)
+    os.kill(mount._process.pid, signal.SIGKILL)
+    assert mount.close() == "what mounts it was killed (signal 9)"
+
+
+def test_a_mount_is_taken_away_where_a_link_leads_to_it(
+    make_cache, image, where, tmp_path, expected
+):
+    (tmp_path / "link").symlink_to(tmp_path)
+    name = "env/p00/m000.py"
+    with Mount(make_cache("site"), image, tmp_path / "link" / where.name) as mount:
+        assert (where / name).read_bytes() == expected[name]
+    assert not os.path.ismount(where)
+    mount = Mount(make_cache("site"), image, where)
+    os.kill(mount._process.pid, signal.SIGKILL)
+    mount.close()
+    unmount(tmp_path / "link" / where.name)  # dead by now
+    assert not os.listdir(where)
 
 
 def test_what_cannot_be_mounted_is_one_line(make_cache, image, where):

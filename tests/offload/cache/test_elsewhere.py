@@ -302,6 +302,33 @@ def test_what_is_sooner_read_lazily_is_not_waited_for_and_comes_later(
     assert repository.forgotten == ["uid", "vanished"]
 
 
+def test_what_did_not_come_later_is_read_lazily_no_more(
+    home, environment, public, root, work, monkeypatch
+):
+    monkeypatch.setattr(module, "LATER_S", 0.0)
+    repository = Repository(root)
+
+    def is_sooner(_image, _layers):
+        shutil.rmtree(root)  # gone, for whoever fetches it
+        return True
+
+    def layer(_digest):
+        raise CacheError("nobody answers")
+
+    repository.layer = layer
+    cache = SiteCache(work, repository=repository, is_sooner=is_sooner)
+    wanted = {blob.digest: blob for blob in home.blobs(environment)}
+    image = "sha256:" + "7" * 64
+    for missing in cache.missing(wanted.values(), {public}, image):
+        if missing.digest != public:
+            incoming = cache.incoming(missing.digest, wanted[missing.digest].size)
+            incoming.append(0, home.store.read(missing.digest))
+            assert incoming.commit()
+    eventually(lambda: cache.missing_of(environment.image) == (public,))
+    (missing,) = cache.missing([wanted[public]], {public}, image)
+    assert not missing.is_coming  # it is to be sent
+
+
 def test_what_is_sooner_whole_is_on_its_way_at_once(
     home, environment, public, root, work
 ):

@@ -41,3 +41,25 @@ def test_a_repository_that_does_not_answer_a_node_is_told(tmp_path):
     nodes.look(tmp_path, "a", 5.0, reading)
     assert nodes.is_known(tmp_path, "a", 6.0)
     assert not nodes.can_read_lazily(tmp_path, 6.0)
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "..", ".hidden", "ä \n", ""])
+def test_a_node_may_be_called_anything(tmp_path, name):
+    nodes.note(tmp_path / "work", name, 5.0)
+    assert nodes.is_known(tmp_path / "work", name, 6.0)
+    assert nodes.can_read_lazily(tmp_path / "work", 6.0)
+    assert len([*tmp_path.rglob("*.json")]) == 1
+    assert len([*(tmp_path / "work/nodes").iterdir()]) == 1
+
+
+def test_what_a_clock_that_was_set_back_said_is_not_believed_for_ever(tmp_path):
+    nodes.note(tmp_path, "a", 10 * DAY_S, "no FUSE")
+    assert not nodes.is_known(tmp_path, "a", DAY_S)
+    assert nodes.is_known(tmp_path, "a", 10 * DAY_S - 5)
+
+
+def test_what_a_crash_cut_off_counts_as_unknown(tmp_path):
+    nodes.note(tmp_path, "a", 5.0)
+    (tmp_path / "nodes/b.json").write_bytes(b"")
+    assert nodes.can_read_lazily(tmp_path, 6.0)
+    assert not nodes.is_known(tmp_path, "b", 6.0)
