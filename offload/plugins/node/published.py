@@ -60,6 +60,7 @@ class Published:
         self._is_lazy = is_lazy
         self._repository: RepositoryCache | None = None
         self._mounts: list[Mount] = []
+        self._images: list[str] = []
         self.shown: dict[str, Path] = {}
         """What jobs are to see where."""
         self.problem = ""
@@ -105,7 +106,8 @@ class Published:
             # What a killed wrapper has mounted may be in use: each has its own place.
             where = self._scratch / MOUNTED / secrets.token_hex(8)
             where.mkdir(parents=True)
-            repository.pin(self._uid, image)
+            self._images.append(image)
+            repository.pin(self._uid, *self._images)
             self._mounts.append(Mount(repository, image, where))
             place = Path(TOP, image.removeprefix("sha256:"))
             self.shown[str(place)] = where
@@ -132,6 +134,11 @@ class Published:
                 args=(self._work, self._node, now, self._reading),
                 daemon=True,
             ).start()
+
+    def give_up(self) -> None:
+        """End what waits for the repository: no signal does."""
+        for mount in self._mounts:
+            mount.give_up()
 
     def close(self) -> None:
         """Take away what is mounted."""

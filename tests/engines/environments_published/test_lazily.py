@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -189,6 +190,27 @@ def test_a_job_whose_mount_was_killed_is_told_so(way, python, published):
         f"exit code 1: its environment, node {node}: what mounts it was killed"
     )
     home.eventually(lambda: not mounts(home))
+    home.eventually(lambda: not scratches(home, "far"))
+
+
+def test_a_job_that_waits_for_the_repository_can_be_cancelled(way, python, published):
+    home = way.home({"far": way.reading()})
+    ready(home, "far")
+    reads = "pathlib.Path('reads').touch()\n"
+    id_ = submit(home, python, "far", SLOWLY + reads + READ)
+    work = work_of(home, "far")
+    home.eventually(lambda: [*work.glob("pods/*/volumes/*/begun")])
+    way.house.publisher.process.send_signal(signal.SIGSTOP)
+    try:
+        (begun,) = work.glob("pods/*/volumes/*/begun")
+        begun.with_name("go").touch()
+        home.eventually(lambda: begun.with_name("reads").exists())
+        time.sleep(0.5)  # nothing tells that it waits: it may begin so much later
+        home.facility("cancel", id_)
+        home.eventually(lambda: home.job(id_)["outcome"] == "cancelled", 45)
+    finally:
+        way.house.publisher.process.send_signal(signal.SIGCONT)
+    assert not mounts(home)
     home.eventually(lambda: not scratches(home, "far"))
 
 
