@@ -14,7 +14,7 @@ from offload.plugins.config import ExecutorKind, load_config
 from offload.plugins.main import KEY, KNOWN_HOSTS
 
 PAGE = (Path(__file__).parents[2] / "docs/sites.md").read_text()
-OURS, DIALING, THEIRS, MOUNTED, READ, CACHE = re.findall(
+OURS, DIALING, THEIRS, MOUNTED, READ, LAZILY, CACHE = re.findall(
     r"```yaml\n(.*?)```", PAGE, re.DOTALL
 )
 
@@ -41,7 +41,7 @@ def test_the_files_to_dial_in_with_are_those_that_the_plugin_takes():
     assert f"> {KNOWN_HOSTS}" in PAGE
 
 
-@pytest.mark.parametrize("text", [MOUNTED, READ])
+@pytest.mark.parametrize("text", [MOUNTED, READ, READ + LAZILY])
 def test_a_repository_is_named_the_same_way_at_both_ends(tmp_path, text):
     (tmp_path / "site.yaml").write_text(text)
     theirs = load_config(tmp_path / "site.yaml").repository
