@@ -151,10 +151,6 @@ class Mount:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def give_up(self) -> None:
-        """Have what is read there fail from now on; nothing else ends such a read."""
-        self._process.kill()
-
     def close(self) -> str:
         """Unmount; what is still open there can be read to its end.
 

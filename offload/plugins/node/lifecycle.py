@@ -350,8 +350,6 @@ class Lifecycle:
         elif self._kill_at is not None and now >= self._kill_at:
             for progress in active:
                 progress.run.kill()
-            if self._published is not None:
-                self._published.give_up()
 
     def _wait(self, active: Sequence[_Progress]) -> None:
         now = time.time()

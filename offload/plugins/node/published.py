@@ -135,11 +135,6 @@ class Published:
                 daemon=True,
             ).start()
 
-    def give_up(self) -> None:
-        """End what waits for the repository: no signal does."""
-        for mount in self._mounts:
-            mount.give_up()
-
     def close(self) -> None:
         """Take away what is mounted."""
         for mount in self._mounts:
