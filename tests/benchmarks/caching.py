@@ -9,7 +9,6 @@ best of several.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from engines import load
 
 from facility.columnar import Dataset
 from facility.columnar.adl.writing import write_sample
@@ -45,17 +45,12 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--delay", type=float, default=0.02)
     arguments = parser.parse_args()
-    place = Path(__file__).parents[1] / "engines" / "columnar" / "file_server.py"
-    spec = importlib.util.spec_from_file_location("file_server", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["file_server"] = module
-    spec.loader.exec_module(module)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["FACILITY_COLUMN_CACHE"] = str(folder / "cache")
         default_store.cache_clear()
         write_sample(folder / "events.root", arguments.events)
-        server = module.FileServer(folder)
+        server = load("columnar/file_server").FileServer(folder)
         server.behaviour.delay_s = arguments.delay
         places = {
             "local": folder / "events.root",

@@ -46,7 +46,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from environments import closure, load_engines
+from engines import load
+from environments import closure
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
 from releases import RELEASES, make_environments_of_releases
@@ -293,7 +294,7 @@ def cached(
 ) -> int:
     """Bring something into a site's cold cache; return the bytes that it takes."""
     with contextlib.ExitStack() as stack:
-        origin = load_engines().Origin(repository.public)
+        origin = load("sitecache/engines").Origin(repository.public)
         stack.callback(origin.close)
         settings = RepositorySettings(
             fqrn=FQRN, urls=(origin.url,), master_keys=(base / "master.pub",)

@@ -24,7 +24,6 @@ import argparse
 import compileall
 import contextlib
 import importlib.metadata
-import importlib.util
 import itertools
 import py_compile
 import random
@@ -38,9 +37,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Self
 
+from engines import load
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
 from report import report
@@ -115,7 +114,7 @@ class Site:
         (folder / "master.pub").write_bytes(keys.master.public)
 
     def __enter__(self) -> Self:
-        engines = load_engines()
+        engines = load("sitecache/engines")
         with contextlib.ExitStack() as stack:
             origin = engines.Origin(self.repository.public)
             stack.callback(origin.close)
@@ -339,16 +338,6 @@ def closure(packages: tuple[str, ...]) -> list[importlib.metadata.Distribution]:
                 needed = [line for line in lines if "extra ==" not in line]
                 waiting += [re.split(r"[^\w.-]", line)[0] for line in needed]
     return list(found.values())
-
-
-def load_engines() -> ModuleType:
-    path = Path(__file__).parents[1] / "engines/sitecache/engines.py"
-    spec = importlib.util.spec_from_file_location("sitecache_engines", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

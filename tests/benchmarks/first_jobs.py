@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from engines import load
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
 from report import report
@@ -42,7 +40,6 @@ from offload.snapshot import LocalStore
 from offload.snapshot.images.image import read_image
 from offload.snapshot.images.public import public_image
 
-ENGINES = Path(__file__).parents[1] / "engines"
 DELAY_MS = 20
 PACKAGES = ("numpy", "pandas")
 IMPORT = f"import {', '.join(PACKAGES)}\n"
@@ -51,18 +48,6 @@ SCRIPT = (
     "lazily = pathlib.Path(numpy.__file__).resolve().is_relative_to('/run')\n"
     "pathlib.Path('imported').write_text(f'{time.time()} {lazily}')\n"
 )
-
-
-def load(name: str) -> ModuleType:
-    path = ENGINES / f"{name}.py"
-    key = f"{path.parent.name}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(key, path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def main() -> int:

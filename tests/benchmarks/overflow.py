@@ -11,10 +11,8 @@ Exit codes: 0 every bar is kept, 1 one is not.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,12 +20,12 @@ from statistics import median
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from engines import load
 from machine import machine
 from measurement import Bar, Measurement
 from report import report
 from rich.console import Console
 
-ENGINES = Path(__file__).parents[1] / "engines"
 SCRIPT = (
     "import pathlib, time\ntime.sleep(1)\npathlib.Path('out.txt').write_text('x')\n"
 )
@@ -36,16 +34,6 @@ IMPORT = (
     "import pathlib, time\nimport numpy, pandas, pyarrow\n"
     "pathlib.Path('imported').write_text(str(time.time()))\n"
 )
-
-
-def load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def slurm_seconds(slurm: Any, folder: Path, python: Path) -> float:
@@ -275,8 +263,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     about = machine()
-    homes = load(ENGINES / "offload/home.py", "homes")
-    cluster = load(ENGINES / "slurm/cluster.py", "cluster")
+    homes = load("offload/home")
+    cluster = load("slurm/cluster")
     rows: list[Measurement] = []
     with tempfile.TemporaryDirectory() as folder, cluster.SlurmCluster() as slurm:
         small = Path(folder) / "small"
