@@ -33,12 +33,7 @@ from offload.cache.reading import RepositoryCache, RepositorySettings
 from offload.cache.reading.bundles import path_of
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.reporting import report_traces
-from offload.jobs.ledger import Ledger
-from offload.jobs.settings import Settings
 from offload.plugins.node import nodes
-from offload.snapshot import LocalStore
-from offload.snapshot.images.image import read_image
-from offload.snapshot.images.public import public_image
 
 DELAY_MS = 20
 PACKAGES = ("numpy", "pandas")
@@ -82,13 +77,7 @@ def publish(way: Any, python: Path, folder: Path) -> None:
     (home.work / "script.py").write_text(SCRIPT)
     id_ = home.submit("--site", "here", "--", "python", "script.py", python=python)
     home.facility("wait", id_)
-    settings = Settings.load(home.settings)
-    ledger = Ledger(settings.ledger)
-    try:
-        snapshot = ledger.job(int(id_)).image
-    finally:
-        ledger.close()
-    public = public_image(read_image(LocalStore(settings.snapshots), snapshot))
+    _, public = way.images_of(home, id_)
     if public is None:
         raise AssertionError("nothing of the environment is public")
     with way.house.client() as client:

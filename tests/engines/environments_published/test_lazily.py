@@ -12,12 +12,7 @@ from offload.cache.publishing.tokens import site_token
 from offload.cache.reading import RepositoryCache, RepositorySettings
 from offload.cache.reading.mounting import Mount, can_mount
 from offload.cache.reading.reporting import report_traces
-from offload.jobs.ledger import Ledger
-from offload.jobs.settings import Settings
 from offload.plugins.node import nodes
-from offload.snapshot import LocalStore
-from offload.snapshot.images.image import read_image
-from offload.snapshot.images.public import public_image
 
 pytestmark = [
     pytest.mark.engines,
@@ -70,23 +65,13 @@ def pods(home, site):
     return [*(work_of(home, site) / "pods").glob("*")]
 
 
-def public_image_of(home, id_):
-    settings = Settings.load(home.settings)
-    ledger = Ledger(settings.ledger)
-    try:
-        job = ledger.job(int(id_))
-    finally:
-        ledger.close()
-    return public_image(read_image(LocalStore(settings.snapshots), job.image))
-
-
 @pytest.fixture
 def published(way, python, tmp_path):
     """The environment is in the repository, with a bundle; returns what a job says."""
     sender = way.home({})
     first = submit(sender, python, "here")
     told = result(sender, first)
-    public = public_image_of(sender, first)
+    _, public = way.images_of(sender, first)
     image = public.digest
     with way.house.client() as client:
         assert client.wait(image, 100).is_published

@@ -22,8 +22,6 @@ from offload.jobs.agent.publishing import Publishing
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
 from offload.snapshot import LocalStore
-from offload.snapshot.images.image import read_image
-from offload.snapshot.images.public import public_image
 from offload.snapshot.store.local import MANIFEST_TYPE
 
 PLACE = Path(__file__).parents[2] / "environment/wheel_server.py"
@@ -57,17 +55,6 @@ def result(home, id_) -> dict:
     return found
 
 
-def image_of(home, id_):
-    settings = Settings.load(home.settings)
-    ledger = Ledger(settings.ledger)
-    try:
-        job = ledger.job(int(id_))
-    finally:
-        ledger.close()
-    image = read_image(LocalStore(settings.snapshots), job.image)
-    return image, public_image(image)
-
-
 def publications(home):
     ledger = Ledger(Settings.load(home.settings).ledger)
     try:
@@ -78,7 +65,7 @@ def publications(home):
 
 def visible(way, home, id_) -> None:
     """Wait until the public part of a job's environment is in the repository."""
-    _, public = image_of(home, id_)
+    _, public = way.images_of(home, id_)
     with way.house.client() as client:
         try:
             status = client.wait(public.digest, 100)
@@ -113,7 +100,7 @@ def test_what_one_site_was_sent_another_reads(way, python):
     visible(way, home, first)
     second = submit(home, python, "far", "second")
     assert result(home, second) == told
-    image, public = image_of(home, second)
+    image, public = way.images_of(home, second)
     work = work_of(home, "far")
     kept = work / "repository"
     for layer in public.layers:
@@ -140,7 +127,7 @@ def test_a_job_reads_what_the_site_mounts(way, mount, python):
     assert told["file"].startswith(str(python.parents[1]))
     assert told["real"].startswith(f"{point}/.layers/")
     work = work_of(home, "grid")
-    _, public = image_of(home, "1")
+    _, public = way.images_of(home, "1")
     for layer in public.layers:
         name = layer.digest.removeprefix("sha256:")
         assert not (work / "layers" / name).exists()
@@ -178,7 +165,7 @@ def test_a_slurm_job_has_its_environment_from_the_repository(way, slurm, python)
     home = way.home({"hpc": way.reading()}, slurm=slurm)
     told = result(home, submit(home, python, "hpc"))
     assert told["file"].startswith(str(python.parents[1]))
-    _, public = image_of(home, "1")
+    _, public = way.images_of(home, "1")
     kept = next(iter(public.layers)).digest.removeprefix("sha256:")
     assert (
         work_of(home, "hpc") / "repository/images.example.org/layers" / kept
@@ -191,7 +178,7 @@ def test_a_name_in_the_registry_goes_when_nobody_needs_it(way, python):
     id_ = submit(home, python, "here")
     result(home, id_)
     visible(way, home, id_)
-    _, public = image_of(home, id_)
+    _, public = way.images_of(home, id_)
     settings = Settings.load(home.settings)
     ledger = Ledger(settings.ledger)
     publishing = Publishing(settings, ledger, LocalStore(settings.snapshots))
@@ -249,7 +236,7 @@ def test_what_no_index_gives_out_goes_beside_and_is_never_published(way, python)
             "/simple/jinja2/",
             "/simple/markupsafe/",
         }
-    _, public = image_of(home, first)
+    _, public = way.images_of(home, first)
     (done,) = publications(home)
     assert done.image == public.digest
     with way.house.client() as client:
@@ -307,7 +294,7 @@ def test_the_second_cold_site_starts_with_a_bundle_that_nobody_made(
     id_ = submit(home, python, "here")
     result(home, id_)
     visible(way, home, id_)
-    _, public = image_of(home, id_)
+    _, public = way.images_of(home, id_)
     token = tmp_path / "site-token"
     token.write_text(site_token("cold", "of tokens"))
     token.chmod(0o600)

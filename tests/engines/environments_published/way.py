@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from offload.cache.publishing.tokens import token_of
+from offload.jobs.ledger import Ledger
+from offload.jobs.settings import Settings
+from offload.snapshot import LocalStore
+from offload.snapshot.images.image import Image, read_image
+from offload.snapshot.images.public import PublicImage, public_image
 
 ENGINES = Path(__file__).parents[1]
 
@@ -64,6 +69,18 @@ class Way:
             "proxies": [f"http://127.0.0.1:{self.squid}"],
             "keys": [str(self.key)],
         } | changes
+
+    @staticmethod
+    def images_of(home: Any, id_: str) -> tuple[Image, PublicImage | None]:
+        """Return the image of a job's snapshot, and what of it is public."""
+        settings = Settings.load(home.settings)
+        ledger = Ledger(settings.ledger)
+        try:
+            job = ledger.job(int(id_))
+        finally:
+            ledger.close()
+        image = read_image(LocalStore(settings.snapshots), job.image)
+        return image, public_image(image)
 
     def home(self, sites: Mapping[str, Mapping[str, Any]], **options: Any) -> Any:
         """Start a home that is there to the end; see :meth:`new_home`."""
