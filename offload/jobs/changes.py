@@ -20,3 +20,12 @@ class Observed:
     exit_code: int | None = None
     started: float | None = None
     finished: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The site does not know an execution, or not any more, that it had accepted.
+
+    What that means depends on whether it was cancelled, which only the ledger knows:
+    a person may cancel while a site is listened to.
+    """

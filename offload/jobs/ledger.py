@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from offload.jobs.changes import Observed
+from offload.jobs.changes import Gone, Observed
 from offload.jobs.errors import NoSuchJobError
 from offload.jobs.ledger_view import LedgerView
 from offload.jobs.model import Element, ElementName, JobId
@@ -207,7 +207,7 @@ class Ledger(LedgerView):
                 [{"at": index, "site": id_} for index, id_ in site_ids.items()],
             )
 
-    def observe(self, observed: Mapping[str, Observed]) -> set[JobId]:
+    def observe(self, observed: Mapping[str, Observed | Gone]) -> set[JobId]:
         """Record what a site said (by UID); return the jobs that it changed."""
         now = self._clock()
         changed: set[JobId] = set()

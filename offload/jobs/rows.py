@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from offload.jobs.changes import Observed
+from offload.jobs.changes import Gone, Observed
 from offload.jobs.model import Element, Job, JobId, Progress, least_far
 from offload.jobs.specification import JobSpec
 from offload.jobs.stages import BEFORE_SITE, Outcome, Stage
@@ -16,6 +16,12 @@ from offload.jobs.stages import BEFORE_SITE, Outcome, Stage
 MESSAGE_LENGTH = 4000
 """Of others' words so many characters are kept."""
 
+_CANCELLED = Observed(Stage.RETURNING, outcome=Outcome.CANCELLED, message="cancelled")
+_LOST = Observed(
+    Stage.RETURNING,
+    outcome=Outcome.LOST,
+    message="the site had accepted it and does not know it any more",
+)
 _ELEMENT_STAGES = (Stage.QUEUED, Stage.RUNNING, Stage.RETURNING, Stage.DONE)
 
 
@@ -109,11 +115,16 @@ def _earliest(times: dict[Stage, float], summary: RowMapping) -> None:
             times[stage] = min(at, times.get(stage, at))
 
 
-def news_of(element: Element, what: Observed, now: float) -> dict[str, Any]:
+def news_of(element: Element, what: Observed | Gone, now: float) -> dict[str, Any]:
     """Return the columns of ``elements`` that a site's word changes; none if it is old.
 
-    What has ended stays ended, and nothing is believed of what was not sent.
+    What has ended stays ended, and nothing is believed of what was not sent. What was
+    not accepted cannot be gone: it is sent again, or withdrawn.
     """
+    if isinstance(what, Gone):
+        if element.stage is Stage.TRANSFERRED:
+            return {}
+        what = _CANCELLED if element.is_cancelled else _LOST
     was_there = element.stage in {Stage.TRANSFERRED, Stage.QUEUED, Stage.RUNNING}
     site_id = what.site_id or element.site_id
     known = (element.stage, element.message, element.site_id, element.started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from offload.interlink import (
     InterlinkError,
@@ -14,12 +14,11 @@ from offload.interlink import (
     UnsupportedError,
 )
 from offload.jobs.agent.sites import Site, person
-from offload.jobs.changes import Observed
+from offload.jobs.changes import Gone, Observed
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import Element, JobId
 from offload.jobs.observation import observed
 from offload.jobs.pods import naming_pod
-from offload.jobs.stages import Outcome, Stage
 from offload.link import PausedError
 
 LONG_POLL_S = 30.0
@@ -111,10 +110,9 @@ class Watch:
             return
         # A plugin that lost its count begins anew: so do we.
         self._sequence = changes.sequence if changes.sequence >= self._sequence else 0
-        gone = set(changes.gone)
         await self._record(
             {s.uid: observed(s) for s in changes.pods}
-            | {e.uid: _lost(e) for e in there if e.uid in gone}
+            | dict.fromkeys(changes.gone, Gone())
         )
         if is_first:
             known = {status.uid for status in changes.pods}
@@ -124,7 +122,7 @@ class Watch:
                 asked = {status.uid for status in statuses}
                 await self._record(
                     {s.uid: observed(s) for s in statuses}
-                    | {e.uid: _lost(e) for e in absent if e.uid not in asked}
+                    | {e.uid: Gone() for e in absent if e.uid not in asked}
                 )
 
     async def _look_at_each(
@@ -136,7 +134,7 @@ class Watch:
             if element.uid not in known:
                 statuses += await self._ask(client, [element])
         known = {status.uid for status in statuses}
-        found = {s.uid: observed(s) for s in statuses}
+        found: dict[str, Observed | Gone] = {s.uid: observed(s) for s in statuses}
         for element in there:
             if element.uid in known:
                 self._missed.pop(element.uid, None)
@@ -145,7 +143,7 @@ class Watch:
             self._missed[element.uid] = times
             if times >= MISSED_TICKS or element.is_cancelled:
                 del self._missed[element.uid]
-                found[element.uid] = _lost(element)
+                found[element.uid] = Gone()
         await self._record(found)
         await asyncio.sleep(TICK_S)
 
@@ -154,18 +152,8 @@ class Watch:
     ) -> tuple[PodStatus, ...]:
         return await client.status(naming_pod(e, person()) for e in elements)
 
-    async def _record(self, found: dict[str, Observed]) -> None:
+    async def _record(self, found: Mapping[str, Observed | Gone]) -> None:
         if not found:
             return
         for job in await asyncio.to_thread(self._ledger.observe, found):
             self._on_change(job)
-
-
-def _lost(element: Element) -> Observed:
-    if element.is_cancelled:
-        return Observed(Stage.RETURNING, outcome=Outcome.CANCELLED, message="cancelled")
-    return Observed(
-        Stage.RETURNING,
-        outcome=Outcome.LOST,
-        message="the site had accepted it and does not know it any more",
-    )

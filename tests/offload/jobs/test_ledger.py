@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.jobs.changes import Observed
+from offload.jobs.changes import Gone, Observed
 from offload.jobs.errors import NoSuchJobError
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import JobId
@@ -28,11 +28,12 @@ def to_site(ledger: Ledger, job: JobId) -> None:
         assert ledger.advance(job, before, after, **values)
 
 
-def sent(ledger: Ledger, job: JobId) -> list[str]:
+def sent(ledger: Ledger, job: JobId, *, accepted: bool = True) -> list[str]:
     to_site(ledger, job)
     elements = ledger.unsettled(job)
     ledger.sending(job, [e.index for e in elements])
-    ledger.accepted(job, {e.index: f"s{e.index}" for e in elements})
+    if accepted:
+        ledger.accepted(job, {e.index: f"s{e.index}" for e in elements})
     return [e.uid for e in elements]
 
 
@@ -70,6 +71,25 @@ def test_what_has_ended_stays_ended(ledger, add) -> None:
     ledger.observe({uid: RAN})
     assert ledger.observe({uid: Observed(Stage.RUNNING)}) == set()
     assert ledger.observe({"somebody-else": RAN}) == set()
+
+
+def test_what_is_gone_was_cancelled_or_is_lost(ledger, add) -> None:
+    # The person may have cancelled after the site was asked and before it answered.
+    job = add(count=2)
+    uids = sent(ledger, job)
+    ledger.cancel(job, 0)
+    assert ledger.observe(dict.fromkeys(uids, Gone())) == {job}
+    first, second = ledger.unsettled(job)
+    assert (first.stage, first.outcome) == (Stage.RETURNING, Outcome.CANCELLED)
+    assert (second.stage, second.outcome) == (Stage.RETURNING, Outcome.LOST)
+    ledger.cancel(job)
+    assert ledger.observe(dict.fromkeys(uids, Gone())) == set()
+
+
+def test_what_was_not_accepted_cannot_be_gone(ledger, add) -> None:
+    job = add()
+    (uid,) = sent(ledger, job, accepted=False)
+    assert ledger.observe({uid: Gone()}) == set()
 
 
 def test_a_requeued_job_is_queued_again_under_the_same_uid(ledger, add) -> None:

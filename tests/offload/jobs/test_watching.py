@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from offload.interlink import Changes
 from offload.jobs.agent import watching
 from offload.jobs.agent.watching import Watch
+from offload.jobs.changes import Gone
 from offload.jobs.model import JobId
 
 
@@ -43,3 +44,38 @@ async def test_a_site_is_listened_to_again_whatever_it_has_said(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert "cannot be watched" in caplog.text
+
+
+async def test_what_is_gone_is_told_though_it_was_accepted_after_the_question() -> None:
+    told: list[dict[str, object]] = []
+    heard = asyncio.Event()
+
+    def observe(found: dict[str, object]) -> set[JobId]:
+        told.append(found)
+        loop.call_soon_threadsafe(heard.set)
+        return set()
+
+    async def changes(since: int, *, timeout_s: float) -> Changes:
+        if since:
+            await asyncio.sleep(timeout_s)
+        return Changes(sequence=7, gone=("u", "later"))
+
+    async def status(_pods: object) -> tuple[()]:
+        return ()
+
+    async def client() -> SimpleNamespace:
+        return SimpleNamespace(changes=changes, status=status)
+
+    loop = asyncio.get_running_loop()
+    site = SimpleNamespace(name="far", is_ours=True, client=client)
+    there = [SimpleNamespace(job=JobId(1), uid="u")]
+    ledger = SimpleNamespace(
+        at_site=lambda _: there, note=lambda *_: None, observe=observe
+    )
+    watch = Watch(site, ledger, lambda _: None)
+    watch.wanted()
+    task = asyncio.create_task(watch.run())
+    await heard.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told[0] == {"u": Gone(), "later": Gone()}
