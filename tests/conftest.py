@@ -1,6 +1,10 @@
 import gc
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says more about the machine than about the code.
@@ -22,3 +26,27 @@ def pytest_collection_finish() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_open_places_are_left(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """Remove what root's facilities keep outside their state, for everybody to reach.
+
+    It is named after the facility's directory, and those have the same names in each
+    run: the next one would take our clusters for its own.
+    """
+    yield
+    if os.geteuid() != 0:
+        return
+    for key in _keys_of_facilities(tmp_path_factory.getbasetemp()):
+        for place in Path("/var/lib/analysis-facility").glob(f"*-{key}"):
+            shutil.rmtree(place)
+
+
+def _keys_of_facilities(folder: Path) -> Iterator[str]:
+    # Not below the folders of the facilities: these hold whole environments.
+    for pattern in ("*/*", "*", "*/*/*"):
+        for places in folder.glob(f"{pattern}/analysis-facility/places"):
+            yield from (path.name for path in places.iterdir())

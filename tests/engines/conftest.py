@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from facility.client.hub_session import HubSession
+from facility.local.paths import Place
 from facility.marked import marked_processes
 from facility.runtime import Runtime
 
@@ -38,6 +40,10 @@ class RunningFacility:
         self.directory = directory
         (directory / "facility.yaml").write_text(yaml.safe_dump(keys))
         self.environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
+        # Left by a run that was killed, whose directory had the same name.
+        key = Place.of(directory).key
+        for path in Path("/var/lib/analysis-facility").glob(f"*-{key}"):
+            shutil.rmtree(path)
 
     def command(self, *arguments: str, expect: int = 0) -> str:
         done = subprocess.run(
