@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_POLL_S = 0.01
 
 
 @contextmanager
@@ -20,25 +23,38 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def try_lock(path: Path) -> int | None:
-    """Take the lock if nobody has it: a descriptor to keep open, else ``None``."""
+def try_lock(path: Path, patience_s: float = 0.0) -> int | None:
+    """Take the lock if nobody has it: a descriptor to keep open, else ``None``.
+
+    Who looks (:func:`is_locked`) has it for an instant, who was killed until the kernel
+    has taken it from him: ``patience_s`` outlasts both.
+    """
+    give_up = time.monotonic() + patience_s
     handle = _open(path)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                os.close(handle)
+                return None
+            time.sleep(_POLL_S)
+        else:
+            return handle
 
 
 def is_locked(path: Path) -> bool:
     """Whether somebody holds it now."""
     if not path.exists():
         return False
-    handle = try_lock(path)
-    if handle is None:
+    handle = _open(path)
+    try:
+        # Shared: of two who look at once neither takes the other for a holder.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    os.close(handle)
+    finally:
+        os.close(handle)
     return False
 
 

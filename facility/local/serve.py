@@ -17,6 +17,8 @@ from facility.runtime import Runtime
 
 OPEN_FILES = 65536
 """Every browser tab holds connections of the proxy; the usual 1024 are few."""
+PATIENCE_S = 2.0
+"""Who holds the lock for longer is a supervisor."""
 
 
 def lock_supervision(place: Place) -> int:
@@ -25,7 +27,7 @@ def lock_supervision(place: Place) -> int:
     Raises:
         FacilityError: there is one already.
     """
-    lock = try_lock(place.supervisor_lock)
+    lock = try_lock(place.supervisor_lock, PATIENCE_S)
     if lock is None:
         raise FacilityError(
             f"the facility of {place.directory} runs already: `facility down` stops it"

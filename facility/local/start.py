@@ -36,6 +36,8 @@ from facility.spec import Facility
 
 TIMEOUT_S = 180.0
 POLL_S = 0.03
+ENDING_S = 5.0
+"""A supervisor whose files are gone needs less to be gone itself."""
 
 SUPERVISOR = (sys.executable, "-m", "facility.local")
 
@@ -112,9 +114,16 @@ def start_in_foreground(
 def running_runtime(place: Place) -> Runtime | None:
     """Return the runtime of the facility that runs here; ``None`` if none does."""
     storage = place.last_storage()
-    if storage is None or not is_locked(place.supervisor_lock):
-        return None
-    return Runtime.load(storage.runtime_file)
+    deadline = time.monotonic() + ENDING_S
+    while storage is not None and is_locked(place.supervisor_lock):
+        try:
+            return Runtime.load(storage.runtime_file)
+        except FileNotFoundError:
+            # It is about to end: the file goes before the lock.
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL_S)
+    return None
 
 
 def _prepare(place: Place, spec: Facility) -> Runtime:

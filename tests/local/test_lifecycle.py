@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from facility.errors import FacilityError
 from facility.local.core import Phase, ProcessState
-from facility.local.lock import is_locked
+from facility.local.lock import is_locked, try_lock
 from facility.local.supervisor import Supervisor
 from facility.local.table import ProcessSpec
 from facility.process import identify
@@ -58,6 +59,17 @@ def test_two_ups_at_once_make_one_facility(standins):
     assert answers[0][1] == answers[1][1]
     supervisors = [p for p in standins.marked() if "standin_supervisor" in str(p)]
     assert len(supervisors) == 1
+
+
+def test_a_supervisor_that_is_about_to_end_is_waited_for(standins):
+    """Its files go first, its lock last."""
+    standins.up()
+    standins.down()
+    handle = try_lock(standins.place.supervisor_lock)
+    timer = threading.Timer(0.2, os.close, [handle])
+    timer.start()
+    assert not standins.up().was_running
+    timer.join()
 
 
 def test_down_without_up(standins):
