@@ -18,8 +18,11 @@ def lost_servers(
 
     Nobody can reach them: the hub that knew address and token is gone.
     """
+    servers = [p for p in marked_processes(facility_id) if SERVER_MODULE in p.argv]
+    pids = {process.identity.pid for process in servers}
     return [
         process.identity
-        for process in marked_processes(facility_id)
-        if SERVER_MODULE in process.argv and process.identity.pid not in known_pids
+        for process in servers
+        # What a server starts has its arguments, until it executes its own program.
+        if process.identity.pid not in known_pids and process.parent not in pids
     ]
