@@ -88,7 +88,8 @@ class HubSession:
     ) -> NotebookServer:
         """Start the person's server, or find it running, and connect to it.
 
-        A hub that is killed meanwhile is asked again when it is back, for up to 30 s.
+        A hub that is killed meanwhile is asked again when it is back, for up to 30 s; so
+        is one that still ends the server before this one.
 
         Args:
             profile: name of a profile of ``facility.yaml``; the default if empty.
@@ -135,6 +136,11 @@ class HubSession:
                     on_progress(Progress(100, "Server ready"))
             case httpx.codes.BAD_REQUEST if "already running" in answer.text:
                 pass
+            case httpx.codes.BAD_REQUEST if "is pending" in answer.text:
+                raise NotRunningError(
+                    f"the hub at {self._base_url} is still ending the last server of "
+                    f"{self.user}: try again"
+                )
             case httpx.codes.BAD_REQUEST:
                 raise UsageError(_reason(answer))
             case _:
@@ -143,14 +149,29 @@ class HubSession:
                 )
 
     async def stop_server(self, timeout_s: float = 60) -> None:
-        """Stop the person's server, with its kernels; no error if there is none."""
+        """Stop the person's server, with its kernels; no error if there is none.
+
+        Raises:
+            FacilityError: it has not ended after ``timeout_s``.
+        """
         await self._disconnect()
-        answer = await _ask(
-            self._client, "DELETE", self._path("server"), timeout=timeout_s
-        )
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout_s
+        while True:
+            answer = await _ask(
+                self._client, "DELETE", self._path("server"), timeout=timeout_s
+            )
+            if answer.status_code != httpx.codes.ACCEPTED:
+                break
+            # It is on its way: the hub answers after 10 s at the latest.
+            if loop.time() > give_up:
+                raise FacilityError(
+                    f"the server of {self.user} has not ended after {timeout_s:g} s: "
+                    "see 'facility logs hub'"
+                )
+            await asyncio.sleep(_RETRY_S)
         if answer.status_code not in {
             httpx.codes.NO_CONTENT,
-            httpx.codes.ACCEPTED,  # it is on its way
             httpx.codes.NOT_FOUND,
             httpx.codes.BAD_REQUEST,  # it is not running
         }:
