@@ -6,7 +6,6 @@ import getpass
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,21 +19,14 @@ import httpx
 import psutil
 import pytest
 
+from facility.local.ports import choose_ports
 from facility.local.secrets import ensure_secrets
 from facility.marked import end_marked
-from facility.runtime import Ports, Runtime
+from facility.runtime import Runtime
 from facility.spec import Facility
 from hub_config.tokens import login_url, mint
 
-READY_S = 60.0
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+READY_S = 100.0
 
 
 @dataclass
@@ -101,13 +93,15 @@ class RunningHub:
 
     def servers(self) -> list[psutil.Process]:
         """Return the processes that are notebook servers of this facility."""
-        found = []
+        found = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 mine = process.environ().get("FACILITY_ID") == self.runtime.id
                 if mine and "hub_config.singleuser" in process.cmdline():
-                    found.append(process)
-        return found
+                    found[process] = process.ppid()
+        # What a server starts looks like it for an instant.
+        pids = {process.pid for process in found}
+        return [process for process, parent in found.items() if parent not in pids]
 
 
 @contextlib.contextmanager
@@ -117,15 +111,16 @@ def running_hub(root: Path, **keys: object) -> Iterator[RunningHub]:
     for folder in (state / "log", run):
         folder.mkdir(parents=True, mode=0o700)
     ensure_secrets(state / "secrets")
-    names = Ports.model_fields
+    id_ = f"test-{uuid.uuid4().hex[:12]}"
     runtime = Runtime(
-        id=f"test-{uuid.uuid4().hex[:12]}",
+        id=id_,
         directory=root,
         state_dir=state,
         run_dir=run,
         owner=getpass.getuser(),
         multi_user=os.getuid() == 0,
-        ports=Ports(**dict(zip(names, _free_ports(len(names)), strict=True))),
+        # Not such as the kernel gives away while a process restarts.
+        ports=choose_ports(id_, "127.0.0.1", 0, None),
         spec=Facility.model_validate(keys),
     )
     runtime.save()
