@@ -146,15 +146,25 @@ def ensure_repository(places: RepositoryPlaces, fqrn: str) -> bool:
     """Make keys and repository where there are none; return whether any was made.
 
     Raises:
-        FacilityError: the keys are not the repository's, or cannot be read.
+        FacilityError: the folder has another repository, or the keys are not its own, or
+            cannot be read.
     """
     # The library of keys takes 0.1 s to import; most facilities publish nothing.
+    from offload.cache.cvmfs.errors import UntrustedError
     from offload.cache.cvmfs.keys import Keys
-    from offload.cache.cvmfs.manifest import FILE_NAME
+    from offload.cache.cvmfs.manifest import FILE_NAME, SignedManifest
     from offload.cache.cvmfs.repository import Repository
 
-    is_new = not (places.folder / "public" / FILE_NAME).exists()
-    if not (places.keys / f"{fqrn}.key").exists():
+    manifest = places.folder / "public" / FILE_NAME
+    is_new = not manifest.exists()
+    if not is_new:
+        found = SignedManifest.parse(manifest.read_bytes()).unverified.fqrn
+        if found != fqrn:
+            raise UsageError(
+                f"{places.folder}: expected the repository {fqrn}, got {found}: put "
+                "`fqrn` of `publisher` back, or name another `folder`"
+            )
+    elif not (places.keys / f"{fqrn}.key").exists():
         ensure_private_directory(places.keys)
         Keys.generate(fqrn, datetime.now(UTC)).save(places.keys, fqrn)
     keys = Keys.load(places.keys, fqrn)
@@ -165,7 +175,13 @@ def ensure_repository(places: RepositoryPlaces, fqrn: str) -> bool:
         places.folder.mkdir(parents=True, exist_ok=True)
         Repository(places.folder, fqrn, keys).create()
     else:
-        Repository(places.folder, fqrn, keys).open()
+        try:
+            Repository(places.folder, fqrn, keys).open()
+        except UntrustedError:
+            raise UsageError(
+                f"{places.folder}: it is signed with other keys than those in "
+                f"{places.keys}: put its own back, or name another `folder`"
+            ) from None
     return is_new
 
 

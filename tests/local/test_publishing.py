@@ -1,6 +1,7 @@
 """What a facility makes for its publisher, and what it tells it."""
 
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from facility.local.publishing import (
 from facility.local.table import process_table
 from facility.runtime import Ports, Runtime
 from facility.spec import loads
+from offload.cache.cvmfs.keys import Keys
 from offload.cache.publishing.desk import repository_of
 from offload.cache.publishing.settings import PublisherSettings
 from offload.cache.publishing.tokens import person_of
@@ -113,8 +115,25 @@ def test_keys_of_another_repository_are_refused(make_runtime):
     settings = PublisherSettings.load(publisher_file(runtime))
     for path in settings.keys.iterdir():
         path.unlink()
-    with pytest.raises(FacilityError):
+    with pytest.raises(FacilityError, match=r"\.key: cannot be read"):
         prepare_publisher(runtime)
+    assert list(settings.keys.iterdir()) == []
+    Keys.generate("images.example.org", datetime.now(UTC)).save(
+        settings.keys, "images.example.org"
+    )
+    with pytest.raises(UsageError, match="signed with other keys than those in"):
+        prepare_publisher(runtime)
+
+
+def test_a_folder_with_a_repository_of_another_name_is_refused(make_runtime):
+    prepare_publisher(make_runtime(PUBLISHING))
+    renamed = make_runtime("{publisher: {fqrn: other.example.org}}")
+    with pytest.raises(
+        UsageError, match=r"other\.example\.org, got images\.example\.org: put"
+    ):
+        prepare_publisher(renamed)
+    keys = renamed.state_dir / "publisher/keys"
+    assert not (keys / "other.example.org.key").exists()
 
 
 def test_a_port_that_is_taken_is_refused_with_who_has_it(tmp_path):
