@@ -17,7 +17,7 @@ from facility.runtime import Runtime
 
 OPEN_FILES = 65536
 """Every browser tab holds connections of the proxy; the usual 1024 are few."""
-PATIENCE_S = 2.0
+PATIENCE_S = 1.0
 """Who holds the lock for longer is a supervisor."""
 
 

@@ -77,8 +77,8 @@ def start(
         with locked(place.command_lock):
             running = running_runtime(place)
             runtime = running or _prepare(place, spec)
-            if running is None:
-                _launch(runtime, supervisor)
+            if running is None and not _launch(place, runtime, supervisor):
+                continue
         if _wait_ready(place, runtime, progress):
             break
         if running is None:
@@ -190,8 +190,11 @@ def _owner() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
-def _launch(runtime: Runtime, command: tuple[str, ...]) -> None:
-    """Start the supervisor in a session of its own; return once it holds its lock."""
+def _launch(place: Place, runtime: Runtime, command: tuple[str, ...]) -> bool:
+    """Start the supervisor in a session of its own; return once it holds its lock.
+
+    ``False`` if another one does: who was killed here had just started it.
+    """
     output = open_log(log_file(runtime.log_dir, "supervisor"))
     try:
         launched = subprocess.run(
@@ -206,8 +209,11 @@ def _launch(runtime: Runtime, command: tuple[str, ...]) -> None:
         )
     finally:
         os.close(output)
-    if launched.returncode:
-        raise _failure(runtime)
+    if launched.returncode == 0:
+        return True
+    if is_locked(place.supervisor_lock):
+        return False
+    raise _failure(runtime)
 
 
 def _wait_ready(place: Place, runtime: Runtime, progress: Progress) -> bool:

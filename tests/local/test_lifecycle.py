@@ -12,6 +12,7 @@ import pytest
 from facility.errors import FacilityError
 from facility.local.core import Phase, ProcessState
 from facility.local.lock import is_locked, try_lock
+from facility.local.start import start
 from facility.local.supervisor import Supervisor
 from facility.local.table import ProcessSpec
 from facility.process import identify
@@ -70,6 +71,16 @@ def test_a_supervisor_that_is_about_to_end_is_waited_for(standins):
     timer.start()
     assert not standins.up().was_running
     timer.join()
+
+
+def test_a_supervisor_that_a_killed_up_has_just_started_is_found(standins):
+    """It takes the lock after the next ``up`` has looked for it."""
+    program = "import subprocess as s, sys; a = sys.argv[1:]; s.run(a); exit(s.call(a))"
+    command = (sys.executable, "-c", program, *standins.command())
+    started = start(standins.directory, Facility(), supervisor=command)
+    assert started.was_running
+    supervisors = [p for p in standins.marked() if "standin_supervisor" in str(p)]
+    assert len(supervisors) == 1
 
 
 def test_down_without_up(standins):
