@@ -5,6 +5,7 @@ import base64
 import contextlib
 import itertools
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +28,19 @@ ARGUMENTS = (
     "--remote-debugging-port=0",
 )
 
+PLACE = """(() => {{
+  const found = {element};
+  if (found == null) return null;
+  const box = found.getBoundingClientRect();
+  const x = box.x + box.width / 2, y = box.y + box.height / 2;
+  return found.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
+}})()"""
+"""Where the middle of an element is, if the mouse would reach it there."""
+
+
+class PageLeftError(Exception):
+    """The page gave way to the next one while it was asked."""
+
 
 class Page:
     """One tab."""
@@ -42,6 +56,8 @@ class Page:
         while True:
             answer = json.loads(await self._socket.read_message())
             if answer.get("id") == number:
+                if "context" in answer.get("error", {}).get("message", ""):
+                    raise PageLeftError
                 assert "error" not in answer, answer
                 return answer["result"]
 
@@ -54,23 +70,26 @@ class Page:
         )
         return result["result"].get("value")
 
-    async def wait_for(self, script: str, timeout_s: float = 60) -> None:
-        """Wait until the script gives something true; show the page if it does not."""
+    async def wait_for(self, script: str, timeout_s: float = 120) -> object:
+        """Return what the script gives once it is true; show the page if it never is."""
         deadline = time.monotonic() + timeout_s
-        while not await self.evaluate(script):
+        while True:
+            with contextlib.suppress(PageLeftError):
+                if value := await self.evaluate(script):
+                    return value
             if time.monotonic() > deadline:
                 text = await self.evaluate("document.body.innerText")
                 raise AssertionError(f"not within {timeout_s} s: {script}\n{text}")
             await asyncio.sleep(0.2)
 
     async def click(self, element: str) -> None:
-        """Press the mouse in the middle of what the script finds."""
-        await self.wait_for(f"({element}) != null")
-        box = f"({element}).getBoundingClientRect()"
-        x, y = [
-            await self.evaluate(f"{box}.{side} + {box}.{size} / 2")
-            for side, size in (("x", "width"), ("y", "height"))
-        ]
+        """Press the mouse in the middle of what the script finds, once it is at rest."""
+        script = PLACE.format(element=element)
+        place = before = None
+        while place is None or place != before:
+            await asyncio.sleep(0.1)
+            before, place = place, await self.wait_for(script)
+        x, y = place
         for event in ("mousePressed", "mouseReleased"):
             await self.call(
                 "Input.dispatchMouseEvent",
@@ -86,9 +105,9 @@ class Page:
         for _ in range(5):
             await self.click(element)
             with contextlib.suppress(AssertionError):
-                await self.wait_for(condition, timeout_s=5)
+                await self.wait_for(condition, timeout_s=15)
                 return
-        await self.wait_for(condition, timeout_s=5)
+        await self.wait_for(condition, timeout_s=15)
 
     async def picture(self) -> bytes:
         shot = await self.call("Page.captureScreenshot")
@@ -112,10 +131,13 @@ async def chromium(profile: Path) -> AsyncIterator[Page]:
             assert time.monotonic() < deadline, "chromium did not start"
             await asyncio.sleep(0.1)
         port = port_file.read_text().split()[0]
-        async with httpx.AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{port}/json/list")
-        tabs = answer.json()
-        tab = next(tab for tab in tabs if tab["type"] == "page")
+        tabs: list[dict] = []
+        async with httpx.AsyncClient(timeout=60) as client:
+            while not tabs:  # it listens before it has opened one
+                assert time.monotonic() < deadline, "chromium has no tab"
+                answer = await client.get(f"http://127.0.0.1:{port}/json/list")
+                tabs = [tab for tab in answer.json() if tab["type"] == "page"]
+        (tab,) = tabs
         socket = await websocket_connect(
             tab["webSocketDebuggerUrl"], max_message_size=1 << 28
         )
@@ -126,8 +148,13 @@ async def chromium(profile: Path) -> AsyncIterator[Page]:
             while await socket.read_message() is not None:
                 pass
     finally:
+        # In /tmp, where it leaves it.
+        link = profile / "SingletonSocket"
+        places = [link.readlink().parent] if link.is_symlink() else []
         process.terminate()
         await process.wait()
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture
