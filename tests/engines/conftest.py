@@ -42,8 +42,9 @@ class RunningFacility:
         self.environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
         # Left by a run that was killed, whose directory had the same name.
         key = Place.of(directory).key
-        for path in Path("/var/lib/analysis-facility").glob(f"*-{key}"):
-            shutil.rmtree(path)
+        for base in ("/var/lib", Path.home() / ".local/state"):
+            for path in Path(base).glob(f"analysis-facility/*-{key}"):
+                shutil.rmtree(path)
 
     def command(self, *arguments: str, expect: int = 0) -> str:
         done = subprocess.run(
@@ -51,7 +52,7 @@ class RunningFacility:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=200,  # `up` gives up by itself before
             check=False,
         )
         assert done.returncode == expect, done.stderr + self.logs()
@@ -128,6 +129,24 @@ def start_facility(
             return facility
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def change_accounts() -> Callable[..., None]:
+    """Return what runs ``useradd`` or ``userdel``, again for a while if it must wait."""
+
+    def change(*command: str) -> None:
+        end = time.monotonic() + 60
+        while True:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return
+            # Somebody else is changing accounts; a process that ended is still listed.
+            assert done.returncode in {1, 8}, done.stderr
+            assert time.monotonic() < end, done.stderr
+            time.sleep(0.5)
+
+    return change
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dask_gateway import Gateway
 
 from facility.columnar import Dataset, leading, massless_pair_mass
 
-GIVE_UP_S = 90
+GIVE_UP_S = 240
 
 
 def mass(events):
@@ -30,7 +30,7 @@ def once(path: str, output: str) -> None:
     with Gateway() as gateway, gateway.new_cluster() as cluster:
         cluster.scale(2)
         with cluster.get_client() as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=100)
             print("cluster", cluster.name, flush=True)
             dataset = Dataset(path, chunk_events=100_000)
             dataset.run(mass, on=client, progress=False).save(output)

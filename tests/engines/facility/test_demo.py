@@ -15,7 +15,7 @@ from facility.local.demo_job import PROGRAM
 from facility.local.paths import Place
 from facility.marked import marked_processes
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
 COMMAND = Path(sys.executable).parent / "facility"
 NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "dimuon.ipynb"
@@ -27,7 +27,7 @@ def demo(out: Path, notebook: Path, **variables: str) -> subprocess.CompletedPro
         env=os.environ | {"XDG_STATE_HOME": str(out.parent / "state")} | variables,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,
         check=False,
     )
 

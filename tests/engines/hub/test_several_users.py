@@ -5,7 +5,6 @@ import pwd
 import secrets
 import shutil
 import subprocess
-import time
 
 import httpx
 import psutil
@@ -19,28 +18,16 @@ pytestmark = [
 ]
 
 
-def _change_accounts(*command: str) -> None:
-    """Run it; again for a while if somebody else is changing accounts (exit 1)."""
-    end = time.monotonic() + 15
-    while True:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return
-        assert done.returncode == 1, done.stderr
-        assert time.monotonic() < end, done.stderr
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="module")
-def users():
+def users(change_accounts):
     """Make two system users and remove them afterwards."""
     names = [f"facility-{secrets.token_hex(4)}" for _ in range(2)]
     for name in names:
-        _change_accounts("useradd", "--create-home", "--shell", "/bin/bash", name)
+        change_accounts("useradd", "--create-home", "--shell", "/bin/bash", name)
     yield names
     for name in names:
         uid = pwd.getpwnam(name).pw_uid
-        _change_accounts("userdel", "--remove", name)
+        change_accounts("userdel", "--remove", name)
         for shared in ("dask-scratch-space", "analysis-facility"):
             shutil.rmtree(f"/tmp/{shared}-{uid}", ignore_errors=True)
 
