@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import uproot
 
+from facility.local.ports import choose_ports
+
 EVENTS = 4000
 
 
@@ -90,9 +92,8 @@ class XRootD:
     def __init__(self, folder: Path, base: Path) -> None:
         self.folder = folder
         self._base = base
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        # None that the kernel gives somebody while the server is restarted.
+        self.port = choose_ports(str(base), "127.0.0.1", 0, None).hub
         self.url = f"root://localhost:{self.port}//data"
         root = base / "root"
         root.mkdir()
@@ -117,7 +118,7 @@ class XRootD:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": str(self._base)},
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 100
         while True:
             try:
                 socket.create_connection(("localhost", self.port), 1).close()

@@ -32,7 +32,7 @@ def make_process() -> Iterator:
     started: list[house.Process] = []
 
     def make(folder: Path, command: list[str | Path], path: str) -> house.Process:
-        process = house.Process(folder, house.free_port(), command, path)
+        process = house.Process(folder, house.free_ports().hub, command, path)
         started.append(process)
         return process
 

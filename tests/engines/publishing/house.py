@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,10 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import yaml
 
+from facility.local.ports import choose_ports
+from facility.runtime import Ports
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.publishing.client import PublisherClient
@@ -27,9 +29,9 @@ SECRET = "what registries know"
 TOOLS = ("docker-registry", "skopeo")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+def free_ports() -> Ports:
+    """Return ports that the kernel gives nobody else while who listens is restarted."""
+    return choose_ports(uuid4().hex, "127.0.0.1", 0, None)
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Process:
                 stderr=log,
                 env={**os.environ, **self.environment},
             )
-        until = time.monotonic() + 40
+        until = time.monotonic() + 100
         while time.monotonic() < until:
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(self.url + self.path, trust_env=False)
@@ -77,7 +79,7 @@ class Process:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=40)
+            self.process.wait(timeout=100)
             self.process = None
 
 
@@ -122,7 +124,8 @@ def houses(folder: Path) -> Iterator[Callable[..., House]]:
     started: list[Process] = []
 
     def make(*, has_events: bool = True, **changes: object) -> House:
-        ports = free_port(), free_port()
+        free = free_ports()
+        ports = free.hub, free.hub_api
         registry = folder / "registry"
         registry.mkdir()
         config = {

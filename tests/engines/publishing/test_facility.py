@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import socket
 import tarfile
 from pathlib import Path
 
 import httpx
 import pytest
 
+from facility.local.ports import choose_ports
 from offload import zstd
 from offload.cache.publishing.client import ImageState, PublisherClient
 from offload.cache.publishing.images import PUBLIC
@@ -59,8 +59,7 @@ def image_in(store: LocalStore, content: bytes) -> tuple[str, list[Blob]]:
 def test_an_image_is_handed_over_listed_kept_removed_and_rolled_back(
     start_facility, tmp_path: Path
 ):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = choose_ports(tmp_path.name, "127.0.0.1", 0, None).hub
     facility = start_facility(publisher={"fqrn": FQRN, "port": port})
     settings = json.loads(facility.runtime.offload_file.read_text())
     token = Path(settings["publisher_token"])
@@ -72,7 +71,7 @@ def test_an_image_is_handed_over_listed_kept_removed_and_rolled_back(
     with PublisherClient(settings["publisher"], token.read_text()) as client:
         assert not client.has(image)
         client.publish(image, blobs, store, lambda *told: seen.append(told))
-        status = client.wait(image, 30)
+        status = client.wait(image, 100)
         assert (status.state, status.fqrn) == (ImageState.PUBLISHED, FQRN)
         total = sum(blob.size for blob in blobs)
         assert (seen[0], seen[-1]) == ((0, total), (total, total))
@@ -83,7 +82,7 @@ def test_an_image_is_handed_over_listed_kept_removed_and_rolled_back(
     assert [each["image"] for each in listed] == [image]
     assert name.startswith("inbox/snapshots@sha256:")
     assert image[7:19] in facility.command("images", "list")
-    told = facility.command("images", "wait", name, "--timeout", "10s")
+    told = facility.command("images", "wait", name, "--timeout", "60s")
     assert f"/cvmfs/{FQRN}{status.path}" in told
     facility.command("images", "pin", image)
     kept = f"pin of {facility.runtime.owner}/by-hand"

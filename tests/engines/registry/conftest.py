@@ -8,7 +8,6 @@ import hashlib
 import ipaddress
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from facility.local.ports import choose_ports
 from offload.snapshot import LocalStore
 from offload.snapshot.registry.client import Patience
 from offload.snapshot.registry.transfer import Registry
@@ -106,7 +106,7 @@ class RunningRegistry:
         ]
 
     def _wait(self) -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 100
         while time.monotonic() < until:
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(f"{self.scheme}://{self.host}/v2/", verify=False)
@@ -122,8 +122,8 @@ def running(tmp_path: Path) -> Iterator[RunningRegistry]:
     """A registry that is not started yet."""
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    # None that the kernel gives somebody while the registry is restarted.
+    port = choose_ports(str(tmp_path), "127.0.0.1", 0, None).hub
     folder = tmp_path / "registry"
     folder.mkdir()
     running = RunningRegistry(folder, port)

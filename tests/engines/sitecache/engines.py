@@ -11,6 +11,9 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from uuid import uuid4
+
+from facility.local.ports import choose_ports
 
 HERE = Path(__file__).parent
 SQUID = shutil.which("squid", path="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -93,9 +96,7 @@ class Origin:
 def squid(folder):
     """Run a squid with an empty cache in a folder; yield its port."""
     folder.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = choose_ports(uuid4().hex, "127.0.0.1", 0, None).hub
     user = ""
     if getpass.getuser() == "root":
         user = "cache_effective_user proxy"
@@ -115,7 +116,7 @@ def squid(folder):
         yield port
     finally:
         process.terminate()  # it removes its shared memory
-        process.wait(20)
+        process.wait(100)
 
 
 @contextlib.contextmanager
@@ -132,7 +133,7 @@ def delayed(port, milliseconds):
         process.communicate()
 
 
-def wait_for_port(port, process, timeout_s=30.0):
+def wait_for_port(port, process, timeout_s=100.0):
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         assert process.poll() is None, "it has ended at once"
