@@ -110,7 +110,8 @@ class XRootD:
 
     def start(self) -> None:
         command = ["xrootd", *self._user, "-c", self._base / "x.cfg"]
-        command += ["-l", self._base / "log"]
+        # Without a file for its pid it leaves one in /tmp.
+        command += ["-l", self._base / "log", "-s", self._base / "pid"]
         self._process = subprocess.Popen(
             command,
             cwd=self._base,
