@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -49,7 +50,8 @@ class Fetcher:
         self._locks = locks
         self.make_room = make_room
         self.patience_s = 60.0
-        """For so long an object is asked for while nobody answers: a job waits."""
+        """For so long an object is asked for while nobody answers: a job waits. After
+        the first that has waited in vain, none does until somebody answers again."""
         self._helpers: list[Callable[[ObjectName, int, int], bytes | None]] = []
         self._lock = threading.Lock()
         self.added = 0
@@ -82,12 +84,13 @@ class Fetcher:
         key = str(name)
         if found := self._store.find(key, size):
             return Path(found)
+        asked = time.monotonic()
         with self._locks.held(key):
             if found := self._store.find(key, size):
                 return Path(found)
             data = None if size is None else self._beside(name, size)
             if data is None:
-                data = self._get(name, size, patience_s)
+                data = self._get(name, size, patience_s, asked)
             return Path(self._store.path(self.add(key, data, mode, mtime)))
 
     def read(self, name: ObjectName, size: int) -> bytes:
@@ -96,7 +99,7 @@ class Fetcher:
         Raises:
             Exception: as :meth:`fetch` does, but for want of space.
         """
-        return self._get(name, size, None)
+        return self._get(name, size)
 
     @contextmanager
     def helped_by(
@@ -238,13 +241,18 @@ class Fetcher:
         return None if found is None else Path(found)
 
     def _get(
-        self, name: ObjectName, size: int | None, patience_s: float | None
+        self,
+        name: ObjectName,
+        size: int | None,
+        patience_s: float | None = None,
+        asked: float | None = None,
     ) -> bytes:
         return self._transfer().get(
             name.path,
             lambda body: content_of(name, body, size),
             most=(_LARGEST if size is None else size + (size >> 8) + 1024),
             patience_s=self.patience_s if patience_s is None else patience_s,
+            asked=asked,  # who waited for another who waited need not do it again
         )
 
 

@@ -97,6 +97,7 @@ class Origin:
         self.headers = []
         self.spoil = lambda path, body: body
         self.status = None
+        self.refuses = lambda path, headers: None
         self.cut = lambda path, sent: None
         self._lock = threading.Lock()
         self.start()
@@ -136,8 +137,9 @@ class Origin:
         with self._lock:
             self.requests[path] += 1
             self.headers.append(dict(handler.headers))
-        if self.status is not None:
-            handler.send_response(self.status)
+        status = self.status or self.refuses(path, handler.headers)
+        if status is not None:
+            handler.send_response(status)
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return

@@ -2,11 +2,13 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.reading import AbsentError, UnreachableError
+from offload.cache.reading.outage import Outage
 from offload.cache.reading.pace import Pace
 from offload.cache.reading.routes import Route, Routes
 from offload.cache.reading.transfer import Transfer
@@ -89,6 +91,107 @@ def test_patience_outlasts_an_origin_that_starts_again(transfer, origin, served)
     timer.start()
     assert asking.get("thing", bytes, patience_s=20.0) == served
     timer.join()
+
+
+LONG_S = 600.0
+"""Nobody waits for so long in a test: it would end before."""
+
+
+@pytest.fixture
+def looks_at_once(monkeypatch):
+    monkeypatch.setattr("offload.cache.reading.outage.AGAIN_S", 0.0)
+
+
+def test_after_one_has_waited_in_vain_nobody_waits_until_somebody_answers(
+    transfer, origin, served, looks_at_once
+):
+    port = origin.port
+    origin.stop()
+    asking = transfer(origin.url)
+    with pytest.raises(UnreachableError, match="Connection refused"):
+        asking.get("thing", bytes, patience_s=0.1)
+    for path in ("one", "two", "thing"):
+        with pytest.raises(UnreachableError, match="nobody answers, for a while now"):
+            asking.get(path, bytes, patience_s=LONG_S)
+    origin.start(port)
+    assert asking.get("thing", bytes, patience_s=LONG_S) == served
+    origin.stop()
+    timer = threading.Timer(0.3, origin.start, args=(port,))
+    timer.start()  # it is forgotten: the next short outage is not seen
+    assert asking.get("thing", bytes, patience_s=LONG_S) == served
+    timer.join()
+
+
+def test_who_waits_gives_up_with_the_first_who_has_waited_in_vain(
+    transfer, origin, looks_at_once
+):
+    origin.stop()
+    asking = transfer(origin.url)
+    problems = []
+
+    def wait():
+        with pytest.raises(UnreachableError, match="Connection refused") as caught:
+            asking.get("thing", bytes, patience_s=LONG_S)
+        problems.append(caught.value)
+
+    waiting = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    with pytest.raises(UnreachableError):
+        asking.get("thing", bytes, patience_s=0.1)
+    for thread in waiting:
+        thread.join()
+    assert len(problems) == 3
+
+
+def test_who_has_waited_for_another_waits_no_more(transfer, origin):
+    origin.stop()
+    before = time.monotonic() - LONG_S
+    with pytest.raises(UnreachableError, match="Connection refused"):
+        transfer(origin.url).get("thing", bytes, patience_s=LONG_S, asked=before)
+
+
+def test_one_file_that_cannot_be_had_is_no_outage(transfer, origin, served):
+    origin.refuses = lambda path, headers: 500 if path == "/broken" else None
+    asking = transfer(origin.url)
+    with pytest.raises(UnreachableError, match="answers 500"):
+        asking.get("broken", bytes, patience_s=0.1)
+    assert asking.get("thing", bytes, patience_s=LONG_S) == served
+    assert origin.requests["/.cvmfspublished"] == 1
+
+
+def test_in_an_outage_a_proxy_gives_what_it_has(transfer, origin, served):
+    def refuses(path, headers):
+        is_kept = path.endswith("/thing")
+        if headers.get("Cache-Control") == "only-if-cached":
+            return None if is_kept else 504
+        return 503
+
+    origin.refuses = refuses
+    proxy, origin.url = origin.url, "http://elsewhere.example"
+    asking = transfer(origin.url, proxies=(proxy,))
+    with pytest.raises(UnreachableError, match="answers 503"):
+        asking.get("other", bytes, patience_s=0.1)
+    assert asking.get("thing", bytes, patience_s=LONG_S) == served
+    with pytest.raises(UnreachableError, match="nobody answers"):
+        asking.get("other", bytes, patience_s=LONG_S)
+    origin.stop()  # a proxy that is not there any more is not asked for long, either
+    with pytest.raises(UnreachableError, match="nobody answers"):
+        asking.get("thing", bytes, patience_s=LONG_S)
+
+
+def test_an_outage_is_looked_at_now_and_then():
+    outage = Outage()
+    assert not outage.is_known
+    assert not outage.is_due(0.0)
+    outage.suspect(10.0)
+    assert outage.is_known
+    assert outage.is_due(10.0)
+    outage.looked(11.0, is_answered=False)
+    outage.suspect(12.0)  # again: that changes nothing
+    assert [outage.is_due(now) for now in (12.0, 13.9, 14.0)] == [False, False, True]
+    outage.looked(14.5, is_answered=True)
+    assert not outage.is_known
 
 
 @pytest.mark.parametrize("status", [301, 403, 500, 503])
