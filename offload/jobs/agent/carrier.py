@@ -39,6 +39,8 @@ SAFETY_S = 60.0
 PACKING_S = 0.02
 """Outputs that are not packed yet are asked for again after so long, then later."""
 
+_CREATE = decisions.Create.__name__
+
 log = logging.getLogger("facility.agent")
 
 
@@ -161,6 +163,8 @@ class Carrier:
             key = (key, action.index)
         if key in work.running:
             return
+        if isinstance(action, decisions.Withdraw) and _CREATE in work.running:
+            return  # what is on its way there would arrive after it; it is looked at then
         wait_s = self._backoff.left_s((id_, key))
         if wait_s:
             self._queue.add(id_, wait_s)
@@ -186,9 +190,13 @@ class Carrier:
     ) -> None:
         id_ = view.job.id
         delay_s = SETTLE_S if view.job.spec.count > 1 else 0.0
+        site = self._sites.get(getattr(action, "site", ""))
+        client = None if site is None else site.connected
         try:
             await self._performer.perform(view, action)
         except Exception as error:  # noqa: BLE001 - kept, told, and tried again
+            if site is not None and isinstance(error, PluginUnreachableError):
+                await site.lost(client, error)
             delay_s = await self._failed(view, work, action, key, error)
         else:
             self._backoff.worked((id_, key))
@@ -222,7 +230,6 @@ class Carrier:
                 # The site says when it is back.
                 return SAFETY_S
             case PluginUnreachableError():
-                await self._sites[name].lost(error)
                 return self._backoff.failed((id_, key))
             case NotReadyError():
                 return self._backoff.failed((id_, key), PACKING_S)

@@ -91,6 +91,7 @@ async def follow(
         if now.stage is Stage.DONE:
             return
         if site is not None and now.stage.is_at_site:
+            client = None
             try:
                 client = await sites[site].client()
                 is_ours = sites[site].is_ours
@@ -100,7 +101,8 @@ async def follow(
             except (PausedError, PluginRefusedError):
                 pass  # not there yet, or away: the copy comes in any case
             except InterlinkError as error:
-                await sites[site].lost(error)
-        if not until_end:
+                await sites[site].lost(client, error)
+        # Meanwhile it may have come home, and the site have forgotten it.
+        if not until_end and not kept.exists():
             return
         await asyncio.sleep(LOOK_S)

@@ -75,18 +75,23 @@ class Site:
     def is_remote(self) -> bool:
         return not isinstance(self._link, LocalPlugin)
 
+    @property
+    def connected(self) -> PluginClient | None:
+        """The client that is handed out now, if there is one."""
+        return self._client
+
     async def client(self) -> PluginClient:
         """Return a client of the plugin; the same as long as it answers.
 
         Raises:
             PausedError: it cannot be reached now: says why, and until when.
         """
-        if (client := self._connected()) is not None:
+        if (client := self._believed()) is not None:
             return client
         async with self._lock:
-            return self._connected() or await self._connect()
+            return self._believed() or await self._connect()
 
-    def _connected(self) -> PluginClient | None:
+    def _believed(self) -> PluginClient | None:
         is_fresh = time.monotonic() < self._looked + BELIEVED_S
         return self._client if is_fresh else None
 
@@ -117,24 +122,29 @@ class Site:
             self._on_back(self.name)
         return client
 
-    async def lost(self, error: Exception) -> None:
-        """Take note that the plugin stopped answering; it is connected anew."""
-        client, self._client = self._client, None
-        if client is None:
+    async def lost(self, client: PluginClient | None, error: Exception) -> None:
+        """Take note that the plugin stopped answering this client; it is connected anew.
+
+        Nothing happens if another one has taken its place.
+        """
+        if client is None or client is not self._client:
             return
         log.info("site %s: %s", self.name, error)
+        self._client = None
         self.known.clear()
-        await client.close()
-        self._exits.close()
         self._try_again(0.05)
+        # It may be back before this has returned: nothing of that is touched then.
+        with self._exits.pop_all():
+            await client.close()
 
     async def check(self) -> None:
         """Look now whether it can be reached, and record that."""
-        if self._client is not None:
+        client = self._client
+        if client is not None:
             try:
-                self.info, self.is_ours = await _ask(self._client)
+                self.info, self.is_ours = await _ask(client)
             except InterlinkError as error:
-                await self.lost(error)
+                await self.lost(client, error)
             else:
                 await self._record(READY, str(self._link.state), _until(self._link))
                 return

@@ -221,7 +221,7 @@ class Transfers:
                         raise
                     offset = 0
                 except PluginUnreachableError as error:
-                    await site.lost(error)
+                    await site.lost(client, error)
                     raise
                 else:
                     site.known.add(blob.digest)

@@ -47,22 +47,28 @@ class Watch:
         self._ledger = ledger
         self._on_change = on_change
         self._wanted = asyncio.Event()
+        self._told = 0
+        """How often it was said that something is at the site."""
         self._sequence = 0
         self._missed: dict[str, int] = {}
         self._noted = ""
 
     def wanted(self) -> None:
         """Say that something is at the site."""
+        self._told += 1
         self._wanted.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
             await self._wanted.wait()
+            client: PluginClient | None = None
+            told = self._told
             try:
                 there = await asyncio.to_thread(self._ledger.at_site, self._site.name)
                 if not there:
-                    self._wanted.clear()
+                    if told == self._told:  # nobody has said so while we asked
+                        self._wanted.clear()
                     continue
                 try:
                     client = await self._site.client()
@@ -75,7 +81,7 @@ class Watch:
                 await self._look(client, there)
             except PluginUnreachableError as error:
                 self._sequence = 0
-                await self._site.lost(error)
+                await self._site.lost(client, error)
             except InterlinkError as error:
                 log.warning("site %s: %s", self._site.name, error)
                 self._sequence = 0

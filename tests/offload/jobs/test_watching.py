@@ -1,4 +1,6 @@
 import asyncio
+import threading
+import time
 from types import SimpleNamespace
 
 from offload.interlink import Changes
@@ -79,3 +81,31 @@ async def test_what_is_gone_is_told_though_it_was_accepted_after_the_question() 
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert told[0] == {"u": Gone(), "later": Gone()}
+
+
+async def test_what_comes_to_a_site_while_it_is_looked_for_is_listened_to() -> None:
+    asked, heard = threading.Event(), asyncio.Event()
+    there: list[SimpleNamespace] = []
+
+    def at_site(_: str) -> list[SimpleNamespace]:
+        found = list(there)
+        if not asked.is_set():
+            there.append(SimpleNamespace(job=JobId(1), uid="u"))
+            loop.call_soon_threadsafe(watch.wanted)
+            time.sleep(0.05)  # it is said before we have answered
+            asked.set()
+        return found
+
+    async def client() -> None:
+        heard.set()
+        await asyncio.Event().wait()
+
+    loop = asyncio.get_running_loop()
+    site = SimpleNamespace(name="far", client=client)
+    ledger = SimpleNamespace(at_site=at_site)
+    watch = Watch(site, ledger, lambda _: None)
+    watch.wanted()
+    task = asyncio.create_task(watch.run())
+    await asyncio.wait_for(heard.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
