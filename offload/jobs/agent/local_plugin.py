@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from facility import __version__
-from facility.process import ProcessIdentity, end
+from facility.process import ProcessIdentity, end, identify
 from facility.runtime import OUTLIVES
 from facility.spec import Site
 from offload.jobs.unix_sockets import listener
@@ -115,10 +115,16 @@ class LocalPlugin:
     async def close(self) -> None:
         """End the plugin; its jobs go on and are found again by the next one."""
         async with self._lock:
-            running = self._listener()
+            running = self._listener() or self._starting()
             if running is not None:
                 await end(running, grace_s=GRACE_S)
             self._reap()
+
+    def _starting(self) -> ProcessIdentity | None:
+        """Return the plugin that was started and does not listen yet."""
+        child = self._child
+        is_there = child is not None and child.poll() is None
+        return identify(child.pid) if child is not None and is_there else None
 
     def _listener(self) -> ProcessIdentity | None:
         try:
