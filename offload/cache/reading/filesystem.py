@@ -15,22 +15,25 @@ import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mfusepy
 
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.rows import Chunk, Row
 from offload.cache.errors import CacheError
+from offload.cache.reading.asking import done_while_asked
 from offload.cache.reading.bundles import Use
 from offload.cache.reading.fetching import Fetcher
 from offload.cache.reading.pieces import Pieces
 from offload.cache.reading.traces import Trace
 from offload.cache.reading.view import View
 from offload.snapshot.tree import Kind
+
+Result = TypeVar("Result")
 
 _TYPES = {
     Kind.FOLDER: stat.S_IFDIR,
@@ -85,7 +88,7 @@ class ImageFilesystem(mfusepy.Operations):
         self._mounted = mounted
         self.problem = ""
         """Why something could not be read, the first time; empty if all could."""
-        self._pieces = Pieces(fetcher)
+        self._pieces = Pieces(fetcher, _done)
         self._folder = lru_cache(_FOLDERS)(self._listed)
 
     def init_with_config(self, connection: Any, config: Any) -> None:
@@ -142,7 +145,8 @@ class ImageFilesystem(mfusepy.Operations):
 
     def _listed(self, path: bytes) -> dict[bytes, Row]:
         with self._as_system_errors():
-            return {row.name: row for row in self._view.listing(path)}
+            rows = _done(partial(self._view.listing, path))
+            return {row.name: row for row in rows}
 
     def _path(self, path: str) -> bytes:
         return self._top + os.fsencode(path).rstrip(b"/")
@@ -180,6 +184,12 @@ class ImageFilesystem(mfusepy.Operations):
     def _save(self) -> None:
         with suppress(OSError):  # a full disk: the job reads on
             self._trace.save(self._trace_path)
+
+
+def _done(work: Callable[[], Result]) -> Result:
+    """Return what may have to be fetched, as long as who reads is there."""
+    _, _, reader = mfusepy.fuse_get_context()
+    return done_while_asked(work, reader)
 
 
 class Mounted(mfusepy.FUSE):

@@ -3,8 +3,9 @@
 Standard input is a line of JSON (``settings``, ``folder``, ``image``, ``where``, and the
 ``revision`` that was believed), then a line for each file of the image's bundle, as they
 come: its name there, a blank, and its path; then an empty one. Its end means that the
-mount is needed no more. ``ready`` on standard output means that it is there; an error is
-one line on standard error, and the exit code as documented for ``offload-cache``.
+mount is needed no more. ``ready`` on standard output means that it is there, ``used`` at
+the end that somebody reads on; an error is one line on standard error, and the exit code
+as documented for ``offload-cache``.
 """
 # Each job waits for this to start: what is seldom needed is loaded late.
 
@@ -12,10 +13,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,9 @@ from offload.cache.reading.ahead import Ahead
 from offload.cache.reading.reader import Reader
 from offload.cache.reading.serving import serve
 from offload.cache.reading.view import Revision, View
+
+_LEAVING_S = 2
+"""Containers that have ended leave what they saw a little later."""
 
 
 def main() -> int:
@@ -46,7 +53,7 @@ def main() -> int:
     ahead = Ahead()
     threading.Thread(target=_follow, args=(orders, ahead, where), daemon=True).start()
     try:
-        serve(reader, view, ahead, order["image"], where, _say_ready)
+        serve(reader, view, ahead, order["image"], where, partial(_say, "ready"))
     except FacilityError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -56,9 +63,10 @@ def main() -> int:
     return ExitCode.OK
 
 
-def _say_ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+def _say(word: str) -> None:
+    with suppress(BrokenPipeError):
+        sys.stdout.write(f"{word}\n")
+        sys.stdout.flush()
 
 
 def _orders() -> Iterator[bytes]:
@@ -83,6 +91,19 @@ def _follow(orders: Iterator[bytes], ahead: Ahead, where: Path) -> None:
     from offload.cache.reading.mounting import unmount
 
     unmount(where)
+    if _is_used():
+        _say("used")
+
+
+def _is_used() -> bool:
+    """Whether somebody uses what is not mounted any more."""
+    watched = select.poll()
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- one of them is its own
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}") == "/dev/fuse":  # noqa: PTH115
+                watched.register(int(name), 0)
+    # An error is what the kernel has for us once the last one has gone.
+    return not watched.poll(_LEAVING_S * 1000)
 
 
 def _make_room(order: dict[str, Any], size: int) -> None:

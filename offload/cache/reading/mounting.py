@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from offload.cache.reading.view import View
 
 _START_S = 60.0
-_END_S = 20.0
 _FUSERMOUNT = "fusermount3"
 
 
@@ -91,10 +90,9 @@ class Mount:
         """Say what is to be mounted; find out while that process starts."""
         try:
             view = cache.view()
-            self._bringing = threading.Thread(
+            threading.Thread(  # beside all that follows
                 target=self._bring, args=(cache, view, image), daemon=True
-            )
-            self._bringing.start()  # beside all that follows
+            ).start()
             if view.find(image_path(image)) is None:
                 fqrn = view.revision.fqrn
                 raise AbsentError(f"{image[:19]}: no image of {fqrn}")
@@ -124,10 +122,12 @@ class Mount:
             self._tell(b"")
 
     def _tell(self, line: bytes) -> None:
-        assert self._process.stdin is not None
+        orders = self._process.stdin
+        if orders is None:
+            return
         with suppress(OSError, ValueError):  # it has ended already, and says why
-            self._process.stdin.write(line + b"\n")
-            self._process.stdin.flush()
+            orders.write(line + b"\n")
+            orders.flush()
 
     def _wait_until_ready(self) -> None:
         assert self._process.stdout is not None
@@ -154,13 +154,21 @@ class Mount:
     def close(self) -> str:
         """Unmount; what is still open there can be read to its end.
 
+        A read that waits for the repository ends with its process.
+
         Returns:
-            one line, if some of what was asked for could not be read.
+            one line, if some of what was asked for could not be read; empty if that is
+            not known, for somebody reads on.
         """
-        told = b""
+        orders, self._process.stdin = self._process.stdin, None
+        if orders is None:
+            return ""
         with suppress(BrokenPipeError):
-            _, told = self._process.communicate(timeout=_END_S)
-        self._bringing.join(_END_S)
+            orders.close()
+        assert self._process.stdout is not None
+        if self._process.stdout.readline():  # it ends with who uses it still
+            return ""
+        _, told = self._process.communicate()
         code = self._process.returncode
         if code < 0:
             return f"what mounts it was killed (signal {-code})"

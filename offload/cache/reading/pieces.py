@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import NoSpaceError
 from offload.cache.reading.fetching import Fetcher
 
+Result = TypeVar("Result")
+
 _OPEN = 512
 _LOOSE = 8
 """So many are in memory: of files in chunks, a chunk each."""
+
+
+class Doing(Protocol):
+    """Does some work, however long that takes, or gives it up."""
+
+    def __call__(self, work: Callable[[], Result]) -> Result: ...
 
 
 class Pieces:
@@ -24,10 +34,12 @@ class Pieces:
 
     Args:
         fetcher: gets what is not here.
+        do: what makes it get that.
     """
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, do: Doing) -> None:
         self._fetcher = fetcher
+        self._do = do
         self._open: OrderedDict[bytes, _Open] = OrderedDict()
         self._loose: OrderedDict[bytes, _Loose] = OrderedDict()
         self._lock = threading.Lock()
@@ -57,17 +69,17 @@ class Pieces:
                 found = self._hold(self._open, name, self._opened(row, index, name))
             except NoSpaceError:
                 whole = row.chunks[index].size if row.chunks else row.size
-                loose = _Loose(self._fetcher.read(name, whole))
+                loose = _Loose(self._do(partial(self._fetcher.read, name, whole)))
                 found = self._hold(self._loose, name, loose, _LOOSE)
         return found.read(size, offset)
 
     def _opened(self, row: Row, index: int, name: ObjectName) -> _Open:
-        if not row.chunks:
-            return _Open(self._fetcher.path(row))
-        offset, size, _ = row.chunks[index]
+        offset, size = row.chunks[index][:2] if row.chunks else (0, row.size)
         if (whole := self._fetcher.whole(row)) is not None:
             return _Open(whole, offset)
-        return _Open(self._fetcher.fetch(name, size))
+        if row.chunks:
+            return _Open(self._do(partial(self._fetcher.fetch, name, size)))
+        return _Open(self._do(partial(self._fetcher.path, row)))
 
     def _hold(
         self,

@@ -75,6 +75,7 @@ class Transfer:
         }
         self._lock = threading.Lock()
         self._pace = Pace()
+        self._closed = threading.Event()
         self._outage = Outage()
         self._looking = threading.Lock()
         self._answering: set[str | None] = set()
@@ -86,6 +87,8 @@ class Transfer:
         return self._pace
 
     def close(self) -> None:
+        """Close connections; who waits for an answer gives up."""
+        self._closed.set()
         for client in self._clients.values():
             client.close()
 
@@ -125,7 +128,9 @@ class Transfer:
         for turn in itertools.count():
             if turn > 1 or isinstance(problem, UnreachableError):
                 pause = min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0**turn)
-                time.sleep(pause * random.uniform(0.5, 1.0))
+                self._closed.wait(pause * random.uniform(0.5, 1.0))
+            if self._closed.is_set():
+                raise UnreachableError(f"{path}: not asked for any more")
             if patience_s > 0 and self._is_out():
                 return self._kept(path, check, most, problem)
             # At first, routes that are known to be broken are spared.
@@ -233,6 +238,8 @@ class Transfer:
                 self._answering.discard(route.proxy)
                 if len(body) <= before:
                     raise UnreachableError(f"{route}: {_told(error)}") from None
+            except RuntimeError:  # what httpx raises once its client is closed
+                raise UnreachableError(f"{url}: not asked for any more") from None
             else:
                 return body
         raise UnreachableError(f"{route}: {url} breaks off again and again")

@@ -212,6 +212,73 @@ def test_a_mount_is_taken_away_where_a_link_leads_to_it(
     assert not os.listdir(where)
 
 
+READS = """\
+import sys
+print("reads", flush=True)
+with open(sys.argv[1], "rb") as file:
+    print(len(file.read()))
+"""
+READS_DIRECTLY = """\
+import mmap, os, sys
+handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)
+print("reads", flush=True)
+print(os.readv(handle, [mmap.mmap(-1, 4096)]))
+"""
+"""What it waits for nothing ends in the kernel."""
+
+
+@pytest.fixture
+def reading(origin, where):
+    """Have somebody read of a mount while nobody answers; returns once he waits."""
+    readers = []
+
+    def start(program):
+        def gone(path, body):
+            raise ConnectionResetError
+
+        origin.spoil = gone
+        origin.requests.clear()
+        command = [sys.executable, "-c", program, where / "env/p01/m001.py"]
+        readers.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+        assert readers[-1].stdout.readline() == b"reads\n"
+        while max(origin.requests.values(), default=0) < 3:
+            time.sleep(0.05)
+        return readers[-1]
+
+    yield start
+    for reader in readers:
+        reader.kill()
+        reader.communicate()
+
+
+@pytest.mark.parametrize("program", [READS, READS_DIRECTLY])
+def test_who_is_killed_waits_for_no_answer_and_nor_does_who_unmounts(
+    make_cache, image, where, reading, program
+):
+    mount = Mount(make_cache("site", proxies=("DIRECT",)), image, where)
+    reader = reading(program)
+    reader.kill()
+    reader.wait(20)  # an answer would take 60
+    assert mount.close() == ""
+    assert mount._process.returncode == 0
+    assert not os.path.ismount(where)
+
+
+def test_who_unmounts_leaves_who_waits_for_an_answer_to_himself(
+    make_cache, origin, image, where, reading, expected
+):
+    mount = Mount(make_cache("site", proxies=("DIRECT",)), image, where)
+    reader = reading(READS)
+    assert mount.close() == ""
+    assert not os.path.ismount(where)
+    assert reader.poll() is None
+    origin.spoil = lambda path, body: body
+    told, _ = reader.communicate(timeout=60)
+    assert int(told) == len(expected["env/p01/m001.py"])
+    mount._process.communicate(timeout=60)
+    assert mount._process.returncode == 0
+
+
 def test_what_cannot_be_mounted_is_one_line(make_cache, image, where):
     with pytest.raises(MountError, match=r"no image of environments\.example\.org"):
         Mount(make_cache("site"), f"sha256:{64 * '0'}", where)
