@@ -77,13 +77,14 @@ class Carrier:
         self._on_site = on_site
         self._queue: WorkQueue[JobId] = WorkQueue()
         self._backoff = Backoff(time.monotonic)
+        self._has_looked = False
         self._work: dict[JobId, _Work] = {}
         self._followers: dict[JobId, set[JobId]] = {}
 
     @property
     def is_idle(self) -> bool:
-        """Whether no job is open, as far as it knows."""
-        return not self._work
+        """Whether no job is open, as far as it knows; never before it has looked."""
+        return self._has_looked and not self._work
 
     def add(self, job: JobId, delay_s: float = 0.0) -> None:
         """Have a job looked at."""
@@ -94,6 +95,7 @@ class Carrier:
         """Have every open job of the ledger looked at."""
         for job in await asyncio.to_thread(self._ledger.open_jobs):
             self.add(job)
+        self._has_looked = True
 
     async def run(self) -> None:
         """Carry until cancelled."""

@@ -51,3 +51,10 @@ async def test_what_is_under_way_to_a_site_is_withdrawn_when_it_has_arrived(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await carrier.close()
+
+
+async def test_an_agent_that_has_not_looked_yet_has_not_nothing_to_do(ledger) -> None:
+    carrier = Carrier(ledger, {}, Effects(ledger), lambda _: None)
+    assert not carrier.is_idle
+    await carrier.look_at_all()
+    assert carrier.is_idle
