@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facility.cli.text import amount, counted
+from facility.text import amount, counted
 
 if TYPE_CHECKING:
     from offload.snapshot import Snapshot

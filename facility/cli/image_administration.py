@@ -12,7 +12,7 @@ import typer
 from facility.cli.image_asking import Named, connect, publisher_here, tell
 from facility.cli.invocation import Json
 from facility.cli.quantities import seconds_of
-from facility.errors import UsageError
+from facility.errors import NotRunningError, UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +31,10 @@ def token(
     from offload.cache.publishing.tokens import site_token
 
     _, storage = publisher_here(context)
-    shown = site_token(site, secret_in(storage.secrets_dir / "publisher-tokens"))
+    key = storage.secrets_dir / "publisher-tokens"
+    if not key.exists():
+        raise NotRunningError(f"{key} is made by the first `facility up`")
+    shown = site_token(site, secret_in(key))
     tell({"site": site, "token": shown}, shown, as_json=as_json)
 
 
@@ -56,7 +59,7 @@ def revisions(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    from facility.cli.text import moment, shown
+    from facility.text import moment, shown
 
     now = time.time()
     for each in found:
@@ -72,12 +75,12 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Publish again what an earlier revision held, as the next revision."""
-    if tag.isdecimal():
-        tag = f"revision-{tag}"
+    given, tag = tag, f"revision-{tag}" if tag.isdecimal() else tag
     with connect(context) as client:
         if tag not in {each["tag"] for each in client.revisions()}:
             raise UsageError(
-                f"there is no {tag}: `facility images revisions` shows which there are"
+                f"there is no revision {given!r}: `facility images revisions` shows "
+                "which there are"
             )
         revision = client.rollback(tag)
     line = f"revision {revision} holds what {tag} held"
@@ -99,7 +102,7 @@ def gc(
 ) -> None:
     """Remove what nothing refers to any more; the publisher does so every hour."""
     from facility.cli.image_lines import reasons
-    from facility.cli.text import amount, counted, shown
+    from facility.text import amount, counted, shown
 
     with connect(context) as client:
         done = client.collect(dry_run=dry_run, at_once=at_once)

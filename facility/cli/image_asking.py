@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facility.cli.absence import absence
 from facility.cli.invocation import given_directory, place_of
-from facility.errors import UsageError
+from facility.errors import NotRunningError, UsageError
 
 if TYPE_CHECKING:
     from facility.local.paths import Storage
     from facility.spec import Publisher
     from offload.cache.publishing.client import PublisherClient
+    from offload.cache.publishing.errors import PublisherAwayError
+    from offload.jobs.settings import Settings
 
 _SHORTENED = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _DIGITS = 64
@@ -33,22 +37,45 @@ What = Annotated[
 Named = Annotated[str, typer.Argument(help="HOST/NAME:TAG", metavar="NAME")]
 
 
-def connect(context: typer.Context) -> PublisherClient:
-    """Return a client of the facility's publisher, as who we are.
+@contextmanager
+def connect(context: typer.Context) -> Iterator[PublisherClient]:
+    """Give a client of the facility's publisher, as who we are.
 
     Raises:
         UsageError: the facility has none.
+        NotRunningError: it does not answer, as the facility is not running.
     """
     from facility.client.offload_settings import load_settings
     from offload.cache.publishing.client import PublisherClient
+    from offload.cache.publishing.errors import PublisherAwayError
 
     settings = load_settings(given_directory(context))
     if settings.publisher is None:
         raise UsageError(
-            "this facility publishes nothing: add `publisher` to facility.yaml, and "
-            "start it again"
+            f"facility {settings.facility_id} publishes nothing: add `publisher` to its "
+            "facility.yaml, and start it again"
         )
-    return PublisherClient(settings.publisher, _token(settings.publisher_token))
+    token = _token(settings.publisher_token)
+    try:
+        with PublisherClient(settings.publisher, token) as client:
+            yield client
+    except PublisherAwayError as error:
+        raise NotRunningError(_why_away(context, settings, error)) from None
+
+
+def _why_away(
+    context: typer.Context, settings: Settings, error: PublisherAwayError
+) -> str:
+    from facility.local.lock import is_locked
+
+    place = place_of(context)
+    storage = place.last_storage()
+    is_ours = storage is not None and storage.id == settings.facility_id
+    if is_ours and not is_locked(place.supervisor_lock):
+        return absence(place)
+    if is_ours:
+        return f"{error}; `facility logs publisher` says what it does"
+    return f"{error}; who runs facility {settings.facility_id} starts it"
 
 
 def publisher_here(context: typer.Context) -> tuple[Publisher, Storage]:
@@ -63,8 +90,8 @@ def publisher_here(context: typer.Context) -> tuple[Publisher, Storage]:
     spec = load(place.directory)
     if spec.publisher is None:
         raise UsageError(
-            "facility.yaml has no publisher: add `publisher: {fqrn: NAME}`, with a name "
-            "such as images.example.org"
+            f"{place.directory / 'facility.yaml'}: expected `publisher`; "
+            "`publisher: {}` is enough on one machine"
         )
     return spec.publisher, place.storage(spec.name, spec.storage.state)
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 import typer
 
-from facility.cli.text import amount, moment, shown
-from offload.cache.publishing.status import Status
+from facility.text import amount, moment, shown
+from offload.cache.publishing.status import ImageState, Status
 
 
 def status_words(status: Status) -> str:
@@ -18,7 +18,10 @@ def status_words(status: Status) -> str:
     words = str(status.state)
     if status.total:
         words += f", {amount(status.done)} of {amount(status.total)} are here"
-    return f"{words}: {status.detail}" if status.detail else words
+    detail = status.detail
+    if status.state is ImageState.UNKNOWN:
+        detail = "nobody has told the publisher of it"
+    return f"{words}: {detail}" if detail else words
 
 
 def reasons(status: Status, now: float, going: Collection[str] = ()) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from facility.cli.text import amount, counted, shown
 from facility.errors import ExitCode, UsageError
+from facility.text import amount, counted, shown
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.names import Suffix
 from offload.cache.cvmfs.repository import Repository

@@ -23,8 +23,8 @@ from facility.cli.image_asking import (
 )
 from facility.cli.invocation import Json, given_directory
 from facility.cli.quantities import seconds_of
-from facility.cli.text import counted, shown
 from facility.errors import ExitCode
+from facility.text import counted, shown
 
 if TYPE_CHECKING:
     from offload.cache.publishing.client import Status
@@ -133,10 +133,11 @@ def pin(
     as_json: Json = False,
 ) -> None:
     """Keep an image, whatever becomes of its names, until `unpin`."""
+    _check_need(uid)
     with connect(context) as client:
         image = digest_of(client, which)
         client.pin(uid, image)
-    tell({"image": image, "pin": uid}, f"{image} is kept for {uid}", as_json=as_json)
+    tell({"image": image, "pin": uid}, f"{image} is kept: pin {uid}", as_json=as_json)
 
 
 @app.command()
@@ -153,10 +154,11 @@ def unpin(
     as_json: Json = False,
 ) -> None:
     """Take back what `pin` said."""
+    _check_need(uid)
     with connect(context) as client:
         image = digest_of(client, which)
         removed = client.release(image) if of_everybody else client.unpin(uid, image)
-    line = f"{image} was {'kept' if removed else 'not kept'} for {uid}"
+    line = f"{image}: {'taken back' if removed else 'there was no'} pin {uid}"
     if of_everybody:
         held = counted(removed, "pin or lease", "pins and leases")
         line = f"{image}: {held} taken back"
@@ -184,6 +186,12 @@ def bundle(
         count = client.bundle(image, trace.read_bytes())
     line = f"{counted(count, 'object')} of {image} fetched together from now on"
     tell({"image": image, "objects": count}, line, as_json=as_json)
+
+
+def _check_need(uid: str) -> None:
+    from offload.cache.publishing.pins import check_uid
+
+    check_uid(uid)
 
 
 def _of_ones_own(context: typer.Context) -> list[Publication]:

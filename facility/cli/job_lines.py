@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from facility.cli.text import duration, moment, shown
+from facility.text import duration, moment, shown
 
 if TYPE_CHECKING:
     from offload.jobs.model import Element, Job

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from facility.cli.text import counted
+from facility.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -67,7 +67,7 @@ class _Shown:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task(what)
+            self._task = self._bar.add_task(what, total=None)
             self._bar.start()
         assert self._task is not None
         self._bar.update(
@@ -89,8 +89,16 @@ class FreezeProgress(_Shown):
 class PublishingProgress(_Shown):
     """Takes how many bytes of an image a publisher has fetched."""
 
+    def __init__(self, *, enabled: bool) -> None:
+        super().__init__(enabled=enabled)
+        self._last = 0, 0
+
     def show(self, done: int, total: int) -> None:
-        self._draw("publishing...", done, total)
+        if total:  # nobody says any more once all is here and is being published
+            self._last = done, total
+        done, total = self._last
+        words = "waiting for a push" if not total else "publishing"
+        self._draw(f"{words}...", done, total)
 
 
 class JobProgress(_Shown):

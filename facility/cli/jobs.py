@@ -60,7 +60,7 @@ def _print_table(found: list[Job]) -> None:
     from rich.table import Table
 
     from facility.cli.job_lines import state_words, waiting_line
-    from facility.cli.text import duration
+    from facility.text import duration
 
     now = time.time()
     table = Table(box=None, pad_edge=False)
@@ -88,7 +88,7 @@ def _print_table(found: list[Job]) -> None:
 
 def _print_one(job: Job, folder: object) -> None:
     from facility.cli.job_lines import outcome_words, stage_lines, waiting_line
-    from facility.cli.text import shown
+    from facility.text import shown
 
     typer.echo(f"job {job.id}: {job.spec.title}")
     typer.echo(f"snapshot     {job.image}")

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from facility.cli.absence import absence
 from facility.cli.invocation import Json, directory_of, place_of
-from facility.cli.text import counted
 from facility.errors import NotRunningError
+from facility.text import counted
 
 
 def up(
@@ -92,9 +93,10 @@ def token(
     from facility.local.login import login_link
     from facility.local.start import running_runtime
 
-    runtime = running_runtime(place_of(context))
+    place = place_of(context)
+    runtime = running_runtime(place)
     if runtime is None:
-        raise NotRunningError("the facility is not running: `facility up` starts it")
+        raise NotRunningError(absence(place))
     _print(login_link(runtime, user), as_json)
 
 

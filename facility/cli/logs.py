@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facility.cli.absence import absence
 from facility.cli.invocation import Json, given_directory, place_of
 from facility.cli.quantities import seconds_of
 from facility.errors import NotRunningError, UsageError
@@ -68,7 +69,7 @@ def _part(
     place = place_of(context)
     storage = place.last_storage()
     if storage is None:
-        raise NotRunningError(f"no facility was ever started in {place.directory}")
+        raise NotRunningError(absence(place))
     path = log_file(storage.log_dir, name)
     known = sorted(p.stem for p in storage.log_dir.glob("*.log"))
     if name not in known:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facility.cli.invocation import Json
-from facility.cli.text import counted
 from facility.errors import ExitCode
+from facility.text import counted
 
 if TYPE_CHECKING:
     from facility.columnar.rerunning import Again, Saved

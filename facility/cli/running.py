@@ -30,7 +30,8 @@ def run(arguments: Sequence[str]) -> int:
         _report(str(error), error.exit_code, as_json=as_json)
         return error.exit_code
     except TyperException as error:
-        _report(_with_help(error), ExitCode.USAGE, as_json=as_json)
+        if error.format_message():  # else its help has been shown
+            _report(_with_help(error), ExitCode.USAGE, as_json=as_json)
         return ExitCode.USAGE
     except OSError as error:  # a full disk, a missing right: says what and where
         _report(_describe(error), ExitCode.USAGE, as_json=as_json)

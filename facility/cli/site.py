@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facility.cli.invocation import Json, given_directory
-from facility.cli.text import shown
 from facility.errors import ExitCode
+from facility.text import shown
 
 if TYPE_CHECKING:
     from facility.spec import Site
@@ -91,7 +91,7 @@ def _where(site: Site) -> str:
 
 
 def _state(report: SiteReport) -> str:
-    from facility.cli.text import moment
+    from facility.text import moment
 
     is_news = report.detail not in {"", "reachable"}
     words = f"{report.state}: {shown(report.detail)}" if is_news else report.state
@@ -114,7 +114,7 @@ def _slices(report: SiteReport) -> list[str]:
 
 def _facts(report: SiteReport) -> list[str]:
     """Say what a site is, as far as it told."""
-    from facility.cli.text import amount
+    from facility.text import amount
 
     info = _info(report)
     if not info:

@@ -84,7 +84,7 @@ def create(
 @app.command()
 def show(context: typer.Context, which: Which, as_json: Json = False) -> None:
     """Show what a snapshot is made of."""
-    from facility.cli.text import amount, counted, moment
+    from facility.text import amount, counted, moment
 
     snapshot, _ = _find(_settings(context), which)
     if as_json:
@@ -139,7 +139,7 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Delete snapshots that no job needs; agents do so once a day."""
-    from facility.cli.text import amount, counted
+    from facility.text import amount, counted
     from offload.jobs.cleaning import clean
 
     age_s = seconds_of("--older-than", older)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import typer
 
+from facility.cli.absence import absence
 from facility.cli.invocation import Json, place_of
-from facility.cli.text import counted, duration
 from facility.errors import ExitCode
+from facility.text import duration
 
 if TYPE_CHECKING:
-    from facility.local.paths import Place
     from facility.local.report import Report
 
 WIDE = 200
@@ -33,26 +32,11 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         record = {"running": False} if report is None else report.to_json()
         typer.echo(json.dumps(record, indent=1))
     elif report is None:
-        typer.echo(_absence(place))
+        typer.echo(absence(place))
     else:
         _print(report)
     if report is None:
         raise typer.Exit(ExitCode.NOT_RUNNING)
-
-
-def _absence(place: Place) -> str:
-    is_here = place.directory == Path.cwd()
-    facility = "facility" if is_here else f"facility -C {place.directory}"
-    if (storage := place.last_storage()) is not None:
-        from facility.marked import marked_processes
-
-        if left := marked_processes(storage.id):
-            return (
-                f"the supervisor of {place.directory} is gone and has left "
-                f"{counted(len(left), 'process', 'processes')}: `{facility} up` takes "
-                f"over, `{facility} down` ends what is left"
-            )
-    return f"no facility runs in {place.directory}: `{facility} up` starts it"
 
 
 def _print(report: Report) -> None:

@@ -56,7 +56,7 @@ def wait_for(
     """Wait and say how it ended; return the exit code that says so."""
     from facility.cli.job_lines import job_json, outcome_words
     from facility.cli.job_progress import JobProgress
-    from facility.cli.text import shown
+    from facility.text import shown
     from offload.jobs import queries
 
     try:
@@ -81,7 +81,7 @@ def wait_for(
 
 def _tell_last_lines(settings: Settings, job: Job) -> None:
     """Show the end of the log of what failed first: most often it says why."""
-    from facility.cli.text import shown
+    from facility.text import shown
     from offload.jobs import queries
     from offload.jobs.errors import JobsError
 

@@ -108,6 +108,8 @@ def read_saved(path: Path, *, trust: bool = False) -> Saved:
         raise
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} is no saved result: expected JSON") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise DatasetError(f"{path} is no saved result: {one_line(error)}") from error
 

@@ -25,6 +25,7 @@ import httpx
 
 from facility.environment.index_links import Addresses, addresses_of, may_follow
 from facility.errors import FacilityError
+from facility.text import reason
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _TIMEOUT = httpx.Timeout(30, connect=5)
@@ -121,8 +122,7 @@ class WheelIndex:
                             raise _away(url, "sends too much")
         # The last one: what cannot be the name of a host.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise _away(url, f"cannot be reached: {reason}") from error
+            raise _away(url, f"cannot be reached: {reason(error)}") from error
         if response.status_code == 429 or response.status_code >= 500:
             raise _away(url, f"answers with status {response.status_code}")
         return response.status_code, response.headers, bytes(content)

@@ -17,6 +17,7 @@ from facility.local.ports import choose_ports, load_ports
 from facility.local.preflight import DISK, MEMORY, OPEN_FILES, Machine
 from facility.spec import Facility, Site, SiteKind
 from facility.spec.units import format_bytes
+from facility.text import counted
 
 
 class Verdict(StrEnum):
@@ -168,7 +169,7 @@ def _site(site: Site, which: Callable[[str], str | None] = shutil.which) -> Find
         ask = f"`facility site check {site.name}` asks it"
         return Finding(name, Verdict.OK, f"by SSH at {site.host}: {ask}")
     if site.keys:
-        found = f"dials in with one of {len(site.keys)} keys"
+        found = f"dials in ({counted(len(site.keys), 'key')})"
         return Finding(name, Verdict.OK, found)
     if site.kind is SiteKind.SLURM and which("sbatch") is None:
         meaning = (

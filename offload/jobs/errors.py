@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from facility.errors import FacilityError, UsageError
+from facility.errors import FacilityError, NotRunningError, UsageError
 
 
 class JobsError(FacilityError):
     """Something of ours failed; the job is kept."""
+
+
+class FacilityAwayError(JobsError, NotRunningError):
+    """The facility does not run, and so no agent of the person."""
 
 
 class JobRefusedError(JobsError, UsageError):

@@ -7,7 +7,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from offload.jobs.errors import JobsError, NoSuchJobError
+from facility.text import counted, reason
+from offload.jobs.errors import FacilityAwayError, JobsError, NoSuchJobError
 from offload.jobs.ledger import Ledger
 from offload.jobs.local_http import ask, stream
 from offload.jobs.model import ElementName, Job
@@ -43,7 +44,8 @@ def job(settings: Settings, name: str, *, with_elements: bool = False) -> Job:
         found = ledger.job(wanted.job, with_elements=with_elements)
     if wanted.index is not None and wanted.index >= found.spec.count:
         raise NoSuchJobError(
-            f"job {name}: {wanted.job} has {found.spec.count} elements, counted from 0"
+            f"job {name}: {wanted.job} has {counted(found.spec.count, 'element')}, "
+            "counted from 0"
         )
     return found
 
@@ -94,7 +96,7 @@ def wait(
     for last in changes(settings, name, timeout_s=timeout_s):
         on_change(last)
     if last is None or not last.is_done:
-        raise TimeoutError(f"job {name} is not done after {timeout_s} s")
+        raise TimeoutError(f"job {name} is not done after {timeout_s:g} s")
     return last
 
 
@@ -133,7 +135,7 @@ def logs(
 
     Raises:
         NoSuchJobError: there is none.
-        JobsError: the log is at the site and no agent can fetch it.
+        FacilityAwayError: the log is at the site and no agent can fetch it.
     """
     wanted = ElementName.parse(name)
     asks_site = since_s is not None or previous
@@ -163,9 +165,9 @@ def logs(
             alone_since = time.monotonic() if alone_since is None else alone_since
             is_lost = time.monotonic() - alone_since > LONGEST_ALONE_S
             if not follow or (is_lost and not wake(settings)):
-                raise JobsError(
+                raise FacilityAwayError(
                     f"job {name} is {found.stage}: its log is at the site and no agent "
-                    f"answers ({error}): see `facility status`"
+                    f"answers ({reason(error)}): `facility up` starts one"
                 ) from None
             time.sleep(LONGEST_LOOK_S)
 
@@ -211,11 +213,11 @@ def check_site(settings: Settings, name: str, *, timeout_s: float = 60.0) -> Sit
 
     Raises:
         NoSuchSiteError: the facility has none of that name.
-        JobsError: no agent runs and none can be started.
+        FacilityAwayError: no agent runs and none can be started.
     """
     settings.site(name)
     if not wake(settings):
-        raise JobsError("no agent runs: start the facility first (`facility up`)")
+        raise FacilityAwayError("no agent runs: `facility up` starts one")
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -228,7 +230,9 @@ def check_site(settings: Settings, name: str, *, timeout_s: float = 60.0) -> Sit
         except OSError:
             # It is being started: its socket appears within a second or so.
             if time.monotonic() >= deadline:
-                raise JobsError(f"the agent does not answer in {timeout_s} s") from None
+                raise FacilityAwayError(
+                    f"the agent does not answer in {timeout_s:g} s: see `facility status`"
+                ) from None
             time.sleep(LONGEST_LOOK_S)
             continue
         if status >= 400:

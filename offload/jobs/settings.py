@@ -14,7 +14,7 @@ from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facility.spec import Site
-from offload.jobs.errors import JobsError, NoSuchSiteError
+from offload.jobs.errors import FacilityAwayError, JobsError, NoSuchSiteError
 from offload.jobs.model import MAIN, ElementName
 
 VARIABLE = "FACILITY_OFFLOAD"
@@ -144,12 +144,13 @@ class Settings(BaseModel):
         """Read what :meth:`save` wrote.
 
         Raises:
-            JobsError: it is not there, or something else.
+            FacilityAwayError: it is not there.
+            JobsError: it is something else.
         """
         try:
             return cls.model_validate_json(path.read_text())
         except FileNotFoundError:
-            raise JobsError(
+            raise FacilityAwayError(
                 f"{path}: no such file: is the facility running? (`facility up`)"
             ) from None
         except ValidationError as error:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from facility.text import counted
 from offload.cache import CacheError, NoSpaceError, SiteCache
 from offload.interlink.messages import CreateStruct, PodStatus, RetrievedPodData
 from offload.interlink.pod import Pod
@@ -139,8 +140,8 @@ class Site:
             raise ProblemError(
                 424,
                 "missing-blobs",
-                f"{len(missing)} blobs of the pod's snapshot are not at this site: send"
-                " them first",
+                f"not at this site: {counted(len(missing), 'blob')} of the pod's "
+                "snapshot; send first",
                 missing=sorted(missing),
             )
 

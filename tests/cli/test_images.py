@@ -1,19 +1,23 @@
 """What is looked at on the publisher's own machine: the repository, byte by byte."""
 
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from facility.cli import image_administration, images
+from facility.cli import image_administration, images, job_progress
 from facility.cli.image_asking import named
+from facility.cli.job_progress import PublishingProgress
 from facility.errors import UsageError
+from facility.local.paths import Place
 from offload.cache.cvmfs.items import Item
 from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.publishing.status import ImageState, Status
 from offload.jobs.publications import Publication
+from offload.jobs.settings import Settings
 from offload.snapshot.tree import Kind
 
 FQRN = "images.example.org"
@@ -150,8 +154,90 @@ def test_what_cannot_be_rolled_back_to_says_who_knows(type_command, monkeypatch)
     refused = type_command("images", "rollback", "99")
     assert refused.code == 2
     assert refused.err == (
-        "facility: there is no revision-99: `facility images revisions` shows which "
+        "facility: there is no revision '99': `facility images revisions` shows which "
         "there are\n"
     )
     told = type_command("images", "rollback", "7").out
     assert told == "revision 8 holds what revision-7 held\n"
+
+
+@pytest.fixture
+def silent(tmp_path):
+    """The settings of a facility whose publisher's port nobody listens on."""
+    with socket.socket() as held:  # bound, and not listening: nobody else gets it
+        held.bind(("127.0.0.1", 0))
+        yield Settings(
+            facility_id="theirs",
+            state_dir=tmp_path / "jobs",
+            launcher_socket=tmp_path / "launcher.sock",
+            publisher=f"http://127.0.0.1:{held.getsockname()[1]}",
+        )
+
+
+def test_images_of_a_facility_that_is_down_name_the_command_that_starts_it(
+    silent, tmp_path, type_command, monkeypatch
+):
+    place = Place.of(Path.cwd())
+    storage = place.storage("mine")
+    storage.ensure()
+    place.ensure()
+    place.remember(storage)
+    told = tmp_path / "offload.json"
+    ours = silent.model_copy(update={"facility_id": storage.id})
+    told.write_text(ours.model_dump_json())
+    monkeypatch.setenv("FACILITY_OFFLOAD", str(told))
+    down = f"no facility runs in {Path.cwd()}: `facility up` starts it"
+    for command in (("list",), ("wait", "ab" * 32), ("gc",), ("pin", "ab" * 32)):
+        answer = type_command("images", *command)
+        assert (answer.code, answer.err) == (3, f"facility: {down}\n")
+    refused = type_command("images", "list", "--json")
+    assert (refused.code, refused.json["detail"]) == (3, down)
+
+
+def test_a_publisher_of_others_that_is_away_is_named(
+    silent, tmp_path, type_command, monkeypatch
+):
+    told = tmp_path / "offload.json"
+    told.write_text(silent.model_dump_json())
+    monkeypatch.setenv("FACILITY_OFFLOAD", str(told))
+    answer = type_command("images", "list")
+    assert answer.code == 3
+    assert answer.err == (
+        f"facility: publisher {silent.publisher}: cannot be reached: Connection refused; "
+        "who runs facility theirs starts it\n"
+    )
+
+
+def test_what_waits_for_a_push_has_no_end_yet_and_keeps_the_last_amount(monkeypatch):
+    monkeypatch.setattr(job_progress, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(job_progress, "is_watched", lambda: True)
+    with PublishingProgress(enabled=True) as progress:
+        told = []
+        for done, total in ((0, 0), (3, 7), (0, 0)):
+            progress.show(done, total)
+            (task,) = progress._bar.tasks
+            told.append((task.description, task.completed, task.total))
+    assert told == [
+        ("waiting for a push...", 0, None),
+        ("publishing...", 3, 7),
+        ("publishing...", 3, 7),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "-x", "n" * 129])
+def test_a_pin_has_a_name_that_a_path_can_hold(
+    silent, tmp_path, type_command, monkeypatch, name
+):
+    told = tmp_path / "offload.json"
+    told.write_text(silent.model_dump_json())
+    monkeypatch.setenv("FACILITY_OFFLOAD", str(told))
+    answer = type_command("images", "pin", "ab" * 32, "--for", name)
+    assert answer.code == 2
+    assert "expected letters, digits, dots and dashes" in answer.err
+
+
+def test_a_token_for_a_site_needs_the_first_start(type_command):
+    Path("facility.yaml").write_text("publisher: {}\n")
+    answer = type_command("images", "token", "cern")
+    assert answer.code == 3
+    assert answer.err.endswith("publisher-tokens is made by the first `facility up`\n")

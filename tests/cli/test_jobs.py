@@ -348,15 +348,17 @@ def test_following_shows_everything(submitted, type_command, option):
 def test_since_and_previous_are_the_sites_to_tell(submitted, type_command, settings):
     for option in (("--since", "1h"), ("--previous",)):
         answer = type_command("logs", submitted, *option)
-        assert answer.code == 1
-        assert "no agent answers" in answer.err
+        assert answer.code == 3
+        assert (
+            "no agent answers (No such file or directory): `facility up`" in answer.err
+        )
         assert type_command("logs", "hub", *option).code == 2
     assert type_command("logs", submitted, "--since", "soon").code == 2
 
 
 def test_logs_while_nobody_can_fetch_them(submitted, type_command):
     answer = type_command("logs", submitted)
-    assert answer.code == 1
+    assert answer.code == 3
     assert "job 1 is frozen: its log is at the site and no agent answers" in answer.err
 
 
@@ -459,8 +461,8 @@ def test_check_of_an_unknown_site_and_without_an_agent(project, type_command):
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "there are: here" in answer.err
     answer = type_command("site", "check", "here")
-    assert answer.code == 1
-    assert "no agent runs" in answer.err
+    assert answer.code == 3
+    assert answer.err == "facility: no agent runs: `facility up` starts one\n"
 
 
 def test_every_lazy_command_has_json_and_help():

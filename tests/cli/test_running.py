@@ -33,6 +33,13 @@ def test_help_names_every_command(type_command):
         assert f" {name} " in answer.out
 
 
+def test_a_group_without_a_command_shows_its_help_and_no_empty_line(type_command):
+    answer = type_command("images")
+    assert answer.code == 2
+    assert "rollback" in answer.out
+    assert answer.err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -157,14 +164,14 @@ def test_token_when_not_running(type_command):
     answer = type_command("token")
     assert answer.code == 3
     assert answer.err == (
-        "facility: the facility is not running: `facility up` starts it\n"
+        f"facility: no facility runs in {Path.cwd()}: `facility up` starts it\n"
     )
 
 
 def test_logs_of_a_facility_that_never_was(type_command):
     answer = type_command("logs", "hub")
     assert answer.code == 3
-    assert answer.err.startswith("facility: no facility was ever started in ")
+    assert answer.err.startswith("facility: no facility runs in ")
 
 
 def test_a_facility_is_found_from_a_folder_below_it(type_command, monkeypatch):

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from facility.cli.text import counted, moment, shown
+from facility.text import counted, moment, reason, shown
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,18 @@ def test_numbers_have_their_noun():
         "2,000 files",
     ]
     assert counted(2, "process", "processes") == "2 processes"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (ValueError("two\n lines"), "two lines"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_a_reason_is_one_line_without_the_systems_number(error, expected):
+    assert reason(error) == expected
 
 
 def test_a_moment_is_told_as_it_is_here_with_the_zone(monkeypatch):

@@ -84,7 +84,7 @@ def test_cgroups(tmp_path: Path, folders, own, verdict, found):
     ("text", "verdict", "found"),
     [
         ("{name: a, host: login.example.org}", Verdict.OK, "by SSH at login.example"),
-        ("{name: a, keys: [{key: ssh-ed25519 AA}]}", Verdict.OK, "dials in with one"),
+        ("{name: a, keys: [{key: ssh-ed25519 AA}]}", Verdict.OK, "dials in (1 key)"),
         ("{name: a}", Verdict.OK, "this machine (process)"),
         ("{name: a, kind: slurm}", Verdict.ABSENT, "no sbatch on this machine"),
     ],

@@ -102,9 +102,12 @@ class PublisherClient:
             if status.is_final:
                 return status
             if left_s <= 0:
+                why = status.detail
+                if status.state is ImageState.UNKNOWN:
+                    why = "nobody has told the publisher of it"
                 raise PublishingError(
                     f"{image} is not published after {timeout_s:g} s"
-                    + (f": {status.detail}" if status.detail else "")
+                    + (f": {why}" if why else "")
                 )
             if status.state is ImageState.UNKNOWN:
                 time.sleep(_PAUSE_S)

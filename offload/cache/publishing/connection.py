@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from facility.text import reason
 from offload.cache.publishing.errors import (
     MissingImageError,
     PublisherAwayError,
@@ -92,9 +93,8 @@ class Connection:
                 f"publisher {self._url}: expected a shorter name, of plain letters"
             ) from error
         except httpx.HTTPError as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise PublisherAwayError(
-                f"publisher {self._url}: cannot be reached: {reason}"
+                f"publisher {self._url}: cannot be reached: {reason(error)}"
             ) from error
 
     def refusal(self, response: httpx.Response) -> PublishingError:

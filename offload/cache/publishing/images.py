@@ -84,10 +84,9 @@ def read_manifest(data: bytes, architecture: str) -> Image | str:
         if kind in _INDEXES:
             return _chosen(document["manifests"], architecture)
         if kind not in _IMAGES or document["config"]["mediaType"] not in _CONFIGS:
-            raise NoImageError(
-                "expected a container image, got "
-                f"{document.get('artifactType') or kind or 'something else'!r}"[:200]
-            )
+            what = document["config"]["mediaType"] if kind in _IMAGES else kind
+            got = document.get("artifactType") or what or "something else"
+            raise NoImageError(f"expected a container image, got {got!r}"[:200])
         layers = tuple(_layer(each) for each in document["layers"])
         config = _blob(document["config"])
         annotations = document.get("annotations") or {}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from facility.text import counted
 from offload.cache.errors import DigestError, NoSpaceError
 from offload.cache.publishing.errors import MissingImageError, NoImageError, ShareError
 from offload.cache.publishing.images import Image, digest_of, read_manifest
@@ -140,8 +141,8 @@ class Inbox:
                 missing.append(image.config)
             if missing:
                 raise MissingImageError(
-                    f"{len(missing)} blobs of {digest} were not sent, or have waited "
-                    f"for too long, such as {missing[0].digest}; send them again"
+                    f"{digest} lacks {counted(len(missing), 'blob')}, such as "
+                    f"{missing[0].digest}: not sent, or so long ago; send them again"
                 )
             with self._store.in_use():  # else who is at work clears away what we write
                 self._store.add(manifest)

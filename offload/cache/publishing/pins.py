@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from offload.cache.publishing.errors import PublishingError, room_for_notes
+from offload.cache.publishing.errors import RefusedRequestError, room_for_notes
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TABLES = """
@@ -67,9 +67,9 @@ class Pins:
         """Keep an image until :meth:`remove`; again is fine.
 
         Raises:
-            PublishingError: the UID is none.
+            RefusedRequestError: the UID is none.
         """
-        _check(uid)
+        check_uid(uid)
         with self._lock, room_for_notes(), self._connection as connection:
             row = (person, uid, image)
             connection.execute("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", row)
@@ -80,9 +80,9 @@ class Pins:
         """Keep these images until then, and none that this need kept before.
 
         Raises:
-            PublishingError: the UID is none.
+            RefusedRequestError: the UID is none.
         """
-        _check(uid)
+        check_uid(uid)
         with self._lock, room_for_notes(), self._connection as connection:
             connection.execute(
                 "DELETE FROM leases WHERE person = ? AND uid = ?", (person, uid)
@@ -160,8 +160,13 @@ class Pins:
         return {image: found[image] for image in images}
 
 
-def _check(uid: str) -> None:
+def check_uid(uid: str) -> None:
+    """Make sure that a need can be called so.
+
+    Raises:
+        RefusedRequestError: it cannot.
+    """
     if not _UID.fullmatch(uid):
-        raise PublishingError(
+        raise RefusedRequestError(
             f"pin {uid[:80]!r}: expected letters, digits, dots and dashes"
         )

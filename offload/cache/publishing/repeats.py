@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from facility.text import counted
+
 _EVERY_S = 60.0
 _MOST = 1000
 
@@ -34,5 +36,8 @@ class RepeatFilter(logging.Filter):
             self._seen.clear()
         self._seen[line] = now, 0
         if left_out:
-            record.msg, record.args = f"{line} (and {left_out} times before)", ()
+            record.msg, record.args = (
+                f"{line} (and {counted(left_out, 'time')} before)",
+                (),
+            )
         return True

@@ -13,7 +13,7 @@ import pwd
 import re
 from pathlib import Path
 
-from offload.cache.publishing.errors import PublishingError, RefusedEventError
+from offload.cache.publishing.errors import RefusedEventError, RefusedRequestError
 
 _NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -35,10 +35,10 @@ def site_token(site: str, key: str) -> str:
     """Return the token by which a site reports what its jobs read.
 
     Raises:
-        PublishingError: that is no name of a site.
+        RefusedRequestError: that is no name of a site.
     """
     if _SITE.fullmatch(site) is None:
-        raise PublishingError(
+        raise RefusedRequestError(
             f"site {site[:80]!r}: expected letters, digits, dots and dashes"
         )
     return token_of(site + _REPORTS, key)

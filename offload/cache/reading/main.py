@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from facility.errors import ExitCode, FacilityError
+from facility.text import amount, counted
 from offload.cache.errors import CacheError
 from offload.cache.reading.cache import RepositoryCache
 from offload.cache.reading.errors import AbsentError
@@ -130,10 +131,8 @@ def _status(cache: RepositoryCache, options: argparse.Namespace) -> None:
         _say(json.dumps(document, indent=1))
         return
     _say(_told(cache))
-    _say(
-        f"{cache.size() / 1e6:,.1f} MB kept"
-        + (f" of {quota / 1e6:,.0f} MB" if quota is not None else "")
-    )
+    most = "" if quota is None else f" of {amount(quota)}"
+    _say(f"{amount(cache.size())} kept{most}")
     for tree in cache.trees():
         _say(tree)
 
@@ -231,15 +230,14 @@ def _unpin(cache: RepositoryCache, options: argparse.Namespace) -> None:
 
 def _gc(cache: RepositoryCache, _: argparse.Namespace) -> None:
     freed = cache.collect()
-    _say(
-        f"{freed.freed / 1e6:,.1f} MB freed ({len(freed.trees)} trees, "
-        f"{freed.contents} files), {freed.size / 1e6:,.1f} MB kept"
-    )
+    trees, files = counted(len(freed.trees), "tree"), counted(freed.contents, "file")
+    _say(f"{amount(freed.freed)} freed ({trees}, {files}), {amount(freed.size)} kept")
 
 
 def _verify(cache: RepositoryCache, _: argparse.Namespace) -> None:
     mended = cache.verify()
-    _say(f"{len(cache.trees())} trees read, {mended} entries mended")
+    entries = counted(mended, "entry", "entries")
+    _say(f"{counted(len(cache.trees()), 'tree')} read, {entries} mended")
 
 
 def _told(cache: RepositoryCache) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from facility.text import reason
 from offload.cache.errors import CacheError
 from offload.cache.reading.settings import ReportSettings
 from offload.cache.reading.traces import Trace
@@ -77,8 +78,9 @@ def _tell(settings: ReportSettings, image: str, trace: bytes) -> None:
             f"{settings.token}: expected a token, got other bytes"
         ) from None
     except httpx.HTTPError as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ReportError(f"{settings.url}: cannot be reached: {reason}") from None
+        raise ReportError(
+            f"{settings.url}: cannot be reached: {reason(error)}"
+        ) from None
     # Not there any more: there is nothing to tell.
     status = response.status_code
     if status not in {200, 404}:

@@ -170,4 +170,6 @@ def _number(field: bytes) -> int:
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError:
-        raise DamagedError(f"the archive has {field!r} in place of a number") from None
+        raise DamagedError(
+            "no tar archive: a header has no number where one must be"
+        ) from None

@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from facility.text import reason
 from offload.snapshot.registry.address import RegistryAddress
 from offload.snapshot.registry.credentials import Credentials
 from offload.snapshot.registry.errors import (
@@ -242,13 +243,13 @@ def _transport(address: RegistryAddress) -> Iterator[None]:
             f"{error.response.status_code}"
         ) from error
     except httpx.RequestError as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in reason:
+        why = reason(error)
+        if "CERTIFICATE_VERIFY_FAILED" in why:
             raise RegistryRefusedError(
                 f"{address}: its certificate is not trusted here; name the file of its "
-                f"authority's certificate ({reason})"
+                f"authority's certificate ({why})"
             ) from error
-        raise RegistryAwayError(f"{address}: cannot be reached: {reason}") from error
+        raise RegistryAwayError(f"{address}: cannot be reached: {why}") from error
 
 
 def _trust(ca: Path | None) -> ssl.SSLContext:

@@ -67,7 +67,9 @@ def test_what_is_no_image_is_refused(bench, make_tar, make_image):
     image.manifest = json.dumps(document).encode()
     entry = bench.push(image)
     assert (entry.state, bench.revision) == (State.REFUSED, 1)
-    assert "expected a container image" in entry.detail
+    assert entry.detail == (
+        "expected a container image, got 'application/vnd.cncf.helm.config.v1+json'"
+    )
 
 
 def test_a_layer_that_is_no_archive_is_refused(bench, make_image):

@@ -120,9 +120,9 @@ def test_a_folder_with_something_in_it_is_left_alone(run, image, tmp_path, monke
 def test_pins_collection_and_verification(run, image):
     run("get", image)
     assert run("pin", "job", image)[0] == 0
-    assert run("gc")[1].startswith("0.0 MB freed (0 trees, 0 files)")
+    assert run("gc")[1].startswith("0 B freed (0 trees, 0 files), ")
     assert run("unpin", "job")[0] == 0
-    assert run("verify")[1] == "1 trees read, 0 entries mended\n"
+    assert run("verify")[1] == "1 tree read, 0 entries mended\n"
 
 
 def test_refresh_says_which_revision_and_why_it_may_be_old(run, origin, image):

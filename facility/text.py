@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 
@@ -38,6 +39,12 @@ def moment(at: float, now: float) -> str:
     there, here = time.localtime(at), time.localtime(now)
     is_today = there[:3] == here[:3]
     return time.strftime("%H:%M:%S %Z" if is_today else "%Y-%m-%d %H:%M %Z", there)
+
+
+def reason(error: BaseException) -> str:
+    """Write what an error says in one line, without the number the system gives it."""
+    words = " ".join(str(error).split())
+    return re.sub(r"\[Errno -?\d+\] ", "", words) or type(error).__name__
 
 
 def shown(text: str) -> str:
