@@ -134,9 +134,11 @@ class Publisher:
                 self._ensure(work, source, image)
             except (RefusedImageError, RefusedItemError) as error:
                 self._refuse(work, meaning, error)
+                self._drop(image)
             else:
+                # In this order: who is killed between them is asked once more.
+                self._drop(image)
                 self._answer(work, State.PUBLISHED, meaning)
-            self._drop(image)
 
     def _refuse(self, work: Work, meaning: Meaning | None, error: Exception) -> None:
         log.warning("%s is refused: %s", work.reference, error)
@@ -203,7 +205,7 @@ class Publisher:
             ) as fetched:
                 revision = self._publish(reference, image, missing, fetched)
         log.info(
-            "revision %d: %s, %d of %d layers are new, %.2f s",
+            "revision %d: %s, layers: %d new of %d, %.2f s",
             revision,
             reference,
             len(missing),

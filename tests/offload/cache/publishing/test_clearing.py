@@ -62,3 +62,27 @@ def test_what_another_image_waits_for_is_left(bench, tmp_path, make_tar, make_im
 def test_what_is_fetched_is_not_cleared_away(bench, busy, make_tar, make_image):
     image = make_image(make_tar(("a", b"1")), annotations=OPEN)
     assert bench.push(image).state is State.PUBLISHED
+
+
+def test_nothing_is_left_of_what_was_published_when_the_publisher_was_killed(
+    bench, make_tar, make_image, monkeypatch
+):
+    image = make_image(make_tar(("a", b"1")), annotations=OPEN)
+    bench.registry.push("env", "v1", image)
+    reference = Reference("h", "env", "v1")
+    bench.queue.ask([reference], bench.now)
+
+    def end(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(bench.queue, "answer", end)
+        with pytest.raises(KeyboardInterrupt):
+            bench.publisher.step()
+    assert image.digest in bench.shelf.images()
+    assert not list(bench.store.digests())
+    bench.queue.recover(bench.now)
+    bench.now = bench.queue.entry(reference).due
+    assert bench.publisher.step()
+    assert bench.queue.entry(reference).state is State.PUBLISHED
+    assert not list(bench.store.digests())
