@@ -102,7 +102,7 @@ def test_what_can_never_fit_is_one_line_and_costs_nothing(
     assert len(done.stderr.splitlines()) == 1
     # What was here is here still: it is not given up for nothing.
     assert f"images/{small[7:]}" in run("status").stdout
-    assert run("verify").stdout == "1 trees read, 0 entries mended\n"
+    assert run("verify").stdout == "1 tree read, 0 entries mended\n"
 
 
 def fill(filler):
