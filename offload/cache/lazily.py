@@ -107,6 +107,17 @@ def trees_of_links(
         )
 
 
+def lacking(site: SiteCache, snapshot: str) -> list[str]:
+    """Return the digests of a snapshot's public layers that are not here.
+
+    Raises:
+        CacheError: the snapshot's manifest is damaged, or not here either.
+    """
+    with as_ours():
+        layers = read_image(site.store, snapshot).layers
+    return [x.digest for x in layers if x.is_public and not site.has(x.digest)]
+
+
 def fetch_whole(site: SiteCache, repository: RepositoryCache, snapshot: str) -> None:
     """Fetch what a snapshot lacks and a repository has; have its trees made of that.
 
@@ -114,11 +125,8 @@ def fetch_whole(site: SiteCache, repository: RepositoryCache, snapshot: str) -> 
         MissingBlobsError: neither has some of it.
         CacheError: it is damaged, cannot be had, or does not fit.
     """
-    with as_ours():
-        image = read_image(site.store, snapshot)
-    for layer in image.layers:
-        if layer.is_public and not site.has(layer.digest):
-            folder = repository.layer(layer.digest)
-            if folder is not None:
-                site.layers.adopt(layer.digest, folder)
+    for digest in lacking(site, snapshot):
+        folder = repository.layer(digest)
+        if folder is not None:
+            site.layers.adopt(digest, folder)
     site.ensure_image(snapshot)

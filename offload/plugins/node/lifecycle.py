@@ -111,8 +111,8 @@ class Lifecycle:
                     self._folder.work,
                     self._settings.reading,
                     self._scratch,
-                    # Not where nothing can be shown, nor on a job's other nodes.
-                    is_lazy=runtime.name == "bubblewrap" and self._pod.tasks is None,
+                    runtime=runtime.name,
+                    is_lazy=self._pod.tasks is None,
                 )
             volumes = ensure_volumes(
                 self._pod,

@@ -23,9 +23,9 @@ def note(work: Path, node: str, now: float, problem: str = "") -> None:
     write_json(_path(work, node), {"time": now, "problem": problem}, is_durable=False)
 
 
-def is_known(work: Path, node: str, now: float) -> bool:
-    """Whether somebody has looked lately."""
-    return _problem(_path(work, node), now) is not None
+def noted(work: Path, node: str, now: float) -> str | None:
+    """Return what :func:`note` was told lately; None if somebody is to look again."""
+    return _problem(_path(work, node), now)
 
 
 def can_read_lazily(work: Path, now: float) -> bool:
@@ -38,29 +38,31 @@ def can_read_lazily(work: Path, now: float) -> bool:
     return bool(problems) and not any(problems)
 
 
-def look(work: Path, node: str, now: float, reading: Mapping[str, Any]) -> None:
-    """Find out whether environments can be read lazily on this node; write it down.
+def look(work: Path, reading: Mapping[str, Any]) -> str:
+    """Return why environments cannot be read lazily on this machine; empty if they can.
+
+    Some seconds pass where nobody answers.
 
     Args:
         work: the site's work area.
-        node: name of this machine.
-        now: Unix time.
         reading: how the repository is read.
     """
     from offload.cache import CacheError
     from offload.cache.reading.cache import RepositoryCache
     from offload.cache.reading.mounting import require_mounting
     from offload.cache.reading.settings import RepositorySettings
+    from offload.plugins.node.reaching import why_unreachable
 
-    problem = ""
     try:
         require_mounting()
         settings = RepositorySettings.model_validate(reading)
+        if problem := why_unreachable(settings):
+            return problem
         with RepositoryCache(work / "repository", settings) as cache:
             cache.refresh()
     except CacheError as error:
-        problem = str(error)
-    note(work, node, now, problem)
+        return str(error)
+    return ""
 
 
 def _path(work: Path, node: str) -> Path:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from offload.cache import SiteCache
     from offload.cache.reading.cache import RepositoryCache
     from offload.cache.reading.mounting import Mount
+    from offload.cache.reading.settings import RepositorySettings
+
+_PATIENCE_S = 600.0
+"""For so long others may take to bring what this node cannot reach."""
+_AGAIN_S = 0.5
 
 TOP = "/run/environments"
 """Where jobs see what is mounted."""
@@ -39,7 +44,8 @@ class Published:
         work: the site's work area.
         reading: how the repository is read.
         scratch: the pod's folder on this node.
-        is_lazy: whether the pod's containers can be shown a mount.
+        runtime: that its containers run under.
+        is_lazy: whether all of them run on this node.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Published:
         reading: Mapping[str, Any],
         scratch: Path,
         *,
+        runtime: str,
         is_lazy: bool,
     ) -> None:
         self._uid = uid
@@ -57,6 +64,11 @@ class Published:
         self._work = work
         self._reading = reading
         self._scratch = scratch
+        self._obstacle = (
+            ""
+            if runtime == "bubblewrap"
+            else f"a mount can be shown to jobs by bubblewrap, not by runtime {runtime}"
+        )
         self._is_lazy = is_lazy
         self._repository: RepositoryCache | None = None
         self._mounts: list[Mount] = []
@@ -84,6 +96,7 @@ class Published:
                 self._repository = RepositoryCache(folder, settings)
             trees = self._links(site, self._repository, snapshot)
             if trees is None:
+                self._wait_for_a_way(site, settings, snapshot)
                 fetch_whole(site, self._repository, snapshot)
         except CacheError as error:
             if not isinstance(error, MissingBlobsError):
@@ -96,7 +109,7 @@ class Published:
     def _links(
         self, site: SiteCache, repository: RepositoryCache, snapshot: str
     ) -> dict[str, Path] | None:
-        if not self._is_lazy:
+        if not self._is_lazy or self._look():
             return None
         from offload.cache.lazily import trees_of_links
         from offload.cache.reading.errors import MountError
@@ -121,19 +134,43 @@ class Published:
             self._note(str(error))
             return None
 
+    def _wait_for_a_way(
+        self, site: SiteCache, settings: RepositorySettings, snapshot: str
+    ) -> None:
+        """Return once the repository answers here, or others have brought a snapshot.
+
+        Raises:
+            UnreachableError: neither is so in time.
+        """
+        from offload.cache.lazily import lacking
+        from offload.cache.reading.errors import UnreachableError
+        from offload.plugins.node.reaching import why_unreachable
+
+        until = time.monotonic() + _PATIENCE_S
+        while lacking(site, snapshot) and (problem := why_unreachable(settings)):
+            if time.monotonic() > until:
+                raise UnreachableError(f"{problem}; nor did anybody bring it in time")
+            time.sleep(_AGAIN_S)
+
     def _note(self, problem: str) -> None:
         with suppress(OSError):  # a full disk: it is for later jobs only
             nodes.note(self._work, self._node, time.time(), problem)
 
-    def look_at_node(self) -> None:
-        """Find out, behind the job's back, whether jobs can read lazily here."""
-        now = time.time()
-        if self._is_lazy and not nodes.is_known(self._work, self._node, now):
-            threading.Thread(
-                target=nodes.look,
-                args=(self._work, self._node, now, self._reading),
-                daemon=True,
-            ).start()
+    def _look(self) -> str:
+        """Return why jobs cannot read lazily here; empty if they can."""
+        known = nodes.noted(self._work, self._node, time.time())
+        problem = self._obstacle or known
+        if problem is None:
+            problem = nodes.look(self._work, self._reading)
+        if problem != known:
+            self._note(problem)
+        return problem
+
+    def look_at_node(self) -> threading.Thread:
+        """Begin to find out whether jobs can read lazily here; nobody need wait."""
+        thread = threading.Thread(target=self._look, daemon=True)
+        thread.start()
+        return thread
 
     def close(self) -> None:
         """Take away what is mounted."""

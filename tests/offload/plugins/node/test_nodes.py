@@ -19,9 +19,9 @@ DAY_S = 86400.0
 def test_all_that_were_seen_must_be_able_to(tmp_path, facts, can):
     for node, problem in facts.items():
         nodes.note(tmp_path, node, 1000.0, problem)
-        assert nodes.is_known(tmp_path, node, 1001.0)
+        assert nodes.noted(tmp_path, node, 1001.0) == problem
     assert nodes.can_read_lazily(tmp_path, 1001.0) == can
-    assert not nodes.is_known(tmp_path, "z", 1001.0)
+    assert nodes.noted(tmp_path, "z", 1001.0) is None
     assert not nodes.can_read_lazily(tmp_path, 1000.0 + DAY_S)
 
 
@@ -34,19 +34,17 @@ def test_one_that_cannot_is_asked_again_after_a_day(tmp_path):
     assert nodes.can_read_lazily(tmp_path, DAY_S + 2)
 
 
-def test_a_repository_that_does_not_answer_a_node_is_told(tmp_path):
+def test_a_repository_that_does_not_answer_is_told(tmp_path):
     key = tmp_path / "key.pub"
     key.write_text("")
     reading = {"fqrn": "a.b", "urls": ["http://127.0.0.1:9/x"], "master_keys": [key]}
-    nodes.look(tmp_path, "a", 5.0, reading)
-    assert nodes.is_known(tmp_path, "a", 6.0)
-    assert not nodes.can_read_lazily(tmp_path, 6.0)
+    assert nodes.look(tmp_path, reading)
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "..", ".hidden", "ä \n", ""])
 def test_a_node_may_be_called_anything(tmp_path, name):
     nodes.note(tmp_path / "work", name, 5.0)
-    assert nodes.is_known(tmp_path / "work", name, 6.0)
+    assert nodes.noted(tmp_path / "work", name, 6.0) == ""
     assert nodes.can_read_lazily(tmp_path / "work", 6.0)
     assert len([*tmp_path.rglob("*.json")]) == 1
     assert len([*(tmp_path / "work/nodes").iterdir()]) == 1
@@ -54,12 +52,12 @@ def test_a_node_may_be_called_anything(tmp_path, name):
 
 def test_what_a_clock_that_was_set_back_said_is_not_believed_for_ever(tmp_path):
     nodes.note(tmp_path, "a", 10 * DAY_S, "no FUSE")
-    assert not nodes.is_known(tmp_path, "a", DAY_S)
-    assert nodes.is_known(tmp_path, "a", 10 * DAY_S - 5)
+    assert nodes.noted(tmp_path, "a", DAY_S) is None
+    assert nodes.noted(tmp_path, "a", 10 * DAY_S - 5) == "no FUSE"
 
 
 def test_what_a_crash_cut_off_counts_as_unknown(tmp_path):
     nodes.note(tmp_path, "a", 5.0)
     (tmp_path / "nodes/b.json").write_bytes(b"")
     assert nodes.can_read_lazily(tmp_path, 6.0)
-    assert not nodes.is_known(tmp_path, "b", 6.0)
+    assert nodes.noted(tmp_path, "b", 6.0) is None

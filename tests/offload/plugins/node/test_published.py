@@ -1,29 +1,133 @@
 """What a pod has from the repository by itself: where that fails."""
 
+import hashlib
+import threading
+import time
+from dataclasses import replace
+
 import pytest
 
 from offload.cache import SiteCache
 from offload.plugins.node import nodes
+from offload.plugins.node import published as module
 from offload.plugins.node.folder import PodError
 from offload.plugins.node.published import Published
+from offload.snapshot import Base, Entry, Kind, Part, Snapshot, Tree, unpack
+from offload.snapshot.images.image import write_image
+from offload.snapshot.images.manifests import write_trees
+from offload.snapshot.layers.writing import LayerWriter
+
+BASE = Base("x86_64", "glibc", "2.36", "/usr/bin/python3", "3.11.2")
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make what a pod has of a repository that this node has no way to."""
+
+    def make(*, runtime="bubblewrap", is_lazy=True):
+        key, scratch = tmp_path / "key.pub", tmp_path / "scratch"
+        key.write_text("")
+        scratch.mkdir(exist_ok=True)
+        url = "http://127.0.0.1:9/x"
+        reading = {"fqrn": "a.b", "urls": [url], "master_keys": [str(key)]}
+        return Published(
+            "uid",
+            "n1",
+            tmp_path / "work",
+            reading,
+            scratch,
+            runtime=runtime,
+            is_lazy=is_lazy,
+        )
+
+    return make
+
+
+@pytest.fixture
+def site(tmp_path):
+    return SiteCache(tmp_path / "work")
+
+
+@pytest.fixture
+def snapshot(site, tmp_path):
+    """An environment whose one layer is public, and not here; and that layer, as it is
+    where somebody has unpacked it."""
+    content = b"public\n"
+    sha256 = hashlib.sha256(content).hexdigest()
+    entry = Entry(b"x.py", Kind.FILE, 0o644, len(content), sha256)
+    with LayerWriter(site.store, "env") as writer:
+        writer.add(entry, content)
+        layer = replace(writer.commit(), is_public=True)
+    tree = Tree.of([entry])
+    part = Part("env", "/e", tree.digest, tree.files, tree.size, (layer.digest,))
+    about = Snapshot(
+        f"sha256:{64 * '0'}", "", (part,), BASE, None, "2026-11-21T00:00:00Z"
+    )
+    image = write_image(
+        site.store, about, [layer, write_trees(site.store, {"env": tree})]
+    ).image
+    blob, unpacked = site.store.blob_path(layer.digest), tmp_path / "unpacked"
+    unpack(blob, unpacked, digest=layer.digest)
+    blob.unlink()
+    return image, lambda: site.layers.adopt(layer.digest, unpacked)
+
+
+def noted(tmp_path):
+    return nodes.noted(tmp_path / "work", "n1", time.time())
 
 
 @pytest.mark.parametrize("is_lazy", [True, False])
-def test_where_it_cannot_be_had_node_and_reason_are_said_and_noted(tmp_path, is_lazy):
-    work, key = tmp_path / "work", tmp_path / "key.pub"
-    key.write_text("")
-    url = "http://127.0.0.1:9/x"
-    reading = {"fqrn": "a.b", "urls": [url], "master_keys": [str(key)]}
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    published = Published("uid", "n1", work, reading, scratch, is_lazy=is_lazy)
+def test_what_is_not_a_snapshot_here_is_said_with_the_node(make, site, is_lazy):
+    published = make(is_lazy=is_lazy)
     with pytest.raises(PodError, match="node n1: ") as caught:
-        published.trees(SiteCache(work), "sha256:" + 64 * "7")
+        published.trees(site, "sha256:" + 64 * "7")
     assert len(str(caught.value).splitlines()) == 1
     published.close()
     assert not published.problem
-    (fact,) = (work / "nodes").iterdir()
+
+
+@pytest.mark.parametrize("is_lazy", [True, False])
+def test_what_nobody_brings_in_time_is_said_and_noted(
+    make, site, snapshot, tmp_path, monkeypatch, is_lazy
+):
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.0)
+    with pytest.raises(PodError, match=r"node n1: .*127\.0\.0\.1:9.*refused") as caught:
+        make(is_lazy=is_lazy).trees(site, snapshot[0])
+    assert len(str(caught.value).splitlines()) == 1
+    assert "refused" in noted(tmp_path)
+    (fact,) = (tmp_path / "work/nodes").iterdir()
     assert fact.name == "n1.json"
-    now = fact.stat().st_mtime
-    assert nodes.is_known(work, "n1", now)
-    assert not nodes.can_read_lazily(work, now)
+    assert not nodes.can_read_lazily(tmp_path / "work", time.time())
+
+
+@pytest.mark.parametrize("runtime", ["bubblewrap", "apptainer"])
+def test_what_this_node_cannot_reach_others_bring(
+    make, site, snapshot, tmp_path, runtime
+):
+    image, bring = snapshot
+    done = []
+    waiting = threading.Thread(
+        target=lambda: done.append(make(runtime=runtime).trees(site, image))
+    )
+    waiting.start()
+    while not noted(tmp_path):
+        time.sleep(0.01)
+    bring()
+    waiting.join()
+    assert done == [None]
+    assert site.is_ready(image)
+
+
+@pytest.mark.parametrize("runtime", ["apptainer", "none"])
+def test_a_node_that_can_show_nothing_is_noted_whatever_was_before(
+    make, tmp_path, runtime
+):
+    nodes.note(tmp_path / "work", "n1", time.time())
+    make(runtime=runtime).look_at_node().join()
+    assert runtime in noted(tmp_path)
+
+
+def test_what_was_noted_is_believed(make, tmp_path):
+    nodes.note(tmp_path / "work", "n1", time.time())
+    make().look_at_node().join()
+    assert noted(tmp_path) == ""

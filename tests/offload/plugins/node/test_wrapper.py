@@ -5,11 +5,14 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from offload.plugins.node import nodes
 from offload.plugins.node.folder import ExitCode
+from offload.plugins.node.settings import NodeSettings
 
 CODE = {"name": "code", "emptyDir": {}}
 CODE_MOUNT = {"name": "code", "mountPath": "/home/somebody/project"}
@@ -370,3 +373,18 @@ def test_an_unforeseen_error_is_for_the_next_wrapper(make):
     aside.rename(status)
     assert pod.run() == ExitCode.SUCCEEDED
     assert pod.log() == "here\nthere\n"
+
+
+def test_a_node_that_can_show_jobs_no_mount_is_noted_by_the_first(make, work):
+    pod = make(
+        f"until [ -e {work}/nodes/*.json ]; do sleep 0.02; done",
+        volumes=[CODE],
+        mounts=[CODE_MOUNT],
+        main={"workingDir": CODE_MOUNT["mountPath"]},
+        annotations={"analysis-facility/working-folder": "code"},
+    )
+    reading = {"fqrn": "a.b", "urls": ["http://127.0.0.1:9"], "master_keys": ["/key"]}
+    replace(NodeSettings.load(work), reading=reading).save(work)
+    assert pod.run() == ExitCode.SUCCEEDED
+    noted = nodes.noted(work, os.uname().nodename, time.time())
+    assert noted.endswith("not by runtime none")

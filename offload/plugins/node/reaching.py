@@ -1,0 +1,56 @@
+"""Whether this node has a way to the repository: asked briefly, before a job waits for it.
+
+What reads the repository is patient, and holds locks that the plugin needs for the same
+files: it is to begin only where somebody answers.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+
+import httpx
+
+from offload.cache.cvmfs.manifest import FILE_NAME
+from offload.cache.reading.settings import DIRECT, RepositorySettings
+
+_REFUSED = {httpx.codes.FORBIDDEN, httpx.codes.PROXY_AUTHENTICATION_REQUIRED}
+"""A squid that is not for this node. Other errors say something of the repository."""
+
+
+def why_unreachable(settings: RepositorySettings, patience_s: float = 3.0) -> str:
+    """Ask for the repository by one route after the other, until somebody answers.
+
+    Args:
+        settings: the routes.
+        patience_s: to connect to one, and as long for its answer; all together have
+            twice that.
+
+    Returns:
+        why nobody answers, in one line that names the last route; empty if one does.
+    """
+    problem = ""
+    context = ssl.create_default_context()
+    until = time.monotonic() + 2 * patience_s
+    for proxy in settings.proxies:
+        for url in settings.urls:
+            left = min(patience_s, until - time.monotonic())
+            if left <= 0:
+                return problem
+            route = url if proxy == DIRECT else f"{url} through {proxy}"
+            try:
+                status = httpx.head(
+                    f"{url}/{FILE_NAME}",
+                    proxy=None if proxy == DIRECT else proxy,
+                    timeout=left,
+                    trust_env=False,
+                    verify=context,
+                ).status_code
+            except httpx.TransportError as error:
+                said = " ".join(str(error).split()) or type(error).__name__
+                problem = f"{route}: {said}"
+            else:
+                if status not in _REFUSED:
+                    return ""
+                problem = f"{route}: answers {status} to this node"
+    return problem
