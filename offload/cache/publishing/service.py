@@ -252,11 +252,12 @@ def _rollback(desk: Desk, tag: str) -> int:
 
 
 def _remove(desk: Desk, reference: Reference) -> None:
+    now = time.time()  # who asks for it from here on is heard
     if desk.shelf.meaning(reference) is None:
         known = desk.queue.entry(reference)
         if known is None or known.state is not State.REFUSED:
             raise PublishingError(f"{reference} is not in the repository")
-        desk.queue.forget([reference], time.time())
+        desk.queue.forget([reference], now)
         return
     with desk.shelf.repository.transaction(wait_s=_WAIT_S) as change:
         remove_name(change, reference)

@@ -319,6 +319,25 @@ async def test_a_refused_name_can_be_taken_off_the_list(desk):
         assert (await client.get("/images")).json() == {"images": []}
 
 
+async def test_a_refused_name_that_is_pushed_while_it_is_taken_off_is_looked_at(
+    desk, monkeypatch
+):
+    name = Reference.parse("unknown.example.org/env:v1")
+    desk.queue.ask([name], 1.0)
+    desk.queue.answer(desk.queue.take(2.0), State.REFUSED, None, 3.0)
+    entry = desk.queue.entry
+
+    def pushed_then(reference):
+        found = entry(reference)
+        desk.queue.ask([reference], time.time())
+        return found
+
+    monkeypatch.setattr(desk.queue, "entry", pushed_then)
+    async with asking(desk, person="root") as client:
+        assert (await client.delete(f"/names/{name}")).status_code == 200
+    assert entry(name).asked_at > 3.0
+
+
 @pytest.mark.parametrize("name", ["nope", "host/nope", "nope@x"])
 def test_what_names_no_image_is_repeated_as_it_was_said(name):
     with pytest.raises(PublishingError, match=f"got '{name}'$"):
