@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +18,14 @@ import pytest
 SSHD = "/usr/sbin/sshd"
 
 
+def free_port() -> int:
+    """Return a port that no connection gets: it must be free again and again."""
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no free port")
+
+
 class LoginNode:
     """sshd for whoever runs the tests; nothing of it is outside its folder."""
 
@@ -25,8 +34,7 @@ class LoginNode:
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self.options: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         for name in ("host", "user"):
             self.key(name)
         (folder / "authorized").write_text(self.public("user"))
@@ -69,7 +77,7 @@ class LoginNode:
             self._process = subprocess.Popen(
                 [SSHD, "-D", "-e", "-f", config], stdout=log, stderr=log
             )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -93,10 +101,8 @@ class LoginNode:
         found = [self._process.pid]
         for pid in found:
             path = Path(f"/proc/{pid}/task/{pid}/children")
-            for child in path.read_text().split():
-                name = Path(f"/proc/{child}/comm").read_text().strip()
-                if name.startswith("sshd"):
-                    found.append(int(child))
+            with contextlib.suppress(OSError):  # a connection that ends meanwhile
+                found += [int(c) for c in path.read_text().split() if _is_sshd(c)]
         return found
 
     def plugins(self) -> list[int]:
@@ -125,6 +131,13 @@ class LoginNode:
         return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
+def _is_sshd(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().startswith("sshd")
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def node():
     if not Path(SSHD).exists():
@@ -135,8 +148,15 @@ def node():
     yield node
     node.stop()
     for pid in node.plugins():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def port():
+    """A port for who has to know it before he listens there."""
+    return free_port()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,12 +16,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 FACILITY = Path(sys.executable).parent / "facility"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def until(condition, timeout_s=40.0):
+def until(condition, timeout_s=100.0):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if found := condition():
@@ -57,8 +51,7 @@ class Site:
 
 
 @pytest.fixture
-def far(node, start_facility):
-    port = free_port()
+def far(node, start_facility, port):
     site = {"name": "far", "keys": [{"key": node.public("site").strip()}]}
     jobs = f"jobs-of-a-test-{os.getpid()}"
     dial_in = {"bind": "127.0.0.1", "port": port}
@@ -69,8 +62,6 @@ def far(node, start_facility):
     site.kill()
     facility.command("down")
     shutil.rmtree(Path.home() / jobs, ignore_errors=True)
-    ours = Path.home() / ".local/state/analysis-facility" / facility.runtime.id
-    shutil.rmtree(ours, ignore_errors=True)
 
 
 def run(facility, *words, cwd=None):
@@ -100,7 +91,7 @@ def submit(facility, project):
         cwd=project,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=110,
         check=True,
     )
     return json.loads(done.stdout)["id"]
@@ -114,7 +105,7 @@ def test_jobs_go_to_a_site_that_dials_in_and_wait_while_it_is_away(far, tmp_path
     project.mkdir()
     (project / "x.py").write_text("open('made.txt', 'w').write('there')\n")
     first = submit(facility, project)
-    assert run(facility, "wait", first, "--timeout", "60")["outcome"] == "succeeded"
+    assert run(facility, "wait", first, "--timeout", "100")["outcome"] == "succeeded"
     assert (project / "made.txt").read_text() == "there"
 
     site.kill()
