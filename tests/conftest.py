@@ -32,17 +32,18 @@ def pytest_collection_finish() -> None:
 def _no_open_places_are_left(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
-    """Remove what root's facilities keep outside their state, for everybody to reach.
+    """Remove what root's facilities keep outside their state: places and people's jobs.
 
     It is named after the facility's directory, and those have the same names in each
-    run: the next one would take our clusters for its own.
+    run: the next one would take our clusters and jobs for its own.
     """
     yield
     if os.geteuid() != 0:
         return
     for key in _keys_of_facilities(tmp_path_factory.getbasetemp()):
-        for place in Path("/var/lib/analysis-facility").glob(f"*-{key}"):
-            shutil.rmtree(place)
+        for base in ("/var/lib", Path.home() / ".local/state"):
+            for place in Path(base).glob(f"analysis-facility/*-{key}"):
+                shutil.rmtree(place)
 
 
 def _keys_of_facilities(folder: Path) -> Iterator[str]:
