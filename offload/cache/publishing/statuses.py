@@ -47,7 +47,10 @@ class Statuses:
         published = self._shelf.images()
         found = [self._of_image(image, by_image.get(image, ())) for image in published]
         for entry in entries:
-            if entry.state in {State.WAITING, State.REFUSED}:
+            waits = entry.state is State.WAITING and not (
+                entry.image in published and self._leads(entry)
+            )
+            if waits or entry.state is State.REFUSED:
                 state = ImageState(entry.state)
                 found.append(self._described(state, entry.image, [entry]))
         return found
@@ -55,14 +58,17 @@ class Statuses:
     def _of_image(self, image: str, entries: Iterable[Entry]) -> Status:
         mine = list(entries)
         if self._shelf.has_image(image):
-            # The queue may learn of it a moment later than everybody else.
-            there = [e for e in mine if self._shelf.meaning(e.reference) == image]
+            there = [entry for entry in mine if self._leads(entry)]
             return self._described(ImageState.PUBLISHED, image, there)
         for state in (State.WAITING, State.REFUSED):
             chosen = [entry for entry in mine if entry.state is state]
             if chosen:
                 return self._described(ImageState(state), image, chosen)
         return self._described(ImageState.UNKNOWN, image, [])
+
+    def _leads(self, entry: Entry) -> bool:
+        """Whether a name leads to its image; the queue may learn of it a moment later."""
+        return self._shelf.meaning(entry.reference) == entry.image
 
     def _described(
         self, state: ImageState, image: str | None, entries: list[Entry]
