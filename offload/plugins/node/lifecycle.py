@@ -10,55 +10,29 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from offload.plugins.node import downward, scratch
 from offload.plugins.node.claim import Claim, read_claim
 from offload.plugins.node.events import Events
 from offload.plugins.node.folder import NodeError, PodError, PodFolder, read_json
-from offload.plugins.node.identity import NodeProcess
 from offload.plugins.node.launching import Launcher
 from offload.plugins.node.layout import save_working_folder
 from offload.plugins.node.packing import preload
 from offload.plugins.node.pod import Container, Pod
+from offload.plugins.node.progress import LOOK_S, START_S, Progress
 from offload.plugins.node.published import Published
-from offload.plugins.node.runs import Run, current_run, keep_previous_log
+from offload.plugins.node.runs import current_run, keep_previous_log
 from offload.plugins.node.runtimes import choose
 from offload.plugins.node.settings import NodeSettings
-from offload.plugins.node.status import Ended, running, waiting, write_status
-from offload.plugins.node.stopping import (
-    Situation,
-    Stop,
-    grace,
-    must_restart,
-    restart_delay,
-    why_stop,
-)
+from offload.plugins.node.status import Ended, waiting, write_status
+from offload.plugins.node.stopping import Situation, Stop, grace, why_stop
 from offload.plugins.node.volumes import ensure_volumes
-
-_LOOK_S = 1.0
-"""How often the files are looked at that no signal tells of."""
-_START_S = 0.02
-"""How often, while a shim starts."""
-_SHIMS = 3
-"""So many shims may end before they have started a container."""
 
 
 class SupersededError(NodeError):
     """Another attempt of the same job has the pod: this one ends without a trace."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What this wrapper knows of one container besides its files."""
-
-    run: Run
-    shims: int = 0
-    shim_pid: int = 0
-    is_running: bool = False
-    restart_at: float | None = None
-    last: Ended | None = None
 
 
 class Lifecycle:
@@ -143,7 +117,7 @@ class Lifecycle:
             run.kill()
             while (ended := run.ended(time.time(), None)) is None:
                 watcher = run.shim()
-                self._events.wait(_LOOK_S, [] if watcher is None else [watcher])
+                self._events.wait(LOOK_S, [] if watcher is None else [watcher])
             self.ended[container.name] = ended
             write_status(self._folder, container, ended.to_state())
 
@@ -219,7 +193,15 @@ class Lifecycle:
     ) -> Mapping[str, Ended]:
         """Run containers at the same time until all have ended for good."""
         attempt = self._claim.attempt
-        active = [_Progress(current_run(self._folder, attempt, c)) for c in containers]
+        active = [
+            Progress(
+                current_run(self._folder, attempt, container),
+                self._pod.restart_policy,
+                self._settings.restart_delay_s,
+                is_init=is_init,
+            )
+            for container in containers
+        ]
         layouts = [launcher.layout(progress.run) for progress in active]
         working = launcher.volumes.private.get(self._pod.working_folder)
         if working is not None and not is_init:
@@ -227,89 +209,23 @@ class Lifecycle:
         while active:
             self._check_claim()
             self._decide_stop(active)
-            active = [
-                progress
-                for progress in active
-                if not self._advance(progress, launcher, is_init=is_init)
-            ]
+            for progress in tuple(active):
+                ended = progress.advance(launcher, self.stop)
+                if ended is not None:
+                    self.ended[progress.run.container.name] = ended
+                    active.remove(progress)
             if active:
                 self._wait(active)
                 self._use_the_time(active, is_init=is_init)
         return self.ended
 
-    def _use_the_time(self, active: Sequence[_Progress], *, is_init: bool) -> None:
+    def _use_the_time(self, active: Sequence[Progress], *, is_init: bool) -> None:
         is_idle = not is_init and all(progress.is_running for progress in active)
         if is_idle and not self._is_preloaded and self._pod.working_folder:
             self._is_preloaded = True
             preload()
             if self._published is not None:
                 self._published.look_at_node()
-
-    def _advance(
-        self, progress: _Progress, launcher: Launcher, *, is_init: bool
-    ) -> bool:
-        """Do the next thing for a container; return whether it has ended for good."""
-        run, now = progress.run, time.time()
-        container = run.container
-        if not run.is_started:
-            if self.stop is None:
-                if progress.restart_at is None or now >= progress.restart_at:
-                    self._ensure_shim(progress, launcher)
-                return False
-            if not run.forbid(now):
-                run.ask_to_end()
-        ended = run.ended(now, self.stop.reason if self.stop else None)
-        if ended is None:
-            if not progress.is_running:
-                progress.is_running = True
-                self._write(progress, running(run.began()))
-            return False
-        again = must_restart(self._pod.restart_policy, ended.code, is_init=is_init)
-        if again and self.stop is None and ended.reason != "ContainerCannotRun":
-            self._prepare_restart(progress, ended, now)
-            return False
-        self.ended[container.name] = ended
-        self._write(progress, ended.to_state())
-        return True
-
-    def _ensure_shim(self, progress: _Progress, launcher: Launcher) -> None:
-        if progress.shim_pid:
-            if not _has_ended(progress.shim_pid):
-                return
-            if progress.run.is_started:
-                return
-            if progress.shims >= _SHIMS:
-                said = progress.run.shim_log.read_text(errors="replace").splitlines()
-                raise PodError(
-                    f"container {progress.run.container.name}: it could not be "
-                    f"started: {said[-1] if said else 'no reason was given'}"
-                )
-        run = progress.run
-        if run.number and progress.shims == 0 and not run.path.exists():
-            keep_previous_log(self._folder, run.container)
-        progress.shims += 1
-        progress.shim_pid = run.start(launcher.launch(run))
-
-    def _prepare_restart(self, progress: _Progress, ended: Ended, now: float) -> None:
-        run = progress.run
-        delay = restart_delay(run.number, self._settings.restart_delay_s)
-        after = max(ended.finished, now - delay) + delay
-        progress.run = Run(run.folder, run.attempt, run.container, run.number + 1)
-        progress.shims = progress.shim_pid = 0
-        progress.is_running = False
-        progress.restart_at = after
-        progress.last = ended
-        message = f"it ended with {ended.code} and starts again after {delay:g} s"
-        self._write(progress, waiting("CrashLoopBackOff", message))
-
-    def _write(self, progress: _Progress, state: dict[str, object]) -> None:
-        write_status(
-            self._folder,
-            progress.run.container,
-            state,
-            last=progress.last.to_state() if progress.last else None,
-            restarts=progress.run.number,
-        )
 
     def _check_claim(self) -> None:
         current = read_claim(self._folder)
@@ -323,7 +239,7 @@ class Lifecycle:
                 f"{current.attempt}, has it now"
             )
 
-    def _decide_stop(self, active: Sequence[_Progress]) -> None:
+    def _decide_stop(self, active: Sequence[Progress]) -> None:
         now = time.time()
         if self.stop is None:
             number = self._events.stop_signal
@@ -351,28 +267,12 @@ class Lifecycle:
             for progress in active:
                 progress.run.kill()
 
-    def _wait(self, active: Sequence[_Progress]) -> None:
+    def _wait(self, active: Sequence[Progress]) -> None:
         now = time.time()
-        timeout = _LOOK_S
-        watchers: list[NodeProcess] = []
-        for progress in active:
-            watcher = progress.run.shim()
-            if watcher is not None:
-                watchers.append(watcher)
-            if progress.shim_pid and not progress.is_running:
-                timeout = min(timeout, _START_S)
-            if progress.restart_at is not None and progress.restart_at > now:
-                timeout = min(timeout, progress.restart_at - now)
+        shims = [progress.run.shim() for progress in active]
+        timeout = min(progress.pause_s(now) for progress in active)
         if self._pod.deadline_s is not None and self.stop is None:
             timeout = min(timeout, self._claim.began + self._pod.deadline_s - now)
         if self._kill_at is not None:
-            timeout = min(timeout, max(_START_S, self._kill_at - now))
-        self._events.wait(timeout, watchers)
-
-
-def _has_ended(pid: int) -> bool:
-    try:
-        done, _ = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return True
-    return done != 0
+            timeout = min(timeout, max(START_S, self._kill_at - now))
+        self._events.wait(timeout, [shim for shim in shims if shim is not None])

@@ -1,8 +1,9 @@
 """Stands between the wrapper and one run of a container: starts it once, says its end.
 
-Run as a program, ``python -I -S shim.py FOLDER``: it imports nothing of ours, so that
-it starts in milliseconds. It outlives the wrapper, writes the log's index, and is the
-parent of whatever the container leaves behind (``PR_SET_CHILD_SUBREAPER``).
+Run as a program, ``python -I -S shim.py FOLDER``: no variable and no package of a site
+changes what starts every container, and it finds nothing else of ours, so it is one file.
+It outlives the wrapper, writes the log's index, and is the parent of whatever the
+container leaves behind (``PR_SET_CHILD_SUBREAPER``).
 
 In FOLDER (one per run of a container):
 
