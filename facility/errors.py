@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     """The person's input or the machine does not fit; the line says what to do."""
     NOT_RUNNING = 3
     """The facility, or the part asked for, is not running."""
+    INTERRUPTED = 130
+    """After Ctrl-C, as shells have it."""
 
 
 class FacilityError(Exception):

@@ -15,9 +15,6 @@ from typer.exceptions import TyperException
 from facility.cli.application import app
 from facility.errors import ExitCode, FacilityError
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code. Never raises, whatever was typed."""
@@ -25,7 +22,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = app(args=list(arguments), prog_name="facility", standalone_mode=False)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except FacilityError as error:
         _report(str(error), error.exit_code, as_json=as_json)
         return error.exit_code

@@ -1,8 +1,8 @@
 """``offload-cache``: a site's cache of published environments, by hand and by cron.
 
 Exit codes: 0 done; 1 not possible (not in the repository, refused, damaged, no space);
-2 wrong input or settings; 3 nobody answers and it is not here. Each failure is one line,
-and so is each problem of the settings.
+2 wrong input or settings; 3 nobody answers and it is not here; 130 after Ctrl-C. Each
+failure is one line, and so is each problem of the settings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from facility.errors import ExitCode, FacilityError
-from facility.text import amount, counted
+from facility.text import amount, counted, reason
 from offload.cache.errors import CacheError
 from offload.cache.reading.cache import RepositoryCache
 from offload.cache.reading.errors import AbsentError
@@ -35,24 +36,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(options.config)
-        with RepositoryCache(options.folder, settings) as cache:
+        # Absolute: links lead there.
+        with RepositoryCache(options.folder.absolute(), settings) as cache:
             command: Callable[[RepositoryCache, argparse.Namespace], None] = options.run
             command(cache, options)
     except FacilityError as error:
-        sys.stderr.write(f"offload-cache: {error}\n")
+        for line in str(error).splitlines():
+            sys.stderr.write(f"offload-cache: {line}\n")
         sys.exit(error.exit_code)
     except OSError as error:
-        sys.stderr.write(f"offload-cache: {error.filename}: {error.strerror}\n")
+        sys.stderr.write(f"offload-cache: {reason(error)}\n")
         sys.exit(ExitCode.FAILED)
     except KeyboardInterrupt:
-        sys.exit(ExitCode.FAILED)
+        sys.exit(ExitCode.INTERRUPTED)
     sys.exit(ExitCode.OK)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the command."""
+
+    def error(self, message: str) -> NoReturn:
+        line = f"offload-cache: {message} (`{self.prog} --help` says what there is)"
+        self.exit(ExitCode.USAGE, f"{line}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="offload-cache",
         description="Keeps what jobs of this site read of published environments.",
+        epilog="Exit codes: 0 done; 1 not possible; 2 wrong input or settings; 3 nobody "
+        "answers and it is not here.",
     )
     parser.add_argument(
         "--config",
@@ -90,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument("image", help="sha256:HEX")
     show.add_argument("where", type=Path, help="nothing yet, or an empty folder")
-    mount = command("mount", _mount, "show an image lazily, until it is unmounted")
+    mount = command("mount", _mount, "show an image lazily, until stopped or unmounted")
     mount.add_argument("image", help="sha256:HEX")
     mount.add_argument("where", type=Path, help="an empty folder")
     pin = command("pin", _pin, "keep images for a job")
@@ -187,22 +200,29 @@ def _copy(cache: RepositoryCache, options: argparse.Namespace) -> None:
 
 
 def _show(cache: RepositoryCache, options: argparse.Namespace) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(ExitCode.OK))
+    _end_when_stopped()
     with shown(cache, options.image, options.where) as image:
         _say(
             f"{options.where}: ready, {image.way} (whole in "
             f"{image.choice.whole_s:.1f} s, lazily in {image.choice.lazy_s:.1f} s)"
         )
-        image.wait()
+        with suppress(SystemExit):  # stopped: that is how it is meant to end
+            image.wait()
     _report_quietly(cache)
 
 
 def _mount(cache: RepositoryCache, options: argparse.Namespace) -> None:
+    _end_when_stopped()
     with Mount(cache, options.image, options.where) as mount:
         _say(f"{options.where}: ready")
-        mount.wait()
+        with suppress(SystemExit):
+            mount.wait()
     _report_quietly(cache)
+
+
+def _end_when_stopped() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(ExitCode.OK))
 
 
 def _report(cache: RepositoryCache) -> None:

@@ -100,9 +100,10 @@ class Mount:
             raise MountError(f"{self.where}: {error}") from None
         order = {
             "settings": cache.settings.model_dump(mode="json"),
-            "folder": str(cache.folder.parent),
+            # That process works in another folder.
+            "folder": str(cache.folder.parent.absolute()),
             "image": image,
-            "where": str(self.where),
+            "where": str(self.where.absolute()),
             "revision": str(view.revision),
         }
         self._tell(json.dumps(order).encode())

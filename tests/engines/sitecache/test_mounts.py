@@ -327,6 +327,17 @@ def test_a_command_shows_what_is_sooner_until_it_is_stopped(
     where.mkdir()
     with Mount(cache, image, where):
         (where / name).read_bytes()
+    with subprocess.Popen(  # in a folder that is named as one sees it from here
+        [*command, "mount", image, where.name],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+    ) as mounted:
+        assert mounted.stdout.readline() == "shown: ready\n"
+        assert (where / name).read_bytes() == expected[name]
+        mounted.terminate()
+        assert mounted.wait(30) == 0
+    assert not os.path.ismount(where)
     ways = []
     for _ in range(2):
         with subprocess.Popen(

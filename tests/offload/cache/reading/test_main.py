@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -224,6 +225,7 @@ def test_wrong_settings_are_a_line_each(run, tmp_path, text, told):
     code, _, err = run("status", config=path)
     assert code == 2
     for line, words in zip(err.splitlines(), told, strict=True):
+        assert line.startswith("offload-cache: ")
         assert words in line
 
 
@@ -245,3 +247,30 @@ def test_keys_are_looked_for_beside_the_settings(config, tmp_path):
     assert settings.master_keys == (tmp_path / "master.pub",)
     again = RepositorySettings.model_validate(settings.model_dump(mode="json"))
     assert again == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("frob",), "argument COMMAND: invalid choice: 'frob'"),
+        (("get",), "the following arguments are required: image (`offload-cache get "),
+        (
+            ("get", "x", "--wait", "soon"),
+            "argument --wait: expected seconds, got 'soon'",
+        ),
+        ((), "the following arguments are required: COMMAND (`offload-cache --help` "),
+    ],
+)
+def test_what_is_typed_wrong_is_one_line(run, arguments, line):
+    code, out, err = run(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"offload-cache: {line}")
+
+
+def test_a_cache_in_a_folder_named_from_here_has_trees_that_links_lead_to(
+    run, image, settings, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("--folder", "near", "get", image)
+    assert code == 0
+    assert Path(out.strip()) == tmp_path / f"near/{settings.fqrn}/images/{image[7:]}"
