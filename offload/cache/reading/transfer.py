@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import httpx
 
+from facility.text import reason
 from offload.cache.cvmfs.errors import DamagedObjectError, UntrustedError
 from offload.cache.reading.errors import AbsentError, UnreachableError
 from offload.cache.reading.outage import Outage
@@ -237,7 +238,7 @@ class Transfer:
             except httpx.TransportError as error:
                 self._answering.discard(route.proxy)
                 if len(body) <= before:
-                    raise UnreachableError(f"{route}: {_told(error)}") from None
+                    raise UnreachableError(f"{route}: {reason(error)}") from None
             except RuntimeError:  # what httpx raises once its client is closed
                 raise UnreachableError(f"{url}: not asked for any more") from None
             else:
@@ -268,7 +269,3 @@ def _weight(problem: _Problem) -> int:
 def _turns(problem: _Problem) -> int:
     """Return how often all routes are tried once more; the last answer counts."""
     return 2 if isinstance(problem, DamagedObjectError) else 1
-
-
-def _told(error: httpx.TransportError) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
