@@ -1,6 +1,7 @@
 """What strangers try at a real hub."""
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -201,13 +202,11 @@ def _addresses_beyond_loopback() -> list[str]:
 
 
 def test_nothing_of_ours_listens_beyond_loopback(hub, server_url):
-    pids = {p.identity.pid for p in marked_processes(hub.runtime.id)}
-    listening = [
-        connection.laddr
-        for pid in pids
-        for connection in psutil.Process(pid).net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening = []
+    for process in marked_processes(hub.runtime.id):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            found = psutil.Process(process.identity.pid).net_connections("tcp")
+            listening += [c.laddr for c in found if c.status == psutil.CONN_LISTEN]
     ports = {address.port for address in listening}
     assert {hub.runtime.ports.hub, hub.runtime.ports.hub_api} <= ports
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
