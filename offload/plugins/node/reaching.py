@@ -11,6 +11,7 @@ import time
 
 import httpx
 
+from facility.text import reason
 from offload.cache.cvmfs.manifest import FILE_NAME
 from offload.cache.reading.settings import DIRECT, RepositorySettings
 
@@ -47,8 +48,7 @@ def why_unreachable(settings: RepositorySettings, patience_s: float = 3.0) -> st
                     verify=context,
                 ).status_code
             except httpx.TransportError as error:
-                said = " ".join(str(error).split()) or type(error).__name__
-                problem = f"{route}: {said}"
+                problem = f"{route}: {reason(error)}"
             else:
                 if status not in _REFUSED:
                     return ""
