@@ -110,6 +110,7 @@ class Desk:
             INBOX: InboxSource(store, shelf.manifest),
             **registries,
         }
+        inbox = Inbox(store, state / "incoming", settings.inbox_bytes, shelf.has_layer)
         publisher = Publisher(
             shelf,
             queue,
@@ -118,6 +119,7 @@ class Desk:
             wishes,
             settings.architecture,
             state,
+            still=inbox.still,
         )
         named = {each.host: each.repositories for each in settings.registries}
         poll = Poll(queue, registries, named, wishes)
@@ -129,7 +131,6 @@ class Desk:
             grace_s=settings.grace_s,
             revisions=settings.revisions,
         )
-        inbox = Inbox(store, state / "incoming", settings.inbox_bytes, shelf.has_layer)
 
         def look() -> None:
             now = time.time()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from facility.text import counted
@@ -44,13 +44,19 @@ class Inbox:
         self._quota_bytes = quota_bytes
         self._is_published = is_published
         self._complete = store.path / "blobs" / "sha256"
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._promised: dict[str, int] = {}
         """Bytes that drafts will have, by the name of the file."""
         self._senders: dict[str, str] = {}
         """Who began to send a blob, by the name of the file; what was here before this
         process counts as others'."""
         drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let nobody else take an image or clear away what came, for a moment."""
+        with self._lock:
+            yield
 
     def missing(self, blobs: Iterable[Blob], person: str) -> list[tuple[str, int]]:
         """Return which of these have to be sent, each with where to go on.

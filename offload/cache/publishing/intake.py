@@ -119,9 +119,17 @@ def add_inbox(app: FastAPI, desk: Desk) -> None:
     async def hand_over(digest: str, request: Request) -> Response:
         person_asking(request, desk)
         manifest = await body_of(request, LARGEST_MANIFEST)
-        architecture = desk.settings.architecture
-        await asyncio.to_thread(desk.inbox.take, manifest, digest, architecture)
-        reference = inbox_reference(digest)
-        await asyncio.to_thread(desk.queue.ask, [reference], time.time(), image=digest)
+        await asyncio.to_thread(take_image, desk, manifest, digest)
         desk.worker.wake()
         return told(await asyncio.to_thread(desk.statuses.of, digest), 202)
+
+
+def take_image(desk: Desk, manifest: bytes, digest: str) -> None:
+    """Take an image that was handed over, and have it looked at.
+
+    Raises:
+        NoImageError, MissingImageError: see :meth:`Inbox.take`.
+    """
+    with desk.inbox.still():  # only what waits is spared when others are over
+        desk.inbox.take(manifest, digest, desk.settings.architecture)
+        desk.queue.ask([inbox_reference(digest)], time.time(), image=digest)

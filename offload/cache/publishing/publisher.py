@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Publisher:
         architecture: of the machines that images are for.
         scratch: folder for what has to lie on the disk for a moment.
         clock: seconds since the epoch.
+        still: has nobody else hand over an image, for a moment.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Publisher:
         architecture: str,
         scratch: Path,
         clock: Callable[[], float] = time.time,
+        *,
+        still: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._shelf = shelf
         self._queue = queue
@@ -84,6 +88,7 @@ class Publisher:
         self._architecture = architecture
         self._scratch = scratch
         self._clock = clock
+        self._still = still
         self._claims = Claims()
 
     def step(self) -> bool:
@@ -205,13 +210,9 @@ class Publisher:
             ) as fetched:
                 revision = self._publish(reference, image, missing, fetched)
         log.info(
-            "revision %d: %s, layers: %d new of %d, %.2f s",
-            revision,
-            reference,
-            len(missing),
-            len(image.layers),
-            self._clock() - begin,
-        )
+            "revision %d: %s, layers: %d new of %d, %.2f s", revision, reference,
+            len(missing), len(image.layers), self._clock() - begin,
+        )  # fmt: skip
 
     def _publish(
         self,
@@ -292,6 +293,7 @@ class Publisher:
 
     def _drop(self, image: Image) -> None:
         """Delete what came for an image, published or refused, and for no other."""
-        needed = blobs_of(self._store, self._queue.waiting() - {image.digest})
-        for digest in {image.digest, *(blob.digest for blob in image.blobs)} - needed:
-            self._store.blob_path(digest).unlink(missing_ok=True)
+        with self._still():
+            needed = blobs_of(self._store, self._queue.waiting() - {image.digest})
+            for digest in {image.digest, *(b.digest for b in image.blobs)} - needed:
+                self._store.blob_path(digest).unlink(missing_ok=True)

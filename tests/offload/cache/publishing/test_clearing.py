@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+from types import SimpleNamespace
+
 import pytest
 
+from offload.cache.publishing.errors import MissingImageError
 from offload.cache.publishing.images import PUBLIC
 from offload.cache.publishing.inbox import Inbox
+from offload.cache.publishing.intake import take_image
+from offload.cache.publishing.publisher import Publisher
 from offload.cache.publishing.references import Reference
 from offload.cache.publishing.work import State
 from offload.snapshot.model import Blob
@@ -86,3 +92,40 @@ def test_nothing_is_left_of_what_was_published_when_the_publisher_was_killed(
     assert bench.publisher.step()
     assert bench.queue.entry(reference).state is State.PUBLISHED
     assert not list(bench.store.digests())
+
+
+def test_what_is_handed_over_while_another_is_over_is_told_what_is_missing(
+    bench, tmp_path, make_image, monkeypatch
+):
+    """It comes between the look at what waits and the clearing."""
+    first, second = make_image(), make_image(annotations=OPEN)  # the first is refused
+    inbox = Inbox(bench.store, tmp_path / "in", 10**9, lambda _: False)
+    desk = SimpleNamespace(
+        inbox=inbox, queue=bench.queue, settings=SimpleNamespace(architecture="amd64")
+    )
+    for digest, data in (first.blobs | second.blobs).items():
+        incoming = inbox.incoming(Blob(digest, len(data)), "anna")
+        incoming.append(0, data)
+        incoming.commit()
+    publisher = Publisher(
+        bench.shelf, bench.queue, bench.store, {"h": bench.registry}, [], "amd64",
+        tmp_path, lambda: bench.now, still=inbox.still,
+    )  # fmt: skip
+    bench.registry.push("env", "v1", first)
+    bench.queue.ask([Reference("h", "env", "v1")], bench.now)
+    waiting = bench.queue.waiting
+    with ThreadPoolExecutor(1) as pool:
+        handed_over = []
+
+        def others_come():
+            found = waiting()
+            if not handed_over:
+                arguments = desk, second.manifest, second.digest
+                handed_over.append(pool.submit(take_image, *arguments))
+                wait(handed_over, 0.2)
+            return found
+
+        monkeypatch.setattr(bench.queue, "waiting", others_come)
+        assert publisher.step()
+        with pytest.raises(MissingImageError):
+            handed_over[0].result()
