@@ -46,4 +46,4 @@ def test_the_exit_codes_are_those_of_the_command() -> None:
     told = re.search(r"Exit codes: (.*?)\.\n", README, re.DOTALL)
 
     assert told is not None
-    assert [int(n) for n in re.findall(r"\b\d\b", told[1])] == list(ExitCode)
+    assert [int(n) for n in re.findall(r"\b\d+\b", told[1])] == list(ExitCode)
