@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -161,3 +161,18 @@ async def chromium(profile: Path) -> AsyncIterator[Page]:
 async def page(tmp_path: Path) -> AsyncIterator[Page]:
     async with chromium(tmp_path / "profile") as page:
         yield page
+
+
+@pytest.fixture
+def first_visit(tmp_path: Path) -> Iterator[None]:
+    """Have JupyterLab show what it shows somebody who was never there.
+
+    What is open, it shows again the next time: no launcher, and another side bar.
+    """
+    kept, aside = Path.home() / ".jupyter/lab/workspaces", tmp_path / "workspaces"
+    if kept.exists():
+        shutil.move(kept, aside)
+    yield
+    shutil.rmtree(kept, ignore_errors=True)
+    if aside.exists():
+        shutil.move(aside, kept)

@@ -22,6 +22,7 @@ async def test_without_a_link_the_page_says_how_to_get_one(facility, page) -> No
     assert await page.evaluate("document.querySelector('input') === null")
 
 
+@pytest.mark.usefixtures("first_visit")
 async def test_a_link_leads_to_a_notebook_and_its_dask_panel(
     facility, page, tmp_path
 ) -> None:
