@@ -29,8 +29,12 @@ def verify(
 
     Raises:
         Exit: with code 1 if anything is damaged.
-        UsageError: the keys cannot be read by who asks.
+        UsageError: there is none, or the keys cannot be read by who asks.
     """
+    if not folder.exists():
+        raise UsageError(
+            f"{folder}: there is no repository yet: `facility images init` makes one"
+        )
     try:
         repository = Repository(folder, fqrn, Keys.load(keys, fqrn)).open()
     except PermissionError as error:

@@ -79,7 +79,7 @@ def down(context: typer.Context, as_json: Json = False) -> None:
         processes = counted(stopped.ended, "process", "processes")
         typer.echo(f"stopped {processes} in {stopped.seconds:.1f} s")
     else:
-        typer.echo("was not running")
+        typer.echo(f"no facility was running in {directory_of(context).resolve()}")
 
 
 def token(

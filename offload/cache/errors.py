@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from facility.errors import FacilityError
+from facility.text import counted
 from offload.snapshot import NoSpaceError as NoSpaceForSnapshotError
 from offload.snapshot import SnapshotError
 
@@ -39,7 +40,8 @@ class MissingBlobsError(CacheError):
     def __init__(self, missing: Collection[str]) -> None:
         first = min(missing)
         super().__init__(
-            f"{len(missing)} blob(s) of the snapshot are not here, such as {first[:19]}"
+            f"not here: {counted(len(missing), 'blob')} of the snapshot, such as "
+            f"{first[:19]}"
         )
         self.missing = tuple(sorted(missing))
 

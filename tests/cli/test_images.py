@@ -236,8 +236,13 @@ def test_a_pin_has_a_name_that_a_path_can_hold(
     assert "expected letters, digits, dots and dashes" in answer.err
 
 
-def test_a_token_for_a_site_needs_the_first_start(type_command):
+def test_what_needs_the_first_start_says_so(type_command):
     Path("facility.yaml").write_text("publisher: {}\n")
     answer = type_command("images", "token", "cern")
     assert answer.code == 3
     assert answer.err.endswith("publisher-tokens is made by the first `facility up`\n")
+    answer = type_command("images", "verify")
+    assert answer.code == 2
+    assert answer.err.endswith(
+        "there is no repository yet: `facility images init` makes one\n"
+    )

@@ -168,6 +168,12 @@ def test_token_when_not_running(type_command):
     )
 
 
+def test_down_says_where_nothing_ran(type_command):
+    answer = type_command("down")
+    assert answer.code == 0
+    assert answer.out == f"no facility was running in {Path.cwd()}\n"
+
+
 def test_logs_of_a_facility_that_never_was(type_command):
     answer = type_command("logs", "hub")
     assert answer.code == 3

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from facility.text import counted
 from offload.cache.cvmfs.errors import UntrustedError
 from offload.cache.cvmfs.keys import MasterKey, fingerprint, is_signed_by_master
 from offload.cache.cvmfs.letters import Letter, seal
@@ -59,8 +60,8 @@ class Whitelist:
         letter = Letter.parse(data, FILE_NAME)
         if not is_signed_by_master(masters, letter.digest, letter.signature):
             raise UntrustedError(
-                f"{FILE_NAME}: it is signed by none of the {len(masters)} master "
-                "key(s) that are trusted"
+                f"{FILE_NAME}: it is signed by no master key that is trusted here "
+                f"({counted(len(masters), 'key')})"
             )
         whitelist = cls._parse(letter.lines)
         if whitelist.fqrn != fqrn:
