@@ -21,6 +21,8 @@ NEW_S = 1.0
 """A look that is younger is not repeated."""
 LATER_S = 10.0
 """So much later comes whole what a job reads lazily: it is not to wait for that."""
+STILL_S = 0.5
+"""So often is asked meanwhile whether it still can."""
 
 
 class MountedLayers:
@@ -154,11 +156,19 @@ class FetchedLayers:
             # What was read lazily before may be sooner whole by now.
             self._lazily = self._lazily - digests | (found if is_lazy else frozenset())
         if is_lazy:
-            timer = threading.Timer(LATER_S, self._fetch, [found])
-            timer.daemon = True
-            timer.start()
+            threading.Thread(
+                target=self._fetch_later, args=(found, image), daemon=True
+            ).start()
         else:
             self._fetch(found)
+
+    def _fetch_later(self, digests: frozenset[str], image: str) -> None:
+        assert self._is_sooner is not None
+        until = time.monotonic() + LATER_S
+        with suppress(FacilityError, OSError):
+            while time.monotonic() < until and self._is_sooner(image, digests):
+                time.sleep(STILL_S)
+        self._fetch(digests)
 
     def _fetch(self, digests: Collection[str]) -> None:
         for digest in digests:

@@ -1,7 +1,10 @@
 """First jobs of an environment read it while it still comes; others have all of it."""
 
+import contextlib
 import json
 import os
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -215,6 +218,53 @@ def test_where_nothing_can_be_mounted_all_is_fetched_first(
     assert not nodes.can_read_lazily(work, time.time())
     (fact,) = (work / "nodes").iterdir()
     assert "nothing can be mounted here" in json.loads(fact.read_bytes())["problem"]
+
+
+@contextlib.contextmanager
+def silent():
+    """A port that is listened to, and nobody answers; yields it and who has come."""
+    came = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def take():
+        with contextlib.suppress(OSError):
+            while True:
+                came.append(listening.accept()[0])
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    yield listening.getsockname()[1], came
+    listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for each in (listening, *came):
+        each.close()
+
+
+def test_a_node_without_a_way_to_the_squid_is_found_out_once(way, python, published):
+    told, public = published
+    with silent() as (port, came):
+        proxies = {"far": f"http://127.0.0.1:{port}", "off": "http://127.0.0.1:9"}
+        home = way.home({site: way.reading() for site in proxies})
+        for site, proxy in proxies.items():
+            home.knows(site)
+            nodes.note(work_of(home, site), "another", time.time())
+            place = work_of(home, site) / "node.json"
+            settings = json.loads(place.read_bytes())
+            settings["reading"]["proxies"] = [proxy]
+            place.write_text(json.dumps(settings))
+        jobs = {site: submit(home, python, site) for site in proxies}
+        for site, proxy in proxies.items():
+            same(result(home, jobs[site]), told, lazily=False)
+            # The plugin, which has a way, has brought it.
+            assert is_whole(home, site, public)
+            work = work_of(home, site)
+            problem = nodes.noted(work, os.uname().nodename, time.time())
+            assert f"through {proxy}: " in problem
+            assert not nodes.can_read_lazily(work, time.time())
+        assert came
+        before = len(came)
+        same(result(home, submit(home, python, "far", word="two")), told, lazily=False)
+        assert len(came) == before
 
 
 def test_a_site_that_shall_never_read_lazily_does_not(way, python, published):

@@ -289,7 +289,7 @@ def test_what_is_sooner_read_lazily_is_not_waited_for_and_comes_later(
         incoming = cache.incoming(missing.digest, blobs[missing.digest].size)
         incoming.append(0, home.store.read(missing.digest))
         assert incoming.commit()
-    assert asked == [(image, {public})]
+    assert asked[0] == (image, {public})
     # A pod is taken, though it cannot be made ready here.
     assert cache.missing_of(environment.image) == ()
     with pytest.raises(MissingBlobsError):
@@ -300,6 +300,19 @@ def test_what_is_sooner_read_lazily_is_not_waited_for_and_comes_later(
     cache.unpin("uid")
     cache.forget_pods(lambda _: True, 0.0)
     assert repository.forgotten == ["uid", "vanished"]
+
+
+def test_what_nobody_can_read_lazily_any_more_comes_at_once(
+    home, environment, public, root, work, monkeypatch
+):
+    monkeypatch.setattr(module, "LATER_S", 1e6)
+    monkeypatch.setattr(module, "STILL_S", 0.01)
+    can = iter([True, True])
+    cache = SiteCache(
+        work, repository=Repository(root), is_sooner=lambda *_: next(can, False)
+    )
+    cache.missing(home.blobs(environment), {public}, "sha256:" + "7" * 64)
+    eventually(lambda: cache.has(public))
 
 
 def test_what_did_not_come_later_is_read_lazily_no_more(
