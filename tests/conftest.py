@@ -19,6 +19,17 @@ for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"):
     os.environ.pop(name, None)
 
 
+PATIENCE_S = 400
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give engines more time: on a busy machine each of them starts slowly."""
+    for item in items:
+        is_engine = item.get_closest_marker("engines") is not None
+        if is_engine and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(PATIENCE_S))
+
+
 def pytest_collection_finish() -> None:
     """Look at what is imported by now no more: a sixth of the time went into that.
 

@@ -21,7 +21,6 @@ from facility.marked import marked_processes
 from facility.runtime import Runtime
 
 COMMAND = Path(sys.executable).parent / "facility"
-PATIENCE_S = 400
 
 
 @pytest.hookimpl(wrapper=True)
@@ -32,14 +31,6 @@ def pytest_runtest_makereport(item: pytest.Item):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give engines more time: on a busy machine each of them starts slowly."""
-    for item in items:
-        is_here = item.path.is_relative_to(Path(__file__).parent)
-        if is_here and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 
 class RunningFacility:

@@ -210,7 +210,7 @@ async def agent(far: Settings) -> AsyncIterator[Agent]:
 @pytest.fixture
 def until_done(far: Settings) -> Callable[..., Awaitable[Job]]:
     async def until_done(id_: JobId) -> Job:
-        return await asyncio.to_thread(queries.wait, far, str(id_), timeout_s=60)
+        return await asyncio.to_thread(queries.wait, far, str(id_), timeout_s=300)
 
     return until_done
 

@@ -232,7 +232,7 @@ async def test_a_thousand_equal_jobs_are_carried_and_none_is_lost(
     job = await until_done(await send(count=1000))
     assert job.outcomes == {Outcome.SUCCEEDED: 1000}
     assert len(set(site.effects("created"))) == len(site.effects("created")) == 1000
-    await until(lambda: len(site.effects("deleted")) == 1000)
+    await until(lambda: len(site.effects("deleted")) == 1000, timeout_s=100)
 
 
 async def test_a_job_comes_after_another(
