@@ -38,12 +38,13 @@ running = _fixtures_of("registry").running
 
 SCRIPT = """\
 import os, sys, time, pathlib, socket
-# The one thing that leaves a job at once: whoever counts executions listens there.
+pathlib.Path("results").mkdir(exist_ok=True)
+pathlib.Path("results/first.txt").write_text(sys.argv[1])
+print("begun", flush=True)
+# The one thing that leaves a job at once: whoever counts executions listens there, and
+# may end the job as soon as he has heard.
 with socket.create_connection(("127.0.0.1", int(os.environ["RUNS"]))) as runs:
     runs.sendall(os.environ["FACILITY_JOB_ID"].encode())
-pathlib.Path("results").mkdir(exist_ok=True)
-print("begun", flush=True)
-pathlib.Path("results/first.txt").write_text(sys.argv[1])
 time.sleep(float(sys.argv[1]))
 pathlib.Path("results/last.txt").write_text(sys.argv[1])
 print("ended", flush=True)
@@ -150,18 +151,25 @@ class Facility:
         if self.launcher.poll() is None:
             self.down()
         self.runs.close()
-        left = [p for p in psutil.process_iter() if self._is_mine(p)]
+        end = time.monotonic() + 10  # what has done its work may be ending
+        while (left := self._left()) and time.monotonic() < end:
+            time.sleep(0.05)
         for process in left:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(left, 10)
         subprocess.run(["rm", "-rf", self.folder], check=False)
-        assert [p.cmdline() for p in left] == []
+        assert [*left.values()] == []
 
-    def _is_mine(self, process: psutil.Process) -> bool:
-        with contextlib.suppress(psutil.Error):
-            mine = process.environ().get("HOME") == str(self.folder)
-            return mine and process.status() != psutil.STATUS_ZOMBIE
-        return False
+    def _left(self) -> dict[psutil.Process, list[str]]:
+        """Return our living processes, with their command lines."""
+        found = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                mine = process.environ().get("HOME") == str(self.folder)
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                    found[process] = process.cmdline()
+        return found
 
     def log(self) -> str:
         return (self.folder / "agents.log").read_text()

@@ -1,5 +1,6 @@
 """Root's facility: each person's agent, plugin and jobs under his own uid."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -46,32 +48,33 @@ print(json.dumps({"outcome": job.outcome, "message": job.message,
 """
 
 
-def accounts(*arguments: str) -> None:
-    subprocess.run(arguments, check=True, capture_output=True, text=True)
+def processes_of(name: str) -> list[psutil.Process]:
+    return [
+        p
+        for p in psutil.process_iter(["username", "status", "cmdline"])
+        if p.info["username"] == name and p.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 @pytest.fixture
-def users():
+def users(change_accounts):
     names = [f"facility-{secrets.token_hex(4)}" for _ in range(2)]
     for name in names:
-        accounts("useradd", "--create-home", "--shell", "/bin/bash", name)
+        change_accounts("useradd", "--create-home", "--shell", "/bin/bash", name)
     yield names
     for name in names:
-        # What has ended may wait for a slow init to be collected.
-        mine = [
-            p
-            for p in psutil.process_iter(["username", "status"])
-            if p.info["username"] == name and p.info["status"] != psutil.STATUS_ZOMBIE
-        ]
-        left = [" ".join(p.cmdline()) for p in mine]
-        for process in mine:
-            process.kill()
-        psutil.wait_procs(mine, 10)
+        end = time.monotonic() + 10  # what has done its work may be ending
+        while (left := processes_of(name)) and time.monotonic() < end:
+            time.sleep(0.05)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, 10)
         uid = pwd.getpwnam(name).pw_uid
-        accounts("userdel", "--remove", name)
+        change_accounts("userdel", "--remove", name)
         # What his programs share in /tmp: uids are given again.
         shutil.rmtree(f"/tmp/analysis-facility-{uid}", ignore_errors=True)
-        assert left == []
+        assert [p.info["cmdline"] for p in left] == []
 
 
 @pytest.fixture

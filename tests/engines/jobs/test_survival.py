@@ -77,7 +77,7 @@ def test_a_cancelled_job_ends_and_leaves_what_it_had(facility, until) -> None:
 
 @both
 def test_a_job_that_takes_too_long_is_ended(facility) -> None:
-    job = facility.done(facility.submit(300, time_s=2))
+    job = facility.done(facility.submit(300, time_s=4))
     assert job.outcome is Outcome.TIMED_OUT
     assert (facility.root / "results/first.txt").read_text() == "300"
 
