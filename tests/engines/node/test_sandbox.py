@@ -169,7 +169,7 @@ def test_a_signal_reaches_the_job_through_the_sandbox(site, person):
     wrapper = pod.start(user=person)
     pod.wait_for_log("here")
     wrapper.send_signal(signal.SIGTERM)
-    assert wrapper.wait(20) == ExitCode.FAILED
+    assert wrapper.wait(60) == ExitCode.FAILED
     assert pod.log() == "here\nsaving\nsaved\n"
     assert pod.ended()["exitCode"] == 4
 
@@ -197,7 +197,7 @@ def test_a_signal_for_every_process_of_the_job_leaves_it_its_grace(site, person)
     ).stdout.split()  # fmt: skip
     for pid in [wrapper.pid, shim, *map(int, children)]:
         os.kill(pid, signal.SIGTERM)
-    assert wrapper.wait(20) == ExitCode.FAILED
+    assert wrapper.wait(60) == ExitCode.FAILED
     assert "saved" in pod.log()
 
 

@@ -1,5 +1,6 @@
 """Pods in folders of a work area, and wrappers to run them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -61,7 +62,7 @@ class PodAtHand:
         self.wait(lambda: path.exists() and text in path.read_text(), text)
 
     def wait(self, condition, what: str = "it") -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, f"never saw {what}"
             time.sleep(0.01)
@@ -70,12 +71,13 @@ class PodAtHand:
         for wrapper in self.started:
             if wrapper.poll() is None:
                 wrapper.send_signal(signal.SIGKILL)
-            wrapper.communicate(timeout=10)
+            wrapper.communicate(timeout=60)
         for started in self.folder.path.glob("run/*/*/started"):
             pid = json.loads(started.read_text())["shim"]["pid"]
             command = Path(f"/proc/{pid}/cmdline")
-            if command.exists() and str(self.folder.path) in command.read_text():
-                os.kill(pid, signal.SIGUSR2)
+            with contextlib.suppress(OSError):  # it may be ending
+                if str(self.folder.path) in command.read_text():
+                    os.kill(pid, signal.SIGUSR2)
 
 
 def make_pod(
