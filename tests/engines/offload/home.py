@@ -7,9 +7,9 @@ command line, as in a terminal of the working folder. All is gone afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -97,7 +97,8 @@ class Home:
                 agent.kill()
                 agent.wait()
         for process in self.processes():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(self.processes(), 10)
         subprocess.run(["chmod", "-R", "u+rwX", self.folder], check=False)
         subprocess.run(["rm", "-rf", self.folder], check=False)
@@ -137,26 +138,6 @@ class Home:
                 continue
         return [p for p in found if p.pid != os.getpid()]
 
-    def plugin(self, site: str) -> psutil.Process | None:
-        """The plugin of a site, if it runs."""
-        for process in self.processes():
-            try:
-                words = process.cmdline()
-            except psutil.NoSuchProcess:
-                continue
-            if any("offload.plugins.main" in word for word in words) and any(
-                f"/{site}/" in word for word in words
-            ):
-                return process
-        return None
-
-    def kill_plugin(self, site: str) -> bool:
-        process = self.plugin(site)
-        if process is None:
-            return False
-        process.send_signal(signal.SIGKILL)
-        return True
-
     # using it
 
     def start(
@@ -182,7 +163,7 @@ class Home:
         *arguments: str,
         python: Path | None = None,
         folder: Path | None = None,
-        timeout_s: float = 100,
+        timeout_s: float = 200,
         as_bytes: bool = False,
         before: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[Any]:
@@ -225,7 +206,7 @@ class Home:
         jobs = json.loads(self.facility("jobs", "--json"))
         return next(job for job in jobs if job["id"] == name)
 
-    def eventually(self, question: Any, timeout_s: float = 60) -> Any:
+    def eventually(self, question: Any, timeout_s: float = 100) -> Any:
         """Ask until the answer is true; return it."""
         deadline = time.monotonic() + timeout_s
         while not (answer := question()):

@@ -205,8 +205,8 @@ class Runs:
                     lines.append(" ".join(process.cmdline()))
             return [each for each in lines if not any(o in each for o in ours)]
 
-        self.slurm.wait(lambda: self.slurm.jobs() == [], 30, "no job is left")
-        self.home.eventually(lambda: not strangers(), 20)
+        self.slurm.wait(lambda: self.slurm.jobs() == [], 60, "no job is left")
+        self.home.eventually(lambda: not strangers())
 
 
 def content(name: str, index: int) -> bytes:

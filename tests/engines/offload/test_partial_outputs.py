@@ -20,7 +20,7 @@ def assert_came_back(home, id_, outcome):
 @pytest.mark.parametrize("site", ["here", "cluster"])
 def test_after_its_time(shared_home, python, site):
     id_ = shared_home.submit(
-        "--site", site, "--time", "2s", "--", "sh", "-c",
+        "--site", site, "--time", "5s", "--", "sh", "-c",
         f"echo begun; {HALF} sleep 600", python=python,
     )  # fmt: skip
     assert_came_back(shared_home, id_, "timed_out")

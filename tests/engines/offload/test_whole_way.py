@@ -104,10 +104,12 @@ def test_cancelled_while_it_runs_it_ends_and_what_it_wrote_comes_back(
     shared_home, python
 ):
     id_ = shared_home.submit(
-        "--site", "cluster", "--", "sh", "-c", "echo started >mark; sleep 600",
+        "--site", "cluster", "--", "sh", "-c",
+        "echo started >mark; cat mark; sleep 600",
         python=python,
     )  # fmt: skip
     shared_home.eventually(lambda: shared_home.job(id_)["stage"] == "running")
+    shared_home.eventually(lambda: shared_home.facility("logs", id_) == "started\n")
     shared_home.facility("cancel", id_)
     assert shared_home.run("wait", id_).returncode != 0
     assert shared_home.job(id_)["outcome"] == "cancelled"

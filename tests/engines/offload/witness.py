@@ -23,6 +23,7 @@ class Witness:
         self._held: set[str] = set()
         self._waiting: dict[str, socket.socket] = {}
         self._lock = threading.Lock()
+        self._is_over = False
         self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> Self:
@@ -31,8 +32,8 @@ class Witness:
 
     def __exit__(self, *_: object) -> None:
         # Closing it would not wake who waits in accept().
-        with socket.create_connection(("127.0.0.1", self._port)) as last:
-            last.sendall(b"\n")
+        self._is_over = True
+        socket.create_connection(("127.0.0.1", self._port)).close()
         self._thread.join()
         self._socket.close()
         for name in [*self._held]:
@@ -68,11 +69,15 @@ class Witness:
     def _serve(self) -> None:
         while True:
             caller, _ = self._socket.accept()
-            with caller.makefile("rb") as lines:
-                name = lines.readline().strip().decode()
-            if not name:
+            if self._is_over:
                 caller.close()
                 return
+            name = ""
+            with contextlib.suppress(OSError), caller.makefile("rb") as lines:
+                name = lines.readline().strip().decode()
+            if not name:  # it was ended before it could say it
+                caller.close()
+                continue
             with self._lock:
                 self._begun[name] += 1
                 is_held = name in self._held
@@ -80,5 +85,5 @@ class Witness:
                     other.close()  # a run that is over
                 self._waiting |= {name: caller} if is_held else {}
             if not is_held:
-                with caller:
+                with caller, contextlib.suppress(OSError):
                     caller.sendall(b".")
