@@ -36,6 +36,13 @@ class Pins:
         """Forget what a pod needed; no error if nothing is known."""
         self._path(uid).unlink(missing_ok=True)
 
+    def of(self, uid: str) -> tuple[str, ...]:
+        """Return the images that a pod needs; none if nothing is known."""
+        try:
+            return tuple(json.loads(self._path(uid).read_bytes()))
+        except FileNotFoundError:
+            return ()
+
     def forget(self, is_needed: Callable[[str], bool], before: float) -> None:
         """Forget pods that have vanished.
 

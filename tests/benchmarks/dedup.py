@@ -17,11 +17,11 @@ cache. Beside each stands the union: every distinct content once,
 - *repository*: as the objects that hold it;
 - *site*: as a file of its own on the same file system.
 
-The left side is all that lies in the folder: indexes, catalogues, trees' folders. Real
-releases differ little: then a site's cache is what each tree takes beside its contents
-(its folders, of a block each on ext4, its record, its catalogue), 1 to 2 % of it. Beside,
-the same site with all layers instead of the images' trees: jobs that a plugin runs have
-those.
+Both sides are counted in blocks of the disk; the left one is all that lies in the folder:
+indexes, records, bundles, trees' folders. Real releases differ little: then what each tree
+takes beside its contents weighs most, a block for each folder on ext4, 2,000 of them in an
+environment. Beside, the same site with all layers instead of the images' trees: jobs that
+a plugin runs have those.
 
 Exit codes: 0 every bar is kept, 1 one is not.
 """

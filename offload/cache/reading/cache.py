@@ -184,10 +184,10 @@ class RepositoryCache:
         return bool(rows)
 
     def amount(self, image: str, view: View | None = None) -> Amount:
-        """Return how much an image is; nothing if it is not there."""
+        """Return how much may come of an image; nothing if it is here, or not there."""
         view = view or self.view()
         path = image_path(image)
-        if view.find(path) is None:
+        if self.has_image(image) or view.find(path) is None:
             return Amount(0, 0)
         counters = view.counters(path)
         return Amount(counters.regular, counters.file_size)
@@ -236,7 +236,9 @@ class RepositoryCache:
 
     def unpin(self, uid: str) -> None:
         """Forget a job's need; again is fine."""
-        self._keeper.unpin(uid)
+        self._keeper.unpin(
+            uid, lambda: View(self._follower.last(), self._reader.catalogues)
+        )
 
     def forget_jobs(self, is_known: Callable[[str], bool], before: float) -> None:
         """Forget jobs that have vanished; see :meth:`Pins.forget`."""
@@ -291,6 +293,8 @@ class RepositoryCache:
             self._keeper.expect(view, path)
             with unpacked(view, digest, self._fetcher):
                 place = self._keeper.with_room(make)
+            if kind == "images":
+                self._keeper.drop_catalogues(hex_of(digest), lambda: view)
         self._keeper.stay_below_quota()
         return place
 

@@ -74,6 +74,10 @@ class Choice:
     lazy_s: float
 
 
+KEPT = Choice(Way.WHOLE, 0.0, _MOUNT_S)
+"""For an image whose tree is here: nobody need be asked how much of it there is."""
+
+
 def choose(at: Situation) -> Choice:
     """Return which way a job has read what it needs sooner."""
     read = at.read_before or at.image.share(USUAL_SHARE)

@@ -108,6 +108,14 @@ class Follower:
             self._failed = time.monotonic(), str(error)
             return self._last(str(error), error)
 
+    def last(self) -> Revision:
+        """Return the last revision that was believed, without asking anybody.
+
+        Raises:
+            UnreachableError: there is none.
+        """
+        return self._last("nobody was asked")
+
     def _last(self, note: str, error: CacheError | None = None) -> Revision:
         known = self._known.load(self._masters(), self._settings.fqrn)
         if known is None:

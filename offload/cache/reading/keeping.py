@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
-from offload.cache.errors import NoSpaceError
+from offload.cache.errors import CacheError, NoSpaceError
 from offload.cache.pins import Pins
 from offload.cache.reading.building import Rows
 from offload.cache.reading.eviction import Collector, Freed
@@ -58,14 +60,42 @@ class Keeper:
         with self._reader.locks.held("collect"):
             self._pins.add(uid, tuple(tree_name(path) for path in paths))
 
-    def unpin(self, uid: str) -> None:
-        """Forget a job's need; again is fine."""
+    def unpin(self, uid: str, view: Callable[[], View]) -> None:
+        """Forget a job's need; again is fine.
+
+        Args:
+            uid: of the job.
+            view: of the last revision that was believed.
+        """
+        before = self._pins.of(uid)
         self._pins.remove(uid)
+        for path in before:
+            kind, _, name = path.partition("/")
+            if kind == "images" and self.kinds[kind].has(name):
+                self.drop_catalogues(name, view)
 
     def forget_jobs(self, is_known: Callable[[str], bool], before: float) -> None:
         """Forget jobs that have vanished; see :meth:`Pins.forget`."""
         with self._reader.locks.held("collect"):
             self._pins.forget(is_known, before)
+
+    def drop_catalogues(self, image: str, view: Callable[[], View]) -> None:
+        """Give up what only reading an image lazily needs, unless a job has pinned it.
+
+        Its tree says by itself what it must look like.
+        """
+        if f"images/{image}" in self._pins.images():
+            return
+        store, path = self._reader.store, path_of_tree("images", image)
+
+        def is_here(name: ObjectName) -> bool:
+            return store.find(str(name)) is not None
+
+        with suppress(CacheError):  # what cannot be told now goes when room is needed
+            for name in view().catalogues(path, is_here):
+                if content := store.content(str(name)):
+                    store.drop(content)
+                self._reader.catalogues.forget(name)
 
     def size(self) -> int:
         """Return the bytes that all contents take."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from offload.cache.cvmfs.rows import Row
-from offload.cache.reading.building import close
+from offload.cache.reading.building import Rows, close
 from offload.cache.reading.errors import ReadingError
-from offload.cache.reading.records import Folder, Link, Placed
-from offload.cache.reading.store import Content
+from offload.cache.reading.placing import Placer
+from offload.cache.reading.records import File, Folder, Link, Placed
 from offload.cache.removal import remove_tree
 
 
@@ -23,8 +24,8 @@ def put_back(
     place: Path,
     entries: Sequence[Placed],
     wrong: Sequence[Placed],
-    rows: Mapping[bytes, Row],
-    link: Callable[[Row, bytes], Content],
+    rows: Callable[[], Rows],
+    placer: Placer,
 ) -> None:
     """Make entries again, below folders that are opened meanwhile.
 
@@ -32,8 +33,8 @@ def put_back(
         place: the tree.
         entries: all that it must hold, folders before what is in them.
         wrong: those of them that are not as they should be.
-        rows: what the repository has, by path.
-        link: makes a path show a file.
+        rows: what the repository has; asked for only if a file is not here any more.
+        placer: puts files in place.
 
     Raises:
         ReadingError: the repository does not have it any more.
@@ -51,23 +52,28 @@ def put_back(
         _open(os.path.join(top, path) if path else top)
     for path in touched:
         _remove_strangers(os.path.join(top, path) if path else top, path, known)
+    offered = cache(lambda: dict(rows()))
     for entry in wrong:
         if isinstance(entry, Folder):
             continue
         path = os.path.join(top, entry.path)
-        row = rows.get(entry.path)
-        if row is None:
-            raise ReadingError(f"{entry.path!r}: the repository has it no more")
         draft = path + b".%b.draft" % secrets.token_hex(4).encode()
         if isinstance(entry, Link):
             os.symlink(entry.target, draft)
-        elif link(row, draft) != entry.content:
-            raise ReadingError(f"{entry.path!r}: the repository has another one now")
+        elif not placer.link_again(entry.content, draft):
+            _place(entry, offered().get(entry.path), draft, placer)
         if os.path.isdir(path) and not os.path.islink(path):
             remove_tree(Path(os.fsdecode(path)))
         os.replace(draft, path)
     for path in sorted(touched, reverse=True):
         close(os.path.join(top, path) if path else top, folders[path])
+
+
+def _place(file: File, row: Row | None, path: bytes, placer: Placer) -> None:
+    if row is None:
+        raise ReadingError(f"{file.path!r}: the repository has it no more")
+    if placer.link(row, path) != file.content:
+        raise ReadingError(f"{file.path!r}: the repository has another one now")
 
 
 def _open(path: bytes) -> None:

@@ -96,6 +96,7 @@ class Mount:
             if view.find(image_path(image)) is None:
                 fqrn = view.revision.fqrn
                 raise AbsentError(f"{image[:19]}: no image of {fqrn}")
+            view.listing(image_path(image))  # its catalogue comes meanwhile
         except CacheError as error:
             raise MountError(f"{self.where}: {error}") from None
         order = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading.errors import ReadingError
@@ -36,22 +37,37 @@ class Placer:
         """Make a path a file of its own; else like :meth:`link`."""
         return self._put(row, path, is_linked=False)
 
+    def link_again(self, content: Content, path: bytes) -> bool:
+        """Make a path show what one has shown, if that is still here; say whether."""
+        stored = content._replace(mode=content.mode | stat.S_IRUSR)
+        if not self._store.has(stored):
+            return False
+        try:
+            self._show(stored, content.mode, path, is_linked=True)
+        except FileNotFoundError:
+            return False
+        return True
+
     def _put(self, row: Row, path: bytes, *, is_linked: bool) -> Content:
-        mode = row.mode & 0o777
         for _ in range(_TRIES):
             content = self._fetcher.content(row)
-            source = os.fsencode(self._store.path(content))
             try:
-                # A link has the mode of what is stored, which its owner can read.
-                if is_linked and content.mode == mode and _link(source, path):
-                    return content
-                shutil.copyfile(source, path)
+                return self._show(content, row.mode & 0o777, path, is_linked=is_linked)
             except FileNotFoundError:
                 continue  # cleared away a moment ago
-            os.chmod(path, mode)
-            os.utime(path, (content.mtime, content.mtime))
-            return content._replace(mode=mode)
         raise ReadingError(f"{path!r}: what is fetched is cleared away at once")
+
+    def _show(
+        self, content: Content, mode: int, path: bytes, *, is_linked: bool
+    ) -> Content:
+        source = os.fsencode(self._store.path(content))
+        # A link has the mode of what is stored, which its owner can read.
+        if is_linked and content.mode == mode and _link(source, path):
+            return content
+        shutil.copyfile(source, path)
+        os.chmod(path, mode)
+        os.utime(path, (content.mtime, content.mtime))
+        return content._replace(mode=mode)
 
 
 def _link(source: bytes, path: bytes) -> bool:

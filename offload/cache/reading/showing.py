@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from offload.cache.reading.cache import RepositoryCache
-from offload.cache.reading.choosing import Choice, Way, choose
+from offload.cache.reading.choosing import KEPT, Choice, Way, choose
 from offload.cache.reading.errors import AbsentError, MountError, ReadingError
 from offload.cache.reading.estimating import situation
 from offload.cache.reading.mounting import Mount, can_mount
@@ -41,7 +41,10 @@ def shown(cache: RepositoryCache, image: str, where: Path) -> Iterator[Shown]:
     """
     if where.is_symlink() and where.readlink().is_relative_to(cache.folder):
         where.unlink()  # of one that was killed
-    choice = choose(situation(cache, image, can_mount=can_mount()))
+    if cache.has_image(image):
+        choice = KEPT
+    else:
+        choice = choose(situation(cache, image, can_mount=can_mount()))
     if choice.way is Way.LAZY and (mount := _mounted(cache, image, where)):
         with mount:
             yield Shown(choice, Way.LAZY, mount.wait)

@@ -106,6 +106,10 @@ class Store:
         path = self.path(content)
         return path if self._is_whole(path, content, size) else None
 
+    def has(self, content: Content) -> bool:
+        """Whether a content is here, verified as :meth:`find` does it."""
+        return self._is_whole(self.path(content), content, None)
+
     def path(self, content: Content) -> str:
         """Return where a content is, or would be."""
         return f"{self._content}/{content.digest[:2]}/{content}"

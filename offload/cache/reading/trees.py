@@ -121,7 +121,7 @@ class Trees:
             with room(self._folder), self._locks.held(f"tree {name}"):
                 wrong = list(records.differences(place, entries, reads_all=reads_all))
                 self._store.distrust()
-                put_back(place, entries, wrong, dict(rows()), self._placer.link)
+                put_back(place, entries, wrong, rows, self._placer)
         if reads_all:
             self._stamp(name)
         return len(wrong)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offload.cache.cvmfs.catalogue import Catalogue, Counters
+from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading.errors import ReadingError
@@ -91,12 +92,26 @@ class Catalogues:
             if name in self._open:
                 self._open.move_to_end(name)
                 return self._open[name]
-        opened = Catalogue.open(self._fetch(name, size))
+        opened = self._opened(name, size)
         with self._lock:
             self._open[name] = opened
             while len(self._open) > _OPEN:
                 self._open.popitem(last=False)  # closed once nobody asks it any more
         return opened
+
+    def forget(self, name: ObjectName) -> None:
+        """Hold a catalogue open no more; who asks it still has it."""
+        with self._lock:
+            self._open.pop(name, None)
+
+    def _opened(self, name: ObjectName, size: int) -> Catalogue:
+        path = self._fetch(name, size)
+        try:
+            return Catalogue.open(path)
+        except RepositoryError:
+            if path.exists():
+                raise
+            return Catalogue.open(self._fetch(name, size))  # it was given up meanwhile
 
 
 class View:
@@ -108,7 +123,7 @@ class View:
 
     def find(self, path: bytes) -> Row | None:
         """Return what lies at a path; links are not followed."""
-        return self._catalogue(path).lookup(path)
+        return self._catalogue(path, with_content=False).lookup(path)
 
     def listing(self, path: bytes) -> list[Row]:
         """Return what lies directly in a folder, sorted by name."""
@@ -142,10 +157,33 @@ class View:
                     below = folder + b"/" + row.name
                     waiting.append((below, prefix + row.name + b"/"))
 
-    def _catalogue(self, path: bytes) -> Catalogue:
+    def catalogues(
+        self, path: bytes, is_here: Callable[[ObjectName], bool]
+    ) -> list[ObjectName]:
+        """Return the catalogues that are here and have nothing but what a folder has."""
+        found: list[ObjectName] = []
+        top = self.revision
+        waiting = [(top.catalogue, top.catalogue_bytes)]
+        while waiting:
+            name, size = waiting.pop()
+            for nested in (
+                self._catalogues.get(name, size).nested() if is_here(name) else ()
+            ):
+                is_below = (nested.path + b"/").startswith(path + b"/")
+                is_above = path.startswith(nested.path + b"/")
+                if is_below or is_above:
+                    waiting.append((nested.object, nested.size))
+                if is_below and is_here(nested.object):
+                    found.append(nested.object)
+        return found
+
+    def _catalogue(self, path: bytes, *, with_content: bool = True) -> Catalogue:
+        """Return the catalogue that has a path, and if need be what a folder there has."""
         at = self._catalogues.get(
             self.revision.catalogue, self.revision.catalogue_bytes
         )
         while (nested := at.nested_of(path)) is not None:
+            if nested.path == path and not with_content:
+                break
             at = self._catalogues.get(nested.object, nested.size)
         return at

@@ -5,7 +5,8 @@ import stat
 
 import pytest
 
-from offload.cache.reading import UnreachableError
+from offload.cache.reading import UnreachableError, Way
+from offload.cache.reading.showing import shown
 
 
 def described(top):
@@ -121,6 +122,54 @@ def test_a_cached_image_starts_while_nobody_answers(cache, make_cache, origin, i
         assert "Connection refused" in revision.note
     with pytest.raises(UnreachableError, match="Connection refused"):
         make_cache("empty").image(image)
+
+
+def catalogues(cache):
+    """The catalogues that are here, by the objects' names."""
+    store = cache._reader.store
+    names = {name for name, _ in store.objects() if name.endswith("C")}
+    return {name for name in names if store.find(name)}
+
+
+def test_an_image_whose_tree_stands_needs_no_catalogue(
+    cache, make_cache, origin, publisher, image
+):
+    assert cache.find(f"/.flat/{image[7:9]}/{image[7:]}").kind == "folder"
+    root = catalogues(cache)
+    tree = cache.image(image)
+    assert catalogues(cache) == root
+    origin.stop()
+    (tree / "env/bin").chmod(0o755)
+    (tree / "env/bin/python").unlink()
+    (tree / "env/bin/python3").unlink()
+    for one in (make_cache("site"), cache):
+        assert described(one.image(image)) == expected(publisher.small)
+        assert one.amount(image).files == 0
+        assert one.wait(image, 0) is not None
+        with shown(one, image, tree.parent / "shown") as there:
+            assert there.way is Way.WHOLE
+    assert cache.verify() == 0
+
+
+def test_catalogues_stay_for_a_job_until_it_has_ended(cache, origin, image):
+    cache.pin("job", image)
+    cache.pin("other", image)
+    cache.amount(image)
+    before = catalogues(cache)
+    cache.image(image)
+    cache.unpin("other")
+    assert catalogues(cache) == before
+    origin.stop()
+    cache.unpin("job")
+    assert len(catalogues(cache)) == len(before) - 1
+    cache.unpin("job")
+
+
+def test_an_image_can_be_read_lazily_though_its_catalogue_was_given_up(cache, image):
+    cache.image(image)
+    path = f"/.flat/{image[7:9]}/{image[7:]}".encode()
+    found = {row.name for row in cache.view().listing(path + b"/env")}
+    assert b"one.py" in found
 
 
 def test_waiting_ends_with_the_revision_that_has_the_image(cache, publisher):

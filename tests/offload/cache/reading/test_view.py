@@ -6,6 +6,7 @@ import pytest
 
 from offload.cache.cvmfs.catalogue import Counters
 from offload.cache.cvmfs.cataloguing import write_catalogue
+from offload.cache.cvmfs.errors import RepositoryError
 from offload.cache.cvmfs.names import NO_PARENT, ObjectName, key_of
 from offload.cache.cvmfs.rows import Row
 from offload.cache.reading import ReadingError
@@ -43,3 +44,17 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
     view = View(revision, Catalogues(lambda _name, _size: path))
     with pytest.raises(ReadingError, match="holds a name"):
         list(view.walk(b""))
+
+
+def test_a_catalogue_given_up_while_it_is_opened_is_fetched_again(tmp_path):
+    folder = Row(b"", Kind.FOLDER, 0o755, 4096, 0)
+    rows = [(key_of(b""), NO_PARENT, folder)]
+    data, _ = write_catalogue(b"", rows, [], Counters())
+    (tmp_path / "here").write_bytes(data)
+    (tmp_path / "broken").write_bytes(b"none")
+    places = [tmp_path / "gone", tmp_path / "here"]
+    catalogues = Catalogues(lambda name, size: places.pop(0))
+    assert catalogues.get(ObjectName(b"0" * 20), len(data)).lookup(b"") is not None
+    assert not places
+    with pytest.raises(RepositoryError, match="no catalogue"):
+        Catalogues(lambda name, size: tmp_path / "broken").get(ObjectName(b"1" * 20), 4)
