@@ -6,7 +6,8 @@ from traitlets.config import Config
 
 from facility.runtime import Runtime
 
-CLUSTER_START_TIMEOUT_S = 60
+CLUSTER_START_TIMEOUT_S = 180
+"""What dies meanwhile is seen at once; a busy machine starts many clusters slowly."""
 HEARTBEAT_PERIOD_S = 5
 
 

@@ -19,7 +19,7 @@ from facility.environment import describe
 from facility.malloc import MALLOC
 from facility.process import ProcessIdentity, boot_id
 
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 180
 KEPT = (
     "PATH", "HOME", "USER", "LANG", "LC_", "TZ", "TMPDIR", "XDG_", "PYTHON",
     "VIRTUAL_ENV", "LD_LIBRARY_PATH", "COVERAGE_", "FACILITY_ID",

@@ -356,6 +356,8 @@ def test_nothing_is_left_when_the_clusters_are_gone(gateway, server) -> None:
 def test_the_dashboard_is_served_to_its_user(gateway, server) -> None:
     with gateway.new_cluster() as cluster, cluster.get_client() as client:
         port = client.scheduler_info()["services"]["dashboard"]
-        assert httpx.get(f"http://127.0.0.1:{port}/status").status_code == 200
+        assert (
+            httpx.get(f"http://127.0.0.1:{port}/status", timeout=60).status_code == 200
+        )
         url = f"{server.runtime.gateway_url}/clusters/{cluster.name}/status"
-        assert httpx.get(url).status_code == 200
+        assert httpx.get(url, timeout=60).status_code == 200
