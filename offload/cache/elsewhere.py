@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +68,16 @@ class Repository(Protocol):
         """Give up what is kept of it where that makes so much room on the disk."""
 
 
+@dataclass(eq=False, slots=True)
+class _Look:
+    """A question to the repository, and its answer as far as there is one."""
+
+    digests: frozenset[str]
+    image: str
+    found: frozenset[str] = frozenset()
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+
 class FetchedLayers:
     """A repository that is read over the network, in threads of its own.
 
@@ -92,8 +103,7 @@ class FetchedLayers:
         self._clock = clock
         self._background = Background()
         self._lock = threading.Lock()
-        self._looking: threading.Thread | None = None
-        self._found: frozenset[str] = frozenset()
+        self._looking: _Look | None = None
         self._lazily: frozenset[str] = frozenset()
         self._not_before: dict[str, float] = {}
         """When to try again what failed: the whole, by no name, or a layer."""
@@ -107,18 +117,23 @@ class FetchedLayers:
             digests: of layers.
             image: of which all of these are, if of any: a job may read it lazily.
         """
-        with self._lock:
-            if self._looking is None or not self._looking.is_alive():
-                if self._has_failed(""):
-                    return frozenset()
-                self._looking = threading.Thread(
-                    target=self._look, args=(frozenset(digests), image), daemon=True
-                )
-                self._looking.start()
-            looking = self._looking
-        looking.join(PATIENCE_S)
-        with self._lock:
-            return frozenset(digests) & self._found
+        wanted = frozenset(digests)
+        until = time.monotonic() + PATIENCE_S
+        while (left_s := until - time.monotonic()) > 0:
+            with self._lock:
+                if self._looking is None or self._looking.is_over.is_set():
+                    if self._has_failed(""):
+                        break
+                    self._looking = _Look(wanted, image)
+                    threading.Thread(
+                        target=self._look, args=(self._looking,), daemon=True
+                    ).start()
+                look = self._looking
+            look.is_over.wait(left_s)
+            # What somebody else looks for says nothing of ours.
+            if wanted <= look.digests and image == look.image:
+                return wanted & look.found
+        return frozenset()
 
     def is_read_lazily(self, digest: str) -> bool:
         """Whether a job that needs a layer may start before it is here."""
@@ -138,29 +153,30 @@ class FetchedLayers:
         with suppress(FacilityError, OSError):
             self._repository.collect(wanted=size)
 
-    def _look(self, digests: frozenset[str], image: str) -> None:
+    def _look(self, look: _Look) -> None:
+        digests, image = look.digests, look.image
         is_lazy = False
         try:
             self._repository.refresh(NEW_S)
             wanted = {each for each in digests if not self._has_failed(each)}
-            found = frozenset(each for each in wanted if self._has(each))
-            with self._lock:
-                self._found = found
-            if image and found and self._is_sooner is not None:
-                is_lazy = self._is_sooner(image, found)
+            look.found = frozenset(each for each in wanted if self._has(each))
+            if image and look.found and self._is_sooner is not None:
+                is_lazy = self._is_sooner(image, look.found)
         except (FacilityError, OSError):
-            found = frozenset()
+            look.found = frozenset()
             self._not_before[""] = self._clock() + AGAIN_S
-        with self._lock:
-            self._found = found
-            # What was read lazily before may be sooner whole by now.
-            self._lazily = self._lazily - digests | (found if is_lazy else frozenset())
+        finally:
+            read = look.found if is_lazy else frozenset()
+            with self._lock:
+                # What was read lazily before may be sooner whole by now.
+                self._lazily = self._lazily - digests | read
+            look.is_over.set()
         if is_lazy:
             threading.Thread(
-                target=self._fetch_later, args=(found, image), daemon=True
+                target=self._fetch_later, args=(look.found, image), daemon=True
             ).start()
         else:
-            self._fetch(found)
+            self._fetch(look.found)
 
     def _fetch_later(self, digests: frozenset[str], image: str) -> None:
         assert self._is_sooner is not None

@@ -219,6 +219,21 @@ def test_one_that_does_not_answer_holds_nobody_up(
     repository.answers.set()
 
 
+def test_what_another_looks_for_at_the_same_time_says_nothing_of_ours(
+    root, public, monkeypatch
+):
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+    repository = Repository(root)
+    repository.answers.clear()
+    layers = module.FetchedLayers(repository, lambda *_: None)
+    other = threading.Thread(target=layers.fetch, args=(["sha256:" + "0" * 64],))
+    other.start()
+    eventually(lambda: repository.refreshed == 1)
+    threading.Timer(0.1, repository.answers.set).start()
+    assert layers.fetch([public]) == {public}
+    other.join()
+
+
 def test_one_that_fails_is_left_alone_for_a_while(root, public):
     repository = Repository(root)
     repository.error = CacheError("its signature is not to be believed")
