@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -52,11 +53,14 @@ def _program(name: str) -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Return ports that no connection gets: daemons are stopped and started again."""
+    ports: list[int] = []
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise AssertionError("no free ports")
 
 
 class SlurmCluster:
@@ -113,7 +117,7 @@ class SlurmCluster:
             self.start_controller()
             for node in self.nodes:
                 self.start_node(node)
-            self.wait(self._all_idle, 30, "every node is idle")
+            self.wait(self._all_idle, 60, "every node is idle")
         except BaseException:
             self.stop()
             raise
@@ -131,13 +135,13 @@ class SlurmCluster:
         names = [*self.nodes, "slurmctld", "slurmdbd", "mariadbd", "munged"]
         for name in names:
             self._end(name)
-        self._end_stray_processes()
+        self._end_processes()
         self._remove_cgroups()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_controller(self) -> None:
         self._start("slurmctld", "slurmctld", "-D", "-f", str(self.config))
-        self.wait(self._answers, 30, "slurmctld answers")
+        self.wait(self._answers, 60, "slurmctld answers")
 
     def stop_controller(self) -> None:
         self._end("slurmctld")
@@ -153,16 +157,15 @@ class SlurmCluster:
         daemon = self._daemons.pop(name)
         daemon.kill()
         daemon.wait()
-        # Steps first: they would tell the controller how their tasks ended.
+        # Steps first: they would tell the controller how their tasks ended. Until none
+        # is left: one that was just begun is seen only the next time.
         for variable in (f"{NODE}={name}", f"SLURMD_NODENAME={name}"):
-            for pid in self.processes(variable):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self._end_processes(variable)
 
     # using it
 
     def run(
-        self, *command: str, check: bool = True, timeout_s: float = 20, text: str = ""
+        self, *command: str, check: bool = True, timeout_s: float = 60, text: str = ""
     ) -> str:
         """Run a client as the cluster's user; return what it printed."""
         done = subprocess.run(
@@ -317,7 +320,7 @@ class SlurmCluster:
             f"--pid-file={self.folder}/munge.pid", f"--log-file={self.folder}/munge.log",
             f"--seed-file={self.folder}/munge.seed",
         )  # fmt: skip
-        self.wait(self._socket.exists, 10, "munged listens")
+        self.wait(self._socket.exists, 60, "munged listens")
 
     def _start_database(self) -> None:
         data, listen = self.folder / "mariadb", self.folder / "mariadb.sock"
@@ -336,7 +339,7 @@ class SlurmCluster:
             "--bind-address=127.0.0.1", f"--pid-file={self.folder}/mariadb.pid",
             "--innodb-buffer-pool-size=128M", "--innodb-lock-wait-timeout=900",
         )  # fmt: skip
-        self.wait(listen.exists, 30, "MariaDB listens")
+        self.wait(listen.exists, 60, "MariaDB listens")
         configuration = self.folder / "slurmdbd.conf"
         configuration.write_text(
             f"DbdHost=localhost\nDbdAddr=127.0.0.1\nDbdPort={port}\n"
@@ -351,7 +354,7 @@ class SlurmCluster:
         self._start(
             "slurmdbd", "slurmdbd", "-D", environment={"SLURM_CONF": str(self.config)}
         )
-        self.wait(self._has_accounts, 30, "slurmdbd answers")
+        self.wait(self._has_accounts, 60, "slurmdbd answers")
         self.run("sacctmgr", "-i", "add", "cluster", "test", check=False)
         self.run("sacctmgr", "-i", "add", "account", "people")
         self.run("sacctmgr", "-i", "add", "user", self.user, "account=people")
@@ -411,9 +414,9 @@ class SlurmCluster:
             daemon.kill()
             daemon.wait()
 
-    def _end_stray_processes(self) -> None:
-        deadline = time.monotonic() + 10
-        while pids := self.processes():
+    def _end_processes(self, *variables: str) -> None:
+        deadline = time.monotonic() + 30
+        while pids := self.processes(*variables):
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

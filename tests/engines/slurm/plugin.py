@@ -110,7 +110,7 @@ class RunningPlugin:
                 env=self.environment, stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
         (self.folder / "pid").write_text(str(self.process.pid))
-        self.wait(self._answers, 30, "the plugin answers")
+        self.wait(self._answers, 60, "the plugin answers")
         return self
 
     def _answers(self):
@@ -135,7 +135,7 @@ class RunningPlugin:
                     self.delete(json.loads(record.read_bytes()))
                 self.wait(lambda: not self.running(), 60, "all has ended")
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # the protocol, by hand

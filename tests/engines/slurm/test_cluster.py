@@ -29,11 +29,11 @@ def test_an_ordinary_user_runs_his_own(start_slurm):
 def test_a_killed_node_takes_its_jobs_along(start_slurm):
     slurm = start_slurm(nodes=1)
     slurm.run("sbatch", "--no-requeue", "--wrap", "sleep 100")
-    slurm.wait(lambda: slurm.run("squeue", "-h", "-o%T") == "RUNNING\n", 20, "runs")
+    slurm.wait(lambda: slurm.run("squeue", "-h", "-o%T") == "RUNNING\n", 60, "runs")
     slurm.kill_node(slurm.nodes[0])
     assert slurm.processes("SLURM_JOB_ID=1") == []
     slurm.run("scontrol", "update", f"node={slurm.nodes[0]}", "state=down", "reason=x")
-    slurm.wait(lambda: slurm.jobs() == [], 20, "the job is over")
+    slurm.wait(lambda: slurm.jobs() == [], 60, "the job is over")
     assert "NODE_FAIL" in slurm.run("squeue", "-h", "--states=all", "-o%T")
 
 
@@ -43,7 +43,7 @@ def test_history_and_limits_with_a_database(start_slurm):
     slurm.run("sbatch", "--comment=words", "--wrap", "true")
     slurm.wait(
         lambda: "COMPLETED|words" in slurm.run("sacct", "-XPn", "-ostate,comment"),
-        30, "the accounts have it",
+        60, "the accounts have it",
     )  # fmt: skip
     slurm.run("sbatch", "--hold", "--wrap", "true")
     with pytest.raises(AssertionError, match="AssocMaxSubmitJobLimit"):
@@ -53,7 +53,7 @@ def test_history_and_limits_with_a_database(start_slurm):
 def test_nothing_stays(start_slurm):
     slurm = start_slurm(nodes=2)
     slurm.run("sbatch", "--wrap", "setsid sleep 100")
-    slurm.wait(lambda: slurm.processes("SLURM_JOB_ID=1"), 20, "it runs")
+    slurm.wait(lambda: slurm.processes("SLURM_JOB_ID=1"), 60, "it runs")
     slurm.stop()
     assert not slurm.folder.exists()
     assert slurm.processes() == []

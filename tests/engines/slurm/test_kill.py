@@ -1,5 +1,6 @@
 """kill -9 of the plugin at every step: each pod runs once, and no job is left over."""
 
+import contextlib
 import random
 import shutil
 import time
@@ -58,9 +59,11 @@ def test_killed_around_sbatch(start_slurm, start_plugin, calls, step, count):
         calls.make_pod("echo ran; sleep 2", annotations=annotations)
         for _ in range(count)
     ]
-    plugin.create(*pods)
-    plugin.process.wait(30)
+    with contextlib.suppress(ConnectionError):  # it may be killed before it answers
+        plugin.create(*pods)
+    plugin.process.wait(60)
     plugin.restart()
+    plugin.create(*pods)  # as who heard no answer does; who did changes nothing
     assert_once_and_no_orphan(plugin, slurm, pods)
 
 
@@ -82,15 +85,15 @@ def test_deletion_is_tried_until_it_is_confirmed(start_slurm, start_plugin, call
     pod = calls.make_pod("trap '' TERM; while :; do sleep 1; done",
                          annotations=calls.flags("--begin=now+1hour"))  # fmt: skip
     plugin.create(pod)
-    plugin.wait(lambda: plugin.status(pod)["JID"], 20, "a job id")
+    plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     plugin.delete(pod)
     time.sleep(3)
     assert slurm.jobs() != []
     assert plugin.statuses(pod) != []  # not confirmed
     plugin.restart()
     (slurm.bin / "scancel").write_text(scancel)
-    slurm.wait(lambda: slurm.jobs() == [], 30, "it is gone")
-    plugin.wait(lambda: plugin.statuses(pod) == [], 30, "it is confirmed")
+    slurm.wait(lambda: slurm.jobs() == [], 60, "it is gone")
+    plugin.wait(lambda: plugin.statuses(pod) == [], 60, "it is confirmed")
 
 
 def test_deletion_survives_a_scheduler_that_is_away(start_slurm, start_plugin, calls):
@@ -121,7 +124,7 @@ def test_a_job_that_nobody_wants_is_ended(start_slurm, start_plugin, calls):
               "--wrap", "true")  # fmt: skip
     slurm.run("sbatch", "--comment=somebody else's", "--hold", "--wrap", "true")
     plugin.restart()
-    slurm.wait(lambda: len(slurm.jobs()) == 2, 20, "the orphan is gone")
+    slurm.wait(lambda: len(slurm.jobs()) == 2, 60, "the orphan is gone")
     assert runs_of(plugin, pod) == 0
     assert calls.phase_of(plugin.status(pod)) == "Running"
     slurm.run("scancel", "--state=PENDING", f"--user={slurm.user}")

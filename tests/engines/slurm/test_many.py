@@ -35,7 +35,7 @@ def test_a_thousand_pods_are_few_arrays_and_one_query_each_tick(
     for first in range(0, 1000, 250):
         assert len(plugin.create(*pods[first : first + 250])) == 250
     plugin.wait(
-        lambda: all(s["JID"] for s in plugin.statuses(*pods)), 60, "all have a job"
+        lambda: all(s["JID"] for s in plugin.statuses(*pods)), 100, "all have a job"
     )
     jobs = {s["JID"] for s in plugin.statuses(*pods)}
     assert len(jobs) == 1000
@@ -45,20 +45,21 @@ def test_a_thousand_pods_are_few_arrays_and_one_query_each_tick(
 
     plugin.wait(
         lambda: all("BeginTime" in json.dumps(s) for s in plugin.statuses(*pods)),
-        20, "all have Slurm's reason",
+        60, "all have Slurm's reason",
     )  # fmt: skip
     before, began = slurm.calls("squeue"), time.monotonic()
-    while slurm.calls("squeue") < before + 3:
+    while slurm.calls("squeue") < before + 4:
         assert len(plugin.statuses(*pods)) == 1000
         time.sleep(0.2)
     queries, took_s = slurm.calls("squeue") - before, time.monotonic() - began
-    # A tick is 2 s, however often one asks; calls are counted a little after they begin.
-    assert queries <= took_s / 2 + 1.5
+    # A tick is 2 s, however often one asks; calls are counted a little after they begin,
+    # on a loaded machine by more than a second.
+    assert queries <= took_s / 2 + 2
     assert slurm.calls("sacct") + slurm.calls("scontrol") <= 1  # at start
 
     for pod in pods:
         plugin.delete(pod)
-    plugin.wait(lambda: not plugin.running(), 60, "all are gone")
+    plugin.wait(lambda: not plugin.running(), 100, "all are gone")
     assert slurm.jobs() == []
     assert plugin.statuses(*pods) == []
 
@@ -86,13 +87,13 @@ def test_jobs_that_the_queue_forgot_are_looked_up_in_the_accounts(
     plugin = start_plugin(slurm)
     pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
     plugin.create(pod)
-    jid = plugin.wait(lambda: plugin.status(pod)["JID"], 20, "a job id")
+    jid = plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     plugin.kill()
     slurm.run("scancel", jid)
     slurm.wait(
         lambda: jid not in slurm.run("squeue", "-htall", "-o%i"), 90, "forgotten"
     )
-    slurm.wait(lambda: "CANCELLED" in slurm.run("sacct", "-Xnj", jid), 30, "accounts")
+    slurm.wait(lambda: "CANCELLED" in slurm.run("sacct", "-Xnj", jid), 60, "accounts")
     plugin.restart()
     assert plugin.wait_end(pod)["reason"] == "Cancelled"
 

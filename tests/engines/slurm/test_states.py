@@ -28,7 +28,7 @@ def test_failed_has_the_exit_code(plugin, calls):
 def test_queued_is_pending_with_a_reason(plugin, calls):
     pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
     plugin.create(pod)
-    plugin.wait(lambda: "BeginTime" in str(plugin.state(pod)), 20, "the reason")
+    plugin.wait(lambda: "BeginTime" in str(plugin.state(pod)), 60, "the reason")
     kind, waiting = plugin.state(pod)
     assert (kind, waiting["reason"]) == ("waiting", "Queued")
     assert waiting["message"] == "it waits for its start time (BeginTime)"
@@ -39,16 +39,18 @@ def test_queued_is_pending_with_a_reason(plugin, calls):
 def test_held(plugin, slurm, calls):
     pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
     plugin.create(pod)
-    jid = plugin.wait(lambda: plugin.status(pod)["JID"], 20, "a job id")
+    jid = plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     slurm.run("scontrol", "hold", jid)
-    plugin.wait(lambda: plugin.state(pod)[1].get("reason") == "Held", 20, "held")
+    plugin.wait(lambda: plugin.state(pod)[1].get("reason") == "Held", 60, "held")
     plugin.delete(pod)
 
 
 def held(calls, **options):
     """A pod that runs until :func:`release` is called."""
+    # A shell may live long enough to say that its child was terminated.
     return calls.make_pod(
-        "until [ -e /tmp/gate/open ]; do sleep 0.1; done; echo done",
+        "exec 2>/dev/null; echo begin; until [ -e /tmp/gate/open ]; do sleep 0.1; done;"
+        " echo end",
         container={"volumeMounts": [{"name": "gate", "mountPath": "/tmp/gate"}]},
         volumes=[{"name": "gate", "emptyDir": {}}],
         **options,
@@ -85,7 +87,7 @@ def test_cancelled_behind_our_back(plugin, slurm, calls):
 def test_cancelled_in_the_queue(plugin, slurm, calls):
     pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
     plugin.create(pod)
-    jid = plugin.wait(lambda: plugin.status(pod)["JID"], 20, "a job id")
+    jid = plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     slurm.run("scancel", jid)
     end = plugin.wait_end(pod)
     assert end["reason"] == "Cancelled"
@@ -123,19 +125,22 @@ def test_preempted_and_requeued_stays_the_same_pod(plugin, slurm, calls):
     """Where preemption requeues, the pod waits and runs again under its UID and id."""
     node = slurm.nodes[1]
     place = f"--nodelist={node} --exclusive"
-    pod = calls.make_pod(
-        "echo begin; sleep 20; echo end", annotations=calls.flags(place)
-    )
+    pod = held(calls, annotations=calls.flags(place))
     plugin.create(pod)
     jid = plugin.wait_phase(pod, "Running")["JID"]
-    slurm.run("sbatch", "-p", "urgent", *place.split(), "--wrap", "sleep 4")
+    plugin.wait(lambda: plugin.logs(pod) == b"begin\n", 60, "its first word")
+    over = slurm.folder / "urgent-is-over"
+    urgent = f"until [ -e {over} ]; do sleep 0.1; done"
+    slurm.run("sbatch", "-p", "urgent", *place.split(), "--wrap", urgent)
     plugin.wait(
-        lambda: plugin.state(pod)[1].get("reason") == "Requeued", 40, "requeued"
+        lambda: plugin.state(pod)[1].get("reason") == "Requeued", 60, "requeued"
     )
     status = plugin.status(pod)
     assert calls.phase_of(status) == "Pending"
     assert status["containers"][0]["restartCount"] == 1
     assert status["containers"][0]["lastState"]["terminated"]["exitCode"] != 0
+    over.touch()
+    release(plugin, calls, pod)
     end = plugin.wait_end(pod)
     assert (end["exitCode"], end["reason"]) == (0, "Completed")
     assert plugin.status(pod)["JID"] == jid
@@ -181,12 +186,12 @@ def test_node_failure(start_slurm, start_plugin, calls):
     end = plugin.wait_end(for_ever)
     assert end["reason"] == "NodeFail"
     assert end["exitCode"] != 0
-    plugin.wait(lambda: plugin.state(again)[1].get("reason") == "Requeued", 40, "back")
+    plugin.wait(lambda: plugin.state(again)[1].get("reason") == "Requeued", 60, "back")
     jid = plugin.status(again)["JID"]
     slurm.run("scontrol", "update", f"jobid={jid}", "reqnodelist=n2")
     release(plugin, calls, again)
     assert plugin.wait_end(again)["exitCode"] == 0
-    assert plugin.logs(again) == b"done\n"
+    assert plugin.logs(again) == b"begin\nend\n"
 
 
 @pytest.mark.parametrize(
