@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from engines import load
 
 from facility.columnar import Dataset
 from facility.columnar.adl.writing import write_sample
 from facility.columnar.caching import default_store
+from tests.engines.columnar.file_server import FileServer
 
 NAMES = ("Jet_pt", "Jet_eta", "Jet_phi", "Jet_mass", "nJet", "MET_pt")
 
@@ -50,7 +50,7 @@ def main() -> int:
         os.environ["FACILITY_COLUMN_CACHE"] = str(folder / "cache")
         default_store.cache_clear()
         write_sample(folder / "events.root", arguments.events)
-        server = load("columnar/file_server").FileServer(folder)
+        server = FileServer(folder)
         server.behaviour.delay_s = arguments.delay
         places = {
             "local": folder / "events.root",

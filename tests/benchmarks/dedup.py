@@ -46,7 +46,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from engines import load
 from environments import closure
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
@@ -72,6 +71,7 @@ from offload.snapshot.images.public import PublicImage, write_public_image
 from offload.snapshot.model import Request
 from offload.snapshot.store.local import LocalStore
 from offload.snapshot.tree import Kind
+from tests.engines.sitecache.engines import Origin
 
 FQRN = "environments.example.org"
 PACKAGES = ("numpy", "pandas", "scipy", "matplotlib", "awkward", "uproot", "iminuit")
@@ -294,7 +294,7 @@ def cached(
 ) -> int:
     """Bring something into a site's cold cache; return the bytes that it takes."""
     with contextlib.ExitStack() as stack:
-        origin = load("sitecache/engines").Origin(repository.public)
+        origin = Origin(repository.public)
         stack.callback(origin.close)
         settings = RepositorySettings(
             fqrn=FQRN, urls=(origin.url,), master_keys=(base / "master.pub",)

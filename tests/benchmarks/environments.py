@@ -39,7 +39,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from engines import load
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
 from report import report
@@ -55,6 +54,7 @@ from offload.cache.reading.choosing import Amount, Situation, Way, choose
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.traces import Trace
 from offload.snapshot.tree import Kind
+from tests.engines.sitecache import engines
 
 FQRN = "environments.example.org"
 IMAGE = f"sha256:{'ab' * 32}"
@@ -114,7 +114,6 @@ class Site:
         (folder / "master.pub").write_bytes(keys.master.public)
 
     def __enter__(self) -> Self:
-        engines = load("sitecache/engines")
         with contextlib.ExitStack() as stack:
             origin = engines.Origin(self.repository.public)
             stack.callback(origin.close)

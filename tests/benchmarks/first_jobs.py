@@ -22,7 +22,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engines import load
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
 from report import report
@@ -34,6 +33,11 @@ from offload.cache.reading.bundles import path_of
 from offload.cache.reading.mounting import Mount
 from offload.cache.reading.reporting import report_traces
 from offload.plugins.node import nodes
+from tests.engines.environments_published.way import Way, index_of
+from tests.engines.offload.small import make_environment
+from tests.engines.publishing.house import houses
+from tests.engines.sitecache import engines
+from tests.engines.slurm.cluster import SlurmCluster
 
 DELAY_MS = 20
 PACKAGES = ("numpy", "pandas")
@@ -52,20 +56,19 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     about = machine()
-    engines, ways = load("sitecache/engines"), load("environments_published/way")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
-        python = load("offload/small").make_environment(folder / "env", PACKAGES)
+        python = make_environment(folder / "env", PACKAGES)
         subprocess.run([python, "-c", IMPORT], check=True)  # byte code, as pip makes it
-        slurm = stack.enter_context(load("slurm/cluster").SlurmCluster())
-        index = stack.enter_context(ways.index_of(python))
-        house = stack.enter_context(load("publishing/house").houses(folder))()
+        slurm = stack.enter_context(SlurmCluster())
+        index = stack.enter_context(index_of(python))
+        house = stack.enter_context(houses(folder))()
         house.registry.start()
         house.publisher.start()
         squid = stack.enter_context(engines.squid(folder / "squid"))
         far = stack.enter_context(engines.delayed(squid, DELAY_MS))
-        way = ways.Way(stack, house, far, index)
+        way = Way(stack, house, far, index)
         publish(way, python, folder)
         rows = first_jobs(way, slurm, python, arguments.rounds)
     return report(rows, about, "first jobs of an environment", as_json=arguments.json)

@@ -17,14 +17,15 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any, NamedTuple
 
-from engines import load
 from machine import machine
 from measurement import Bar, Measurement
 from report import report
 from rich.console import Console
+
+from tests.engines.offload.home import Home
+from tests.engines.slurm.cluster import SlurmCluster
 
 SCRIPT = (
     "import pathlib, time\ntime.sleep(1)\npathlib.Path('out.txt').write_text('x')\n"
@@ -72,12 +73,12 @@ def stages_of(job: dict[str, Any], begin: float) -> dict[str, float]:
     return seconds
 
 
-def warm_job(homes: ModuleType, slurm: Any, python: Path, rounds: int) -> Measurement:
+def warm_job(slurm: Any, python: Path, rounds: int) -> Measurement:
     row = Measurement(
         "warm job, minus Slurm's own", "s", Bar(2, of_ratio=False), "sbatch"
     )
     ours, stages = [], []
-    with homes.Home(slurm) as home:
+    with Home(slurm) as home:
         (home.work / "script.py").write_text(SCRIPT)
         our_seconds(home, python)
         for _ in range(rounds):
@@ -95,7 +96,7 @@ def warm_job(homes: ModuleType, slurm: Any, python: Path, rounds: int) -> Measur
 
 
 def cold_environment(
-    homes: ModuleType, slurm: Any, prefix: Path, rounds: int
+    slurm: Any, prefix: Path, rounds: int
 ) -> tuple[Measurement, Measurement]:
     cold = Measurement("cold environment", "s", Bar(1), "tar")
     again = Measurement(
@@ -105,7 +106,7 @@ def cold_environment(
     console = Console(stderr=True)
     for _ in range(rounds):
         cold.add(False, tar_seconds(prefix))
-        with homes.Home(slurm) as home:
+        with Home(slurm) as home:
             home.eventually(lambda home=home: "ready" in home.facility("site", "list"))
             first, stages = import_seconds(home, python)
             second, _ = import_seconds(home, python)
@@ -206,11 +207,11 @@ def tar_seconds(prefix: Path) -> float:
         return time.perf_counter() - begin
 
 
-def environment_once(homes: ModuleType, slurm: Any, python: Path) -> Measurement:
+def environment_once(slurm: Any, python: Path) -> Measurement:
     row = Measurement(
         "bytes of 100 jobs over those of 1", "x", Bar(1.05, of_ratio=False)
     )
-    with homes.Home(slurm) as home:
+    with Home(slurm) as home:
         (home.work / "script.py").write_text("print('x')\n")
         home.facility(
             "wait",
@@ -263,22 +264,20 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     about = machine()
-    homes = load("offload/home")
-    cluster = load("slurm/cluster")
     rows: list[Measurement] = []
-    with tempfile.TemporaryDirectory() as folder, cluster.SlurmCluster() as slurm:
+    with tempfile.TemporaryDirectory() as folder, SlurmCluster() as slurm:
         small = Path(folder) / "small"
         subprocess.run(
             ["/usr/bin/python3", "-m", "venv", "--without-pip", small], check=True
         )
         if arguments.only in {None, "warm"}:
-            rows.append(warm_job(homes, slurm, small / "bin/python", arguments.rounds))
+            rows.append(warm_job(slurm, small / "bin/python", arguments.rounds))
         if arguments.only in {None, "once"}:
-            rows.append(environment_once(homes, slurm, small / "bin/python"))
+            rows.append(environment_once(slurm, small / "bin/python"))
         if arguments.only in {None, "cold"}:
             large = Path(folder) / "large"
             make_environment(large)
-            rows += cold_environment(homes, slurm, large, max(1, arguments.rounds // 2))
+            rows += cold_environment(slurm, large, max(1, arguments.rounds // 2))
     return report(rows, about, "jobs at another site", as_json=arguments.json)
 
 

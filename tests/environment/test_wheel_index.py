@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import json
 import os
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
 from facility.environment.wheel_index import IndexAwayError, WheelIndex
-
-PLACE = Path(__file__).with_name("wheel_server.py")
-SPEC = importlib.util.spec_from_file_location("wheel_server", PLACE)
-server = importlib.util.module_from_spec(SPEC)
-sys.modules["wheel_server"] = server  # dataclasses look there for their module
-SPEC.loader.exec_module(server)
+from tests.environment import wheel_server as server
 
 ANY = {"py3-none-any"}
 INFO = "some_thing-1.0.dist-info"

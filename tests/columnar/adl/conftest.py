@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import uproot
-
-sys.path.insert(0, str(Path(__file__).parent))  # the loop, and the makers of events
-
-import event_loop
 
 from facility.columnar.adl.queries import QUERIES
 from facility.columnar.adl.sample import blocks
 from facility.columnar.events import Events
 from facility.columnar.formats import open_columns
 from facility.columnar.reduction import add
+from tests.columnar.adl import event_loop
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import event_loop
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
-from made_up import EVENTS, write
 
 from facility.columnar.adl.queries import Style
 from facility.columnar.adl.writing import Format, write_sample
+from tests.columnar.adl import event_loop
+from tests.columnar.adl.made_up import EVENTS, write
 
 STYLES = list(Style)
 

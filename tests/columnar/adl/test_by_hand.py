@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-import event_loop
 import numpy as np
 import pytest
-from made_up import write
 
 from facility.columnar.adl.queries import Style
+from tests.columnar.adl import event_loop
+from tests.columnar.adl.made_up import write
 
 TURN = 2 * math.pi / 3
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import event_loop
 import pytest
 import uproot
-from made_up import write
 
 from facility import samples
 from facility.columnar.adl.queries import Style
 from facility.columnar.adl.sample import COLLECTIONS, FLAT
+from tests.columnar.adl import event_loop
+from tests.columnar.adl.made_up import write
 
 pytestmark = pytest.mark.engines
 

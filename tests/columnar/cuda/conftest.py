@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
 import subprocess
@@ -52,11 +51,3 @@ def simulated(made_up, tmp_path_factory):
     command = [sys.executable, "-W", "error", str(SCRIPT), str(made_up), str(out)]
     subprocess.run(command, check=True, env=environment)
     return pickle.loads(out.read_bytes())
-
-
-@pytest.fixture(scope="session")
-def kernels():
-    spec = importlib.util.spec_from_file_location("simulated", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KERNELS

@@ -10,6 +10,7 @@ from facility.columnar.fused import choosing
 from facility.columnar.fused.choosing import PACKAGE, Engines
 from facility.columnar.fused.measurements import Measurements
 from facility.errors import UsageError
+from tests.columnar.cuda.simulated import KERNELS
 
 WITHOUT_GPU = pytest.mark.skipif(not why_no_cuda(PACKAGE), reason="there is a GPU")
 
@@ -98,16 +99,16 @@ def test_without_a_gpu_only_the_cpu_is_used_and_nothing_is_measured(tmp_path):
 
 
 @WITHOUT_GPU
-def test_demanding_a_gpu_that_is_not_there_is_one_clear_line(made_up, kernels):
+def test_demanding_a_gpu_that_is_not_there_is_one_clear_line(made_up):
     def arrays(events):
         return hist.Hist.new.Reg(1, 0, 1).Double().fill(np.asarray(events.weight))
 
-    for analysis in (kernels["pairs"], arrays):
+    for analysis in (KERNELS["pairs"], arrays):
         with pytest.raises(UsageError, match=r"no NVIDIA GPU; backend='auto'") as error:
             Dataset(made_up).run(analysis, on="serial", backend="cuda", progress=False)
         assert "\n" not in str(error.value)
 
 
-def test_an_unknown_back_end_is_named(made_up, kernels):
+def test_an_unknown_back_end_is_named(made_up):
     with pytest.raises(UsageError, match="'gpu'.*'cpu', 'cuda', 'auto'"):
-        Dataset(made_up).run(kernels["pairs"], on="serial", backend="gpu")
+        Dataset(made_up).run(KERNELS["pairs"], on="serial", backend="gpu")

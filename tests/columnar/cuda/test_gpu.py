@@ -7,6 +7,7 @@ import pytest
 from facility.columnar import Dataset
 from facility.columnar.backends import why_no_cuda
 from facility.columnar.kernels import fill, objects, pairs
+from tests.columnar.cuda.simulated import KERNELS
 
 pytestmark = [
     pytest.mark.gpu,
@@ -22,26 +23,26 @@ def run(made_up, analysis, backend):
 
 
 @pytest.mark.parametrize("name", ["of_objects", "larger_than_shared_memory"])
-def test_counts_of_columns_are_the_same(made_up, kernels, name):
-    kernel = kernels[name]
+def test_counts_of_columns_are_the_same(made_up, name):
+    kernel = KERNELS[name]
     assert run(made_up, kernel, "cuda") == run(made_up, kernel, "cpu")
 
 
-def test_masses_differ_by_those_at_an_edge_at_most(made_up, kernels):
+def test_masses_differ_by_those_at_an_edge_at_most(made_up):
     def near_an_edge(events):
         first, second = pairs(objects(events.Muon, "charge"))
         opposite = first.charge != second.charge
         mass = np.asarray((first + second).mass[opposite].layout.content)
         return int(np.count_nonzero(np.abs(mass / 2 - np.rint(mass / 2)) < 5e-7))
 
-    cpu, gpu = (run(made_up, kernels["pairs"], b) for b in ("cpu", "cuda"))
+    cpu, gpu = (run(made_up, KERNELS["pairs"], b) for b in ("cpu", "cuda"))
     differing = np.abs(cpu.view(flow=True) - gpu.view(flow=True)).sum()
     assert cpu.sum(flow=True) == gpu.sum(flow=True)
     assert differing <= 2 * run(made_up, near_an_edge, "cpu")
 
 
-def test_weights_add_up_to_the_same(made_up, kernels):
-    cpu, gpu = (run(made_up, kernels["weighted"], b) for b in ("cpu", "cuda"))
+def test_weights_add_up_to_the_same(made_up):
+    cpu, gpu = (run(made_up, KERNELS["weighted"], b) for b in ("cpu", "cuda"))
     for name in cpu:
         np.testing.assert_allclose(gpu[name].values(), cpu[name].values(), rtol=1e-12)
 

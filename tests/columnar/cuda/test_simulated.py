@@ -6,6 +6,7 @@ import pytest
 from facility.columnar import Dataset
 from facility.columnar.events import Events
 from facility.columnar.fused import KernelError
+from tests.columnar.cuda.simulated import KERNELS
 
 COUNTING = ["pairs", "of_objects", "larger_than_shared_memory"]
 RANGES = [(0, 100), (0, 100), (100, 100), (100, 103)]
@@ -22,16 +23,16 @@ def in_python(kernel, path, start, stop):
 
 
 @pytest.mark.parametrize("name", COUNTING)
-def test_counts_are_those_of_the_body_in_python(simulated, kernels, made_up, name):
+def test_counts_are_those_of_the_body_in_python(simulated, made_up, name):
     for (start, stop), (value, used, _) in zip(RANGES, simulated[name], strict=True):
-        assert value == in_python(kernels[name], made_up, start, stop)
+        assert value == in_python(KERNELS[name], made_up, start, stop)
         assert (used == "cuda") == has_units(name, start, stop)
     assert simulated[name][0][0].sum(flow=True) > 50
 
 
-def test_weights_add_up_to_those_of_the_body_in_python(simulated, kernels, made_up):
+def test_weights_add_up_to_those_of_the_body_in_python(simulated, made_up):
     for (start, stop), (value, _, _) in zip(RANGES, simulated["weighted"], strict=True):
-        truth = in_python(kernels["weighted"], made_up, start, stop)
+        truth = in_python(KERNELS["weighted"], made_up, start, stop)
         for histogram, expected in truth.items():
             found = value[histogram].view(flow=True)
             for field in found.dtype.names or [...]:
@@ -49,7 +50,7 @@ def test_the_host_waits_at_most_three_times_a_chunk(simulated, name):
 
 
 @pytest.mark.parametrize("name", [*COUNTING, "weighted"])
-def test_memory_is_used_again_and_columns_travel_once(simulated, kernels, name):
+def test_memory_is_used_again_and_columns_travel_once(simulated, name):
     _, again, _, _ = simulated[name]
     calls = again[2]
     assert "device_array" not in calls
@@ -61,8 +62,8 @@ def test_memory_is_used_again_and_columns_travel_once(simulated, kernels, name):
     assert calls["copy_to_device"] == columns.get(name, 6) + others.get(name, 2)
 
 
-def test_a_failure_says_what_the_compiled_loop_says(simulated, kernels, made_up):
-    kernel = kernels["asks_for_a_third_muon"]
+def test_a_failure_says_what_the_compiled_loop_says(simulated, made_up):
+    kernel = KERNELS["asks_for_a_third_muon"]
     events = Events(Dataset(made_up)._first, 0, 100)
     with pytest.raises(KernelError) as raised:
         kernel(events)
@@ -71,10 +72,10 @@ def test_a_failure_says_what_the_compiled_loop_says(simulated, kernels, made_up)
     assert simulated[kernel.name][3][0].sum(flow=True) == 0
 
 
-def test_a_run_is_reported_as_what_it_was(simulated, kernels, made_up):
+def test_a_run_is_reported_as_what_it_was(simulated, made_up):
     found, backends = simulated["run"]
     assert backends == {"cuda"}
-    assert found == in_python(kernels["pairs"], made_up, 0, 300)
+    assert found == in_python(KERNELS["pairs"], made_up, 0, 300)
 
 
 def test_weights_that_are_no_numbers_are_noted(simulated):

@@ -10,12 +10,12 @@ import awkward as ak
 import hist
 import numpy as np
 import pytest
-from made_events import events_of, made
 
 from facility.columnar import Dataset, MissingBranchError
 from facility.columnar.columns import Column
 from facility.columnar.fused import KernelError, kernel
 from facility.errors import UsageError
+from tests.columnar.fused.made_events import events_of, made
 
 PLAIN = hist.Hist.new.Reg(10, 0, 100, name="x").Double()
 

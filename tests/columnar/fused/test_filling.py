@@ -7,11 +7,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_events import assert_same_bits, events_of
 
 from facility.columnar.columns import Column
 from facility.columnar.fused import kernel
 from facility.columnar.notes import noting
+from tests.columnar.fused.made_events import assert_same_bits, events_of
 
 EDGES = [-1.0, 0.0, 0.1, 0.7, 2.5, 2.5000001, 30.0]
 AXIS = hist.axis

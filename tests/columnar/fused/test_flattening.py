@@ -6,13 +6,18 @@ import hist
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from made_events import assert_same_bits, events_of, made, made_events
-from test_errors import body
 
 from facility.columnar import Dataset
 from facility.columnar.columns import Column
 from facility.columnar.events import Events
 from facility.columnar.fused import KernelError, kernel
+from tests.columnar.fused.made_events import (
+    assert_same_bits,
+    events_of,
+    made,
+    made_events,
+)
+from tests.columnar.fused.test_errors import body
 
 
 def axis():

@@ -8,21 +8,20 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import awkward as ak
 import cloudpickle
 import hist
 import numpy as np
 import pytest
-from made_events import assert_same_bits, made
-from test_errors import body
 
 from facility.columnar import Dataset
 from facility.columnar.baskets.store import read_entry
 from facility.columnar.code import code_digest
 from facility.columnar.fused import KernelError, compiling, cpu, kernel
 from facility.columnar.machine_code import KIND
+from tests.columnar.fused.made_events import assert_same_bits, made
+from tests.columnar.fused.test_errors import body
 
 CUT = 20.0
 
@@ -104,10 +103,9 @@ def test_it_pickles_by_value_from_a_notebook(events):
     payload = cloudpickle.dumps(kernel(h=h)(function))
     here = cloudpickle.loads(payload)(events)
     script = textwrap.dedent(
-        f"""
+        """
         import sys, pickle
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from made_events import made
+        from tests.columnar.fused.made_events import made
         analysis = pickle.loads(sys.stdin.buffer.read())
         sys.stdout.buffer.write(pickle.dumps(analysis(made(5, 50)).values()))
         print("numba" in sys.modules, file=sys.stderr)

@@ -11,10 +11,10 @@ import hist
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from made_events import assert_same_bits, made_events
 
 from facility.columnar import MissingBranchError
 from facility.columnar.fused import KernelError, kernel
+from tests.columnar.fused.made_events import assert_same_bits, made_events
 
 WINDOW = (60, 120)
 CUT = 30

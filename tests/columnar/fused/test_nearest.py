@@ -7,11 +7,11 @@ import math
 import hist
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_events import assert_same_bits, made_events
 
 from facility.columnar.fused import kernel
 from facility.columnar.fused.arithmetic import near_middle, near_width
 from facility.columnar.fused.fourvectors import root
+from tests.columnar.fused.made_events import assert_same_bits, made_events
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hist
 import numpy as np
 import pytest
-from made_events import assert_same_bits, events_of
 
 from facility.columnar.columns import Column
 from facility.columnar.fused import kernel
+from tests.columnar.fused.made_events import assert_same_bits, events_of
 
 RANDOM = np.random.default_rng(3)
 OFFSETS = np.array([0, 2, 2, 5, 6], np.int64)

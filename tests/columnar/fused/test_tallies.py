@@ -6,11 +6,16 @@ import hist
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from made_events import assert_same_bits, events_of, made, made_events
-from test_errors import body
 
 from facility.columnar.columns import Column
 from facility.columnar.fused import kernel
+from tests.columnar.fused.made_events import (
+    assert_same_bits,
+    events_of,
+    made,
+    made_events,
+)
+from tests.columnar.fused.test_errors import body
 
 
 def of(text: str, storage: str = "Int64"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hist
 import pytest
 from hypothesis import given, settings
-from made_events import assert_same_bits, made, made_events
 
 from facility.columnar.fused import KernelError, kernel
+from tests.columnar.fused.made_events import assert_same_bits, made, made_events
 
 
 def words():

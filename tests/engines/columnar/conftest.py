@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 
 import awkward as ak
 import numpy as np
@@ -20,18 +17,9 @@ import pytest
 import uproot
 
 from facility.local.ports import choose_ports
+from tests.engines.columnar.file_server import FileServer
 
 EVENTS = 4000
-
-
-def _load(name: str) -> ModuleType:
-    if name not in sys.modules:
-        path = Path(__file__).with_name(f"{name}.py")
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 def columns(events: int = EVENTS, seed: int = 3) -> dict[str, ak.Array]:
@@ -81,7 +69,7 @@ def made() -> dict[str, ak.Array]:
 
 @pytest.fixture
 def http(folder) -> Iterator:
-    server = _load("file_server").FileServer(folder)
+    server = FileServer(folder)
     yield server
     server.close()
 

@@ -6,11 +6,14 @@ in the user's cache, named after its version: with its own lock file it is built
 same sources everywhere.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -57,6 +60,35 @@ def build() -> Path:
         if done.returncode != 0:
             raise RuntimeError(f"the client was not built:\n{done.stderr[-3000:]}")
     return client
+
+
+@contextlib.contextmanager
+def running(
+    built: Path, url: str, proxy: int, point: Path, cache: Path
+) -> Iterator[None]:
+    """Mount a repository, read through a proxy on loopback, as long as that is wanted."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy")
+    }
+    process = subprocess.Popen(
+        [built, url, point, cache],
+        env=environment | {"http_proxy": f"http://127.0.0.1:{proxy}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not point.is_mount():
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline, "it is not mounted"
+            time.sleep(0.05)
+        yield
+    finally:
+        subprocess.run(["fusermount3", "-u", "-z", point], check=False)
+        process.kill()
+        process.communicate()
 
 
 if __name__ == "__main__":

@@ -1,28 +1,13 @@
 """Repositories behind a real squid, mounted by a client that is not ours."""
 
 import contextlib
-import importlib.util
-import os
 import shutil
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-
-
-def load(path: Path):
-    spec = importlib.util.spec_from_file_location(f"cvmfs_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-client = load(HERE / "client.py")
-engines = load(HERE.parent / "sitecache" / "engines.py")
+from tests.engines.cvmfs import client
+from tests.engines.sitecache import engines
 
 
 @pytest.fixture(scope="session")
@@ -51,35 +36,7 @@ def mounted(built: Path, tmp_path: Path):
             cache = tmp_path / f"cache{number}"
             point.mkdir()
             cache.mkdir()
-            stack.enter_context(running(built, origin.url, port, point, cache))
+            stack.enter_context(client.running(built, origin.url, port, point, cache))
             return point, origin
 
         yield mount
-
-
-@contextlib.contextmanager
-def running(
-    built: Path, url: str, proxy: int, point: Path, cache: Path
-) -> Iterator[None]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy")
-    }
-    process = subprocess.Popen(
-        [built, url, point, cache],
-        env=environment | {"http_proxy": f"http://127.0.0.1:{proxy}"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not point.is_mount():
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.monotonic() < deadline, "it is not mounted"
-            time.sleep(0.05)
-        yield
-    finally:
-        subprocess.run(["fusermount3", "-u", "-z", point], check=False)
-        process.kill()
-        process.communicate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,27 +11,15 @@ from typing import Any
 
 import pytest
 
-ENGINES = Path(__file__).parents[1]
+from tests.engines.cvmfs import client
+from tests.engines.cvmfs.conftest import built
+from tests.engines.environments_published.way import Way, index_of
+from tests.engines.offload.small import make_environment
+from tests.engines.publishing.conftest import make_house
+from tests.engines.sitecache import engines
+from tests.engines.slurm.conftest import slurm
 
-
-def _way() -> Any:
-    path = Path(__file__).with_name("way.py")
-    spec = importlib.util.spec_from_file_location("published_way", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ways = _way()
-load = ways.load
-publishing = load("publishing/conftest")
-cvmfs = load("cvmfs/conftest")
-small = load("offload/small")
-engines = load("sitecache/engines")
-
-make_house = publishing.make_house
-built = cvmfs.built
-slurm = load("slurm/conftest").slurm
+__all__ = ["built", "make_house", "slurm"]
 
 MARKER = "q4Xv-of-the-owner-alone"
 
@@ -41,7 +28,7 @@ MARKER = "q4Xv-of-the-owner-alone"
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with public and with private things in it."""
     folder = tmp_path_factory.mktemp(MARKER)
-    interpreter = small.make_environment(folder / "env", ["jinja2", "pygments"])
+    interpreter = make_environment(folder / "env", ["jinja2", "pygments"])
     (site,) = (folder / "env").glob("lib/python3*/site-packages")
     project = folder / "mine"
     (project / "mine").mkdir(parents=True)
@@ -61,13 +48,13 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with nothing in it."""
-    return small.make_environment(tmp_path_factory.mktemp("plain") / "env")
+    return make_environment(tmp_path_factory.mktemp("plain") / "env")
 
 
 @pytest.fixture(scope="session")
 def index(python: Path) -> Iterator[Any]:
     """The public index that the environment's distributions are from."""
-    with ways.index_of(python) as index:
+    with index_of(python) as index:
         yield index
 
 
@@ -80,7 +67,7 @@ def way(make_house, index: Any, tmp_path: Path) -> Iterator[Any]:
         house.registry.start()
         house.publisher.start()
         port = stack.enter_context(engines.squid(tmp_path / "squid"))
-        yield ways.Way(stack, house, port, index)
+        yield Way(stack, house, port, index)
 
 
 @pytest.fixture
@@ -93,7 +80,7 @@ def mount(way: Any, built: Path, tmp_path: Path):
             point.mkdir()
             cache.mkdir()
             url = way.reading()["urls"][0]
-            stack.enter_context(cvmfs.running(built, url, way.squid, point, cache))
+            stack.enter_context(client.running(built, url, way.squid, point, cache))
             return point
 
         yield mounted

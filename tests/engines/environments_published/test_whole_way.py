@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -23,12 +22,7 @@ from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
 from offload.snapshot import LocalStore
 from offload.snapshot.store.local import MANIFEST_TYPE
-
-PLACE = Path(__file__).parents[2] / "environment/wheel_server.py"
-SPEC = importlib.util.spec_from_file_location("wheels_of_environments", PLACE)
-wheels = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = wheels  # dataclasses look there for their module
-SPEC.loader.exec_module(wheels)
+from tests.environment import wheel_server as wheels
 
 pytestmark = pytest.mark.engines
 

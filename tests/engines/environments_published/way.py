@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,23 +13,8 @@ from offload.jobs.settings import Settings
 from offload.snapshot import LocalStore
 from offload.snapshot.images.image import Image, read_image
 from offload.snapshot.images.public import PublicImage, public_image
-
-ENGINES = Path(__file__).parents[1]
-
-
-def load(name: str) -> Any:
-    """Load a module of another room of the engines, or of the tests."""
-    path = (ENGINES / f"{name}.py").resolve()
-    key = f"published_{path.parent.name}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(key, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module  # dataclasses look there for their module
-    spec.loader.exec_module(module)
-    return module
-
-
-homes = load("offload/home")
-wheels = load("../environment/wheel_server")
+from tests.engines.offload.home import Home
+from tests.environment import wheel_server as wheels
 
 
 @contextlib.contextmanager
@@ -104,7 +87,7 @@ class Way:
             }
             for name, repository in sites.items()
         ]
-        return homes.Home(
+        return Home(
             slurm,
             store=store,
             sites=declared,

@@ -1,7 +1,6 @@
 """Launcher, agents and plugins as a facility starts them, for one person or several."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import socket
@@ -22,19 +21,10 @@ from offload.jobs.specification import job_spec
 from offload.jobs.submission import submit
 from offload.jobs.unix_sockets import listener
 from offload.snapshot import LocalStore, Request, freeze
+from tests.engines.registry.conftest import running
+from tests.engines.slurm.conftest import slurm
 
-
-def _fixtures_of(engine: str):
-    path = Path(__file__).parents[1] / engine / "conftest.py"
-    spec = importlib.util.spec_from_file_location(f"jobs_{engine}_fixtures", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there for their module
-    spec.loader.exec_module(module)
-    return module
-
-
-slurm = _fixtures_of("slurm").slurm
-running = _fixtures_of("registry").running
+__all__ = ["running", "slurm"]
 
 SCRIPT = """\
 import os, sys, time, pathlib, socket

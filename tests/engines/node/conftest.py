@@ -1,7 +1,6 @@
 """Real snapshots of real environments, run in real sandboxes, as root and as nobody."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import pwd
@@ -16,19 +15,7 @@ import pytest
 from offload.cache import SiteCache
 from offload.plugins.node.settings import NodeSettings
 from offload.snapshot import Request, Snapshot, freeze
-
-TESTS = Path(__file__).parents[2]
-
-
-def load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-pods = load("pods_at_hand", TESTS / "offload/plugins/node/conftest.py")
-slurm_cluster = load("slurm_cluster_of_node", TESTS / "engines/slurm/cluster.py")
+from tests.offload.plugins.node.pods import PodAtHand, make_pod
 
 
 def _needs_bubblewrap():
@@ -94,7 +81,7 @@ class Project:
             if part.role != "code"
         ]
         reference = f"analysis-facility/snapshot@{snapshot.image}"
-        made = pods.make_pod(
+        made = make_pod(
             volumes=[
                 {"name": "snapshot", "image": {"reference": reference}},
                 {"name": "code", "emptyDir": {}},
@@ -166,7 +153,7 @@ def site(place, project):
             for each in work.rglob("*"):
                 if not each.is_symlink():
                     shutil.chown(each, person)
-        made.append(pods.PodAtHand(path))
+        made.append(PodAtHand(path))
         return made[-1]
 
     make.snapshot = snapshot

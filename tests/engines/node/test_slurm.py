@@ -1,7 +1,6 @@
 """The wrapper inside real Slurm jobs: signals, requeues, memory, parallel tasks."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -15,21 +14,18 @@ import pytest
 from offload import zstd
 from offload.plugins.node.settings import NodeSettings
 from offload.plugins.script import batch_script
+from tests.engines.slurm.cluster import SlurmCluster, missing_programs
 
 pytestmark = pytest.mark.engines
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    path = Path(__file__).parents[1] / "slurm" / "cluster.py"
-    spec = importlib.util.spec_from_file_location("slurm_cluster_for_node", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if missing := module.missing_programs():
+    if missing := missing_programs():
         message = f"no {', '.join(missing)}: type .ci/system-packages as root"
         pytest.skip(message)
     # No plugin closes what is killed here: the wrapper needs the time to pack.
-    with module.SlurmCluster(nodes=2, cgroups=True, extra="KillWait=30") as running:
+    with SlurmCluster(nodes=2, cgroups=True, extra="KillWait=30") as running:
         yield running
 
 

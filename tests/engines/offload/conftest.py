@@ -1,38 +1,24 @@
 """A person's home with a real Slurm behind it: ``home``."""
 
 import contextlib
-import importlib.util
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.engines.offload.home import Home
+from tests.engines.offload.killing import Runs
+from tests.engines.offload.small import make_environment
+from tests.engines.offload.witness import Witness
+from tests.engines.slurm.conftest import slurm, start_slurm
 
-def _load(path: Path, name: str):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_engines = Path(__file__).parents[1]
-slurm_fixtures = _load(_engines / "slurm/conftest.py", "offload_slurm_fixtures")
-_here = Path(__file__).parent
-homes = _load(_here / "home.py", "offload_homes")
-killing = _load(_here / "killing.py", "offload_killing")
-small = _load(_here / "small.py", "offload_small_environments")
-witnesses = _load(_here / "witness.py", "offload_witness")
-
-slurm = slurm_fixtures.slurm
-start_slurm = slurm_fixtures.start_slurm
+__all__ = ["slurm", "start_slurm"]
 
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a small virtual environment, which every job takes along."""
-    return small.make_environment(tmp_path_factory.mktemp("environment") / "venv")
+    return make_environment(tmp_path_factory.mktemp("environment") / "venv")
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +27,7 @@ def make_python(tmp_path_factory: pytest.TempPathFactory):
 
     def make(*requirements: str) -> Path:
         prefix = tmp_path_factory.mktemp("environment") / "venv"
-        return small.make_environment(prefix, requirements)
+        return make_environment(prefix, requirements)
 
     return make
 
@@ -49,14 +35,14 @@ def make_python(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture
 def home(slurm):
     """An agent with the sites ``here`` and ``cluster``; see ``home.py``."""
-    with homes.Home(slurm) as running:
+    with Home(slurm) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def shared_home(slurm):
     """The same for tests of a module that break nothing."""
-    with homes.Home(slurm) as running:
+    with Home(slurm) as running:
         yield running
 
 
@@ -64,20 +50,20 @@ def shared_home(slurm):
 def start_home():
     """Start a home of one's own (arguments of ``Home``), ended afterwards."""
     with contextlib.ExitStack() as stack:
-        yield lambda *args, **options: stack.enter_context(homes.Home(*args, **options))
+        yield lambda *args, **options: stack.enter_context(Home(*args, **options))
 
 
 @pytest.fixture
 def witness():
     """Counts how often jobs begin; see ``witness.py``."""
-    with witnesses.Witness() as running:
+    with Witness() as running:
         yield running
 
 
 @pytest.fixture
 def make_runs(home, slurm, witness, python):
     """Jobs while who carries them is killed; see ``killing.py``."""
-    return lambda: killing.Runs(home, slurm, witness, python)
+    return lambda: Runs(home, slurm, witness, python)
 
 
 @pytest.fixture

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-
-def _load(name):
-    path = Path(__file__).with_name(f"{name}.py")
-    key = f"publishing_{name}"
-    spec = importlib.util.spec_from_file_location(key, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module  # dataclasses look there for their module
-    spec.loader.exec_module(module)
-    return module
-
-
-house = _load("house")
+from tests.engines.publishing import house
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import contextlib
 import hashlib
-import importlib.util
 import random
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +12,7 @@ from offload.cache.cvmfs.keys import Keys
 from offload.cache.cvmfs.repository import Repository
 from offload.cache.reading import RepositoryCache, RepositorySettings
 from offload.snapshot.tree import Kind
-
-
-def load(name):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"sitecache_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-engines = load("engines")
+from tests.engines.sitecache import engines
 
 FQRN = "environments.example.org"
 FILES = 400

@@ -1,26 +1,15 @@
 """The session's Slurm, ``slurm``, and others for who must break one: ``start_slurm``.
 
 What a cluster offers is said in ``cluster.py`` beside this file, what a plugin does in
-``plugin.py``. Tests elsewhere load those files by their paths, as this one does.
+``plugin.py``.
 """
 
 import contextlib
-import importlib.util
-from pathlib import Path
 
 import pytest
 
-
-def _load(name):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"slurm_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cluster = _load("cluster")
-plugin_module = _load("plugin")
+from tests.engines.slurm import cluster
+from tests.engines.slurm import plugin as plugin_module
 
 
 def _needs_programs():

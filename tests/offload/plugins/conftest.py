@@ -1,28 +1,17 @@
 """A plugin in a process of its own, without Slurm: any user, a second to start."""
 
 import contextlib
-import importlib.util
-from pathlib import Path
 
 import pytest
 
-
-def load(name, path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_HERE = Path(__file__)
-plugin_module = load("slurm_plugin", _HERE.parents[2] / "engines/slurm/plugin.py")
-world_module = load("plugin_world", _HERE.with_name("world.py"))
+from tests.engines.slurm import plugin as plugin_module
+from tests.offload.plugins.world import World
 
 
 @pytest.fixture
 def world(tmp_path):
     """The parts of a site, with a scheduler in memory and a clock of our own."""
-    return world_module.World(tmp_path)
+    return World(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """What is frozen while others write: whole states, and nothing changes afterwards."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -23,11 +22,9 @@ from offload.snapshot import (
     verify,
 )
 from offload.snapshot.layers import packer
+from tests.offload.snapshot import restless_writer as restless
 
-SCRIPT = Path(__file__).with_name("restless_writer.py")
-_spec = importlib.util.spec_from_file_location("restless_writer", SCRIPT)
-restless = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(restless)
+SCRIPT = restless.__file__
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What is named stays, what is not goes, whatever happens in between."""
 
-import importlib.util
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,21 +10,10 @@ from hypothesis import strategies as st
 from offload.cache.cvmfs.collection import Collected, choose_forgotten
 from offload.cache.cvmfs.errors import RepositoryBusyError, RepositoryError
 from offload.cache.cvmfs.repository import Repository, Settings
+from tests.offload.cache.cvmfs import used_repository
 
 FQRN = "environments.example.org"
 DAY = timedelta(days=1)
-
-
-def load_model():
-    """The folder is no package: the model beside this file is loaded by its place."""
-    place = Path(__file__).with_name("used_repository.py")
-    spec = importlib.util.spec_from_file_location("used_repository", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-used_repository = load_model()
 
 
 def publish(repository, path, *found, tag=None):
