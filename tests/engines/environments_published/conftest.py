@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.engines.offload.small import make_environment
 from tests.engines.publishing.conftest import make_house
 from tests.engines.sitecache import engines
 from tests.engines.slurm.conftest import slurm
+from tests.environment.wheel_server import Index
 
 __all__ = ["built", "make_house", "slurm"]
 
@@ -52,14 +52,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def index(python: Path) -> Iterator[Any]:
+def index(python: Path) -> Iterator[Index]:
     """The public index that the environment's distributions are from."""
     with index_of(python) as index:
         yield index
 
 
 @pytest.fixture
-def way(make_house, index: Any, tmp_path: Path) -> Iterator[Any]:
+def way(make_house, index: Index, tmp_path: Path) -> Iterator[Way]:
     if engines.SQUID is None:
         pytest.fail("squid is missing: run .ci/system-packages")
     house = make_house()
@@ -71,7 +71,7 @@ def way(make_house, index: Any, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def mount(way: Any, built: Path, tmp_path: Path):
+def mount(way: Way, built: Path, tmp_path: Path):
     """Mount the repository by the independent client; returns where."""
     with contextlib.ExitStack() as stack:
 

@@ -14,11 +14,13 @@ from offload.snapshot import LocalStore
 from offload.snapshot.images.image import Image, read_image
 from offload.snapshot.images.public import PublicImage, public_image
 from tests.engines.offload.home import Home
+from tests.engines.publishing.house import House
+from tests.engines.slurm.cluster import SlurmCluster
 from tests.environment import wheel_server as wheels
 
 
 @contextlib.contextmanager
-def index_of(python: Path) -> Iterator[Any]:
+def index_of(python: Path) -> Iterator[wheels.Index]:
     """Serve the public index that an environment's distributions are from."""
     (site,) = python.parents[1].glob("lib/python3*/site-packages")
     with wheels.serving(wheels.Index()) as index:
@@ -31,7 +33,11 @@ class Way:
     """All of it: registry, publisher, squid, and a home with sites."""
 
     def __init__(
-        self, stack: contextlib.ExitStack, house: Any, squid: int, index: Any
+        self,
+        stack: contextlib.ExitStack,
+        house: House,
+        squid: int,
+        index: wheels.Index,
     ) -> None:
         self._stack = stack
         self.index = index
@@ -54,7 +60,7 @@ class Way:
         } | changes
 
     @staticmethod
-    def images_of(home: Any, id_: str) -> tuple[Image, PublicImage | None]:
+    def images_of(home: Home, id_: str) -> tuple[Image, PublicImage | None]:
         """Return the image of a job's snapshot, and what of it is public."""
         settings = Settings.load(home.settings)
         ledger = Ledger(settings.ledger)
@@ -65,7 +71,7 @@ class Way:
         image = read_image(LocalStore(settings.snapshots), job.image)
         return image, public_image(image)
 
-    def home(self, sites: Mapping[str, Mapping[str, Any]], **options: Any) -> Any:
+    def home(self, sites: Mapping[str, Mapping[str, Any]], **options: Any) -> Home:
         """Start a home that is there to the end; see :meth:`new_home`."""
         return self._stack.enter_context(self.new_home(sites, **options))
 
@@ -73,10 +79,10 @@ class Way:
         self,
         sites: Mapping[str, Mapping[str, Any]],
         *,
-        slurm: Any = None,
+        slurm: SlurmCluster | None = None,
         registry: bool = True,
         indexes: Sequence[str] | None = None,
-    ) -> Any:
+    ) -> Home:
         """Return a home with sites on this machine, each with its repository."""
         store = f"http://{self.house.host}/people/environments" if registry else None
         declared = [
