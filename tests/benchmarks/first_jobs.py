@@ -20,7 +20,6 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from machine import machine
 from measurement import NOT_JUDGED, Bar, Measurement
@@ -74,7 +73,7 @@ def main() -> int:
     return report(rows, about, "first jobs of an environment", as_json=arguments.json)
 
 
-def publish(way: Any, python: Path, folder: Path) -> None:
+def publish(way: Way, python: Path, folder: Path) -> None:
     """Publish the environment, with a bundle of what the imports read."""
     home = way.home({})
     (home.work / "script.py").write_text(SCRIPT)
@@ -108,7 +107,9 @@ def publish(way: Any, python: Path, folder: Path) -> None:
         cache.image(public.digest)  # squid has all of it
 
 
-def first_jobs(way: Any, slurm: Any, python: Path, rounds: int) -> list[Measurement]:
+def first_jobs(
+    way: Way, slurm: SlurmCluster, python: Path, rounds: int
+) -> list[Measurement]:
     imported = Measurement("submit -> imported", "s", Bar(1), "whole")
     transferred = Measurement("of that until at the site", "s", NOT_JUDGED, "whole")
     console = Console(stderr=True)
@@ -128,7 +129,7 @@ def first_jobs(way: Any, slurm: Any, python: Path, rounds: int) -> list[Measurem
 
 
 def first_job(
-    way: Any, slurm: Any, python: Path, *, lazily: bool
+    way: Way, slurm: SlurmCluster, python: Path, *, lazily: bool
 ) -> tuple[float, dict[str, float]]:
     """Return the seconds from ``submit`` to the imports' end, and of each stage."""
     reading = way.reading(lazy="auto" if lazily else "never")

@@ -37,7 +37,7 @@ IMPORT = (
 )
 
 
-def slurm_seconds(slurm: Any, folder: Path, python: Path) -> float:
+def slurm_seconds(slurm: SlurmCluster, folder: Path, python: Path) -> float:
     """Return Slurm's own turnaround: from calling sbatch until the job is completed."""
     begin = time.perf_counter()
     said = slurm.run(
@@ -50,7 +50,7 @@ def slurm_seconds(slurm: Any, folder: Path, python: Path) -> float:
     return time.perf_counter() - begin
 
 
-def our_seconds(home: Any, python: Path) -> tuple[float, dict[str, float]]:
+def our_seconds(home: Home, python: Path) -> tuple[float, dict[str, float]]:
     """Return the time from ``submit`` to merged outputs, and of each stage."""
     (home.work / "out.txt").unlink(missing_ok=True)
     begin, clock = time.perf_counter(), time.time()
@@ -73,7 +73,7 @@ def stages_of(job: dict[str, Any], begin: float) -> dict[str, float]:
     return seconds
 
 
-def warm_job(slurm: Any, python: Path, rounds: int) -> Measurement:
+def warm_job(slurm: SlurmCluster, python: Path, rounds: int) -> Measurement:
     row = Measurement(
         "warm job, minus Slurm's own", "s", Bar(2, of_ratio=False), "sbatch"
     )
@@ -96,7 +96,7 @@ def warm_job(slurm: Any, python: Path, rounds: int) -> Measurement:
 
 
 def cold_environment(
-    slurm: Any, prefix: Path, rounds: int
+    slurm: SlurmCluster, prefix: Path, rounds: int
 ) -> tuple[Measurement, Measurement]:
     cold = Measurement("cold environment", "s", Bar(1), "tar")
     again = Measurement(
@@ -179,7 +179,7 @@ def twice_to_the_site(base: Path, prefix: Path | None) -> list[Share]:
     return shares
 
 
-def import_seconds(home: Any, python: Path) -> tuple[float, dict[str, float]]:
+def import_seconds(home: Home, python: Path) -> tuple[float, dict[str, float]]:
     """Return the time from ``submit`` until the imports in the job have worked."""
     (home.work / "first.py").write_text(IMPORT)
     begin = time.time()
@@ -207,7 +207,7 @@ def tar_seconds(prefix: Path) -> float:
         return time.perf_counter() - begin
 
 
-def environment_once(slurm: Any, python: Path) -> Measurement:
+def environment_once(slurm: SlurmCluster, python: Path) -> Measurement:
     row = Measurement(
         "bytes of 100 jobs over those of 1", "x", Bar(1.05, of_ratio=False)
     )
@@ -247,7 +247,7 @@ def blobs(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.rglob("blobs/**/*") if p.is_file())
 
 
-def blobs_at(home: Any) -> int:
+def blobs_at(home: Home) -> int:
     """Return the bytes that the site was sent."""
     return sum(
         p.stat().st_size

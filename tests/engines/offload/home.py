@@ -22,6 +22,7 @@ import psutil
 
 from offload.jobs.ledger import Ledger
 from offload.jobs.settings import Settings
+from tests.engines.slurm.cluster import SlurmCluster
 
 COMMAND_LINE = "from facility.cli import main; main()"
 
@@ -31,7 +32,7 @@ class Home:
 
     def __init__(
         self,
-        slurm: Any = None,
+        slurm: SlurmCluster | None = None,
         *,
         store: str | None = None,
         site_work: str | None = None,

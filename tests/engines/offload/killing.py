@@ -18,13 +18,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from offload.jobs.ledger import Ledger
 from offload.jobs.model import Job
 from offload.jobs.settings import Settings
 from offload.jobs.stages import ORDER
+from tests.engines.offload.home import Home
+from tests.engines.offload.witness import Witness
+from tests.engines.slurm.cluster import SlurmCluster
 
 FILES = 8
 FILE_BYTES = 100_000
@@ -73,9 +75,9 @@ class Run:
 class Runs:
     """See the module; ``carry`` and then look at ``kills``."""
 
-    home: Any
-    slurm: Any
-    witness: Any
+    home: Home
+    slurm: SlurmCluster
+    witness: Witness
     python: Path
     kills: Counter[str] = field(default_factory=Counter)
     """How often each was killed, as ``victim, stage of the job``."""

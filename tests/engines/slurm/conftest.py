@@ -8,12 +8,12 @@ import contextlib
 
 import pytest
 
-from tests.engines.slurm import cluster
-from tests.engines.slurm import plugin as plugin_module
+from tests.engines.slurm.cluster import SlurmCluster, missing_programs
+from tests.engines.slurm.plugin import RunningPlugin
 
 
 def _needs_programs():
-    if missing := cluster.missing_programs():
+    if missing := missing_programs():
         message = f"no {', '.join(missing)}: type .ci/system-packages as root"
         # On the machine that judges changes a missing engine is a failure.
         pytest.skip(message)
@@ -23,7 +23,7 @@ def _needs_programs():
 def slurm():
     """Four nodes for the whole session: leave no jobs, break nothing."""
     _needs_programs()
-    with cluster.SlurmCluster() as running:
+    with SlurmCluster() as running:
         yield running
 
 
@@ -32,13 +32,7 @@ def start_slurm():
     """Start a cluster of one's own (arguments of ``SlurmCluster``), ended afterwards."""
     _needs_programs()
     with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(cluster.SlurmCluster(**options))
-
-
-@pytest.fixture(scope="session")
-def calls():
-    """How pods are made and read: the functions of ``plugin.py``."""
-    return plugin_module
+        yield lambda **options: stack.enter_context(SlurmCluster(**options))
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def start_plugin():
     with contextlib.ExitStack() as stack:
 
         def start(slurm=None, /, **config):
-            plugin = plugin_module.RunningPlugin(slurm, **config)
+            plugin = RunningPlugin(slurm, **config)
             stack.callback(plugin.close)
             return plugin.start()
 
@@ -57,7 +51,7 @@ def start_plugin():
 @pytest.fixture(scope="module")
 def plugin(slurm):
     """A plugin of the session's Slurm, for the tests of one module."""
-    running = plugin_module.RunningPlugin(slurm)
+    running = RunningPlugin(slurm)
     try:
         yield running.start()
     finally:

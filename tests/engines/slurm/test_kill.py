@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.engines.slurm.plugin import flags, make_pod, phase_of
+
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
 
 
@@ -47,7 +49,7 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("count", [1, 3])
-def test_killed_around_sbatch(start_slurm, start_plugin, calls, step, count):
+def test_killed_around_sbatch(start_slurm, start_plugin, step, count):
     slurm = start_slurm(nodes=1)
     plugin = start_plugin(slurm)
     intercept(slurm, plugin, STEPS[step])
@@ -56,8 +58,7 @@ def test_killed_around_sbatch(start_slurm, start_plugin, calls, step, count):
         "analysis-facility/group-size": str(count),
     }
     pods = [
-        calls.make_pod("echo ran; sleep 2", annotations=annotations)
-        for _ in range(count)
+        make_pod("echo ran; sleep 2", annotations=annotations) for _ in range(count)
     ]
     with contextlib.suppress(ConnectionError):  # it may be killed before it answers
         plugin.create(*pods)
@@ -67,23 +68,23 @@ def test_killed_around_sbatch(start_slurm, start_plugin, calls, step, count):
     assert_once_and_no_orphan(plugin, slurm, pods)
 
 
-def test_sbatch_without_an_answer(start_slurm, start_plugin, calls):
+def test_sbatch_without_an_answer(start_slurm, start_plugin):
     """It took the job, and died before it said so."""
     slurm = start_slurm(nodes=1)
     plugin = start_plugin(slurm, slurm={"commands": str(slurm.bin), "timeout": 2})
     intercept(slurm, plugin, '$real "$@" >/dev/null; exec sleep 60')
-    pod = calls.make_pod("echo ran")
+    pod = make_pod("echo ran")
     plugin.create(pod)
     assert_once_and_no_orphan(plugin, slurm, [pod])
 
 
-def test_deletion_is_tried_until_it_is_confirmed(start_slurm, start_plugin, calls):
+def test_deletion_is_tried_until_it_is_confirmed(start_slurm, start_plugin):
     slurm = start_slurm(nodes=1)
     plugin = start_plugin(slurm)
     scancel = (slurm.bin / "scancel").read_text()
     (slurm.bin / "scancel").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
-    pod = calls.make_pod("trap '' TERM; while :; do sleep 1; done",
-                         annotations=calls.flags("--begin=now+1hour"))  # fmt: skip
+    pod = make_pod("trap '' TERM; while :; do sleep 1; done",
+                   annotations=flags("--begin=now+1hour"))  # fmt: skip
     plugin.create(pod)
     plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     plugin.delete(pod)
@@ -96,10 +97,10 @@ def test_deletion_is_tried_until_it_is_confirmed(start_slurm, start_plugin, call
     plugin.wait(lambda: plugin.statuses(pod) == [], 60, "it is confirmed")
 
 
-def test_deletion_survives_a_scheduler_that_is_away(start_slurm, start_plugin, calls):
+def test_deletion_survives_a_scheduler_that_is_away(start_slurm, start_plugin):
     slurm = start_slurm(nodes=1)
     plugin = start_plugin(slurm, slurm={"commands": str(slurm.bin), "timeout": 3})
-    pod = calls.make_pod("sleep 200")
+    pod = make_pod("sleep 200")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     slurm.stop_controller()
@@ -111,10 +112,10 @@ def test_deletion_survives_a_scheduler_that_is_away(start_slurm, start_plugin, c
     plugin.wait(lambda: plugin.statuses(pod) == [], 60, "it is confirmed")
 
 
-def test_a_job_that_nobody_wants_is_ended(start_slurm, start_plugin, calls):
+def test_a_job_that_nobody_wants_is_ended(start_slurm, start_plugin):
     slurm = start_slurm(nodes=1)
     plugin = start_plugin(slurm)
-    pod = calls.make_pod("sleep 100")
+    pod = make_pod("sleep 100")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     plugin.kill()
@@ -126,15 +127,15 @@ def test_a_job_that_nobody_wants_is_ended(start_slurm, start_plugin, calls):
     plugin.restart()
     slurm.wait(lambda: len(slurm.jobs()) == 2, 60, "the orphan is gone")
     assert runs_of(plugin, pod) == 0
-    assert calls.phase_of(plugin.status(pod)) == "Running"
+    assert phase_of(plugin.status(pod)) == "Running"
     slurm.run("scancel", "--state=PENDING", f"--user={slurm.user}")
 
 
-def rounds_of_kills(slurm, plugin, calls, rounds, seed):
+def rounds_of_kills(slurm, plugin, rounds, seed):
     chance = random.Random(seed)
     pods = []
     for _ in range(rounds):
-        some = [calls.make_pod("echo ran") for _ in range(2)]
+        some = [make_pod("echo ran") for _ in range(2)]
         pods += some
         for pod in some:
             plugin.create(pod)
@@ -143,13 +144,13 @@ def rounds_of_kills(slurm, plugin, calls, rounds, seed):
     assert_once_and_no_orphan(plugin, slurm, pods)
 
 
-def test_killed_at_any_moment(start_slurm, start_plugin, calls):
+def test_killed_at_any_moment(start_slurm, start_plugin):
     slurm = start_slurm(nodes=2)
-    rounds_of_kills(slurm, start_plugin(slurm), calls, rounds=8, seed=4)
+    rounds_of_kills(slurm, start_plugin(slurm), rounds=8, seed=4)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_killed_two_hundred_times(start_slurm, start_plugin, calls):
+def test_killed_two_hundred_times(start_slurm, start_plugin):
     slurm = start_slurm(nodes=4)
-    rounds_of_kills(slurm, start_plugin(slurm), calls, rounds=200, seed=5)
+    rounds_of_kills(slurm, start_plugin(slurm), rounds=200, seed=5)

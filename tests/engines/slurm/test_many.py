@@ -6,17 +6,19 @@ import uuid
 
 import pytest
 
+from tests.engines.slurm.plugin import flags, make_pod
+
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 
 
-def make_group(calls, count, command, text):
+def make_group(count, command, text):
     group = str(uuid.uuid4())
     return [
-        calls.make_pod(
+        make_pod(
             command,
             name=f"job-1-{index}",
             annotations={
-                **calls.flags(text),
+                **flags(text),
                 "analysis-facility/group": group,
                 "analysis-facility/group-size": str(count),
                 "analysis-facility/index": str(index),
@@ -27,11 +29,11 @@ def make_group(calls, count, command, text):
 
 
 def test_a_thousand_pods_are_few_arrays_and_one_query_each_tick(
-    start_slurm, start_plugin, calls
+    start_slurm, start_plugin
 ):
     slurm = start_slurm(max_array_size=301)
     plugin = start_plugin(slurm)
-    pods = make_group(calls, 1000, "true", "--begin=now+1hour")
+    pods = make_group(1000, "true", "--begin=now+1hour")
     for first in range(0, 1000, 250):
         assert len(plugin.create(*pods[first : first + 250])) == 250
     plugin.wait(
@@ -64,11 +66,11 @@ def test_a_thousand_pods_are_few_arrays_and_one_query_each_tick(
     assert plugin.statuses(*pods) == []
 
 
-def test_a_submit_limit_slows_down_and_loses_none(start_slurm, start_plugin, calls):
+def test_a_submit_limit_slows_down_and_loses_none(start_slurm, start_plugin):
     slurm = start_slurm(nodes=2, database=True)
     slurm.run("sacctmgr", "-i", "modify", "user", slurm.user, "set", "maxsubmitjobs=7")
     plugin = start_plugin(slurm)
-    pods = make_group(calls, 24, "echo $FACILITY_JOB_INDEX", "--time=10")
+    pods = make_group(24, "echo $FACILITY_JOB_INDEX", "--time=10")
     plugin.create(*pods)
     most = 0
     while plugin.running():
@@ -81,11 +83,11 @@ def test_a_submit_limit_slows_down_and_loses_none(start_slurm, start_plugin, cal
 
 
 def test_jobs_that_the_queue_forgot_are_looked_up_in_the_accounts(
-    start_slurm, start_plugin, calls
+    start_slurm, start_plugin
 ):
     slurm = start_slurm(nodes=1, database=True, extra="MinJobAge=2")
     plugin = start_plugin(slurm)
-    pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
+    pod = make_pod("true", annotations=flags("--begin=now+1hour"))
     plugin.create(pod)
     jid = plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     plugin.kill()
@@ -100,9 +102,9 @@ def test_jobs_that_the_queue_forgot_are_looked_up_in_the_accounts(
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_thousand_executions(slurm, start_plugin, calls):
+def test_a_thousand_executions(slurm, start_plugin):
     plugin = start_plugin(slurm)
-    pods = make_group(calls, 1000, "echo $HOSTNAME", "--time=10")
+    pods = make_group(1000, "echo $HOSTNAME", "--time=10")
     plugin.create(*pods)
     plugin.wait(lambda: not plugin.running(), 3000, "all have ended")
     ends = [s["containers"][0]["state"]["terminated"] for s in plugin.statuses(*pods)]

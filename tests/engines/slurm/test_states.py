@@ -5,39 +5,41 @@ import shutil
 
 import pytest
 
+from tests.engines.slurm.plugin import flags, make_pod, phase_of, uid_of
+
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
 
 
-def test_completed(plugin, calls):
-    pod = calls.make_pod("echo hello")
+def test_completed(plugin):
+    pod = make_pod("echo hello")
     created = plugin.create(pod)
-    assert created["PodUID"] == calls.uid_of(pod)
+    assert created["PodUID"] == uid_of(pod)
     end = plugin.wait_end(pod)
     assert (end["exitCode"], end["reason"]) == (0, "Completed")
     assert plugin.status(pod)["JID"].isdecimal()
     assert plugin.logs(pod) == b"hello\n"
 
 
-def test_failed_has_the_exit_code(plugin, calls):
-    pod = calls.make_pod("exit 3")
+def test_failed_has_the_exit_code(plugin):
+    pod = make_pod("exit 3")
     plugin.create(pod)
     end = plugin.wait_end(pod)
     assert (end["exitCode"], end["reason"]) == (3, "Error")
 
 
-def test_queued_is_pending_with_a_reason(plugin, calls):
-    pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
+def test_queued_is_pending_with_a_reason(plugin):
+    pod = make_pod("true", annotations=flags("--begin=now+1hour"))
     plugin.create(pod)
     plugin.wait(lambda: "BeginTime" in str(plugin.state(pod)), 60, "the reason")
     kind, waiting = plugin.state(pod)
     assert (kind, waiting["reason"]) == ("waiting", "Queued")
     assert waiting["message"] == "it waits for its start time (BeginTime)"
-    assert calls.phase_of(plugin.status(pod)) == "Pending"
+    assert phase_of(plugin.status(pod)) == "Pending"
     plugin.delete(pod)
 
 
-def test_held(plugin, slurm, calls):
-    pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
+def test_held(plugin, slurm):
+    pod = make_pod("true", annotations=flags("--begin=now+1hour"))
     plugin.create(pod)
     jid = plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     slurm.run("scontrol", "hold", jid)
@@ -45,10 +47,10 @@ def test_held(plugin, slurm, calls):
     plugin.delete(pod)
 
 
-def held(calls, **options):
+def held(**options):
     """A pod that runs until :func:`release` is called."""
     # A shell may live long enough to say that its child was terminated.
-    return calls.make_pod(
+    return make_pod(
         "exec 2>/dev/null; echo begin; until [ -e /tmp/gate/open ]; do sleep 0.1; done;"
         " echo end",
         container={"volumeMounts": [{"name": "gate", "mountPath": "/tmp/gate"}]},
@@ -57,25 +59,25 @@ def held(calls, **options):
     )
 
 
-def release(plugin, calls, pod):
-    (plugin.work / "pods" / calls.uid_of(pod) / "volumes/gate/open").touch()
+def release(plugin, pod):
+    (plugin.work / "pods" / uid_of(pod) / "volumes/gate/open").touch()
 
 
-def test_suspended_is_running(plugin, slurm, calls):
-    pod = held(calls)
+def test_suspended_is_running(plugin, slurm):
+    pod = held()
     plugin.create(pod)
     jid = plugin.wait_phase(pod, "Running")["JID"]
     slurm.run("scontrol", "suspend", jid)
     slurm.wait(lambda: "SUSPENDED" in slurm.run("squeue", "-ho%T"), 60, "suspended")
     plugin.ask("GET", "/facility/v1/changes?since=0&timeout_s=0")
-    assert calls.phase_of(plugin.status(pod)) == "Running"
+    assert phase_of(plugin.status(pod)) == "Running"
     slurm.run("scontrol", "resume", jid)
-    release(plugin, calls, pod)
+    release(plugin, pod)
     assert plugin.wait_end(pod)["exitCode"] == 0
 
 
-def test_cancelled_behind_our_back(plugin, slurm, calls):
-    pod = calls.make_pod("sleep 100")
+def test_cancelled_behind_our_back(plugin, slurm):
+    pod = make_pod("sleep 100")
     plugin.create(pod)
     jid = plugin.wait_phase(pod, "Running")["JID"]
     slurm.run("scancel", jid)
@@ -84,8 +86,8 @@ def test_cancelled_behind_our_back(plugin, slurm, calls):
     assert end["exitCode"] != 0
 
 
-def test_cancelled_in_the_queue(plugin, slurm, calls):
-    pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
+def test_cancelled_in_the_queue(plugin, slurm):
+    pod = make_pod("true", annotations=flags("--begin=now+1hour"))
     plugin.create(pod)
     jid = plugin.wait(lambda: plugin.status(pod)["JID"], 60, "a job id")
     slurm.run("scancel", jid)
@@ -94,25 +96,25 @@ def test_cancelled_in_the_queue(plugin, slurm, calls):
     assert "CANCELLED" in end["message"]
 
 
-def test_own_deadline(plugin, calls):
-    pod = calls.make_pod("sleep 100", activeDeadlineSeconds=2)
+def test_own_deadline(plugin):
+    pod = make_pod("sleep 100", activeDeadlineSeconds=2)
     plugin.create(pod)
     assert plugin.wait_end(pod)["reason"] == "DeadlineExceeded"
 
 
-def test_time_limit_of_slurm(plugin, calls):
-    pod = calls.make_pod("sleep 300", annotations=calls.flags("--time=1"))
+def test_time_limit_of_slurm(plugin):
+    pod = make_pod("sleep 300", annotations=flags("--time=1"))
     plugin.create(pod)
     end = plugin.wait_end(pod, 150)
     assert end["reason"] == "DeadlineExceeded"
     assert end["exitCode"] != 0
 
 
-def test_preempted(plugin, slurm, calls):
+def test_preempted(plugin, slurm):
     """Where preemption cancels, the pod fails."""
     node = slurm.nodes[0]
     place = f"--nodelist={node} --exclusive"
-    pod = calls.make_pod("sleep 100", annotations=calls.flags(f"-p spare {place}"))
+    pod = make_pod("sleep 100", annotations=flags(f"-p spare {place}"))
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     slurm.run("sbatch", "-p", "urgent", *place.split(), "--wrap", "sleep 1")
@@ -121,11 +123,11 @@ def test_preempted(plugin, slurm, calls):
     assert end["exitCode"] != 0
 
 
-def test_preempted_and_requeued_stays_the_same_pod(plugin, slurm, calls):
+def test_preempted_and_requeued_stays_the_same_pod(plugin, slurm):
     """Where preemption requeues, the pod waits and runs again under its UID and id."""
     node = slurm.nodes[1]
     place = f"--nodelist={node} --exclusive"
-    pod = held(calls, annotations=calls.flags(place))
+    pod = held(annotations=flags(place))
     plugin.create(pod)
     jid = plugin.wait_phase(pod, "Running")["JID"]
     plugin.wait(lambda: plugin.logs(pod) == b"begin\n", 60, "its first word")
@@ -136,11 +138,11 @@ def test_preempted_and_requeued_stays_the_same_pod(plugin, slurm, calls):
         lambda: plugin.state(pod)[1].get("reason") == "Requeued", 60, "requeued"
     )
     status = plugin.status(pod)
-    assert calls.phase_of(status) == "Pending"
+    assert phase_of(status) == "Pending"
     assert status["containers"][0]["restartCount"] == 1
     assert status["containers"][0]["lastState"]["terminated"]["exitCode"] != 0
     over.touch()
-    release(plugin, calls, pod)
+    release(plugin, pod)
     end = plugin.wait_end(pod)
     assert (end["exitCode"], end["reason"]) == (0, "Completed")
     assert plugin.status(pod)["JID"] == jid
@@ -148,35 +150,33 @@ def test_preempted_and_requeued_stays_the_same_pod(plugin, slurm, calls):
     assert plugin.logs(pod, Previous=True) == b"begin\n"
 
 
-def test_slices_become_gres(plugin, slurm, calls):
-    pod = calls.make_pod(
+def test_slices_become_gres(plugin, slurm):
+    pod = make_pod(
         "echo devices $CUDA_VISIBLE_DEVICES", limits={"nvidia.com/mig-1g.5gb": "2"}
     )
     plugin.create(pod)
     assert plugin.wait_end(pod)["exitCode"] == 0
     assert re.fullmatch(rb"devices \d,\d\n", plugin.logs(pod))
-    unknown = calls.make_pod("true", limits={"nvidia.com/mig-7g.80gb": "1"})
+    unknown = make_pod("true", limits={"nvidia.com/mig-7g.80gb": "1"})
     status, headers, content = plugin.ask("POST", "/create", unknown)
     assert status == 422
     assert headers["content-type"] == "application/problem+json"
     assert b"this site has no slice '7g.80gb'; it has: 1g.5gb" in content
 
 
-def test_refused_by_slurm_is_said(plugin, calls):
-    pod = calls.make_pod("true", annotations=calls.flags("--partition=nowhere"))
+def test_refused_by_slurm_is_said(plugin):
+    pod = make_pod("true", annotations=flags("--partition=nowhere"))
     plugin.create(pod)
     end = plugin.wait_end(pod)
     assert end["reason"] == "Refused"
     assert "nvalid partition" in end["message"]
 
 
-def test_node_failure(start_slurm, start_plugin, calls):
+def test_node_failure(start_slurm, start_plugin):
     slurm = start_slurm(nodes=2)
     plugin = start_plugin(slurm)
-    for_ever = calls.make_pod(
-        "sleep 1000", annotations=calls.flags("--no-requeue -w n1")
-    )
-    again = held(calls, annotations=calls.flags("-w n1"))
+    for_ever = make_pod("sleep 1000", annotations=flags("--no-requeue -w n1"))
+    again = held(annotations=flags("-w n1"))
     plugin.create(for_ever)
     plugin.create(again)
     plugin.wait_phase(for_ever, "Running")
@@ -189,7 +189,7 @@ def test_node_failure(start_slurm, start_plugin, calls):
     plugin.wait(lambda: plugin.state(again)[1].get("reason") == "Requeued", 60, "back")
     jid = plugin.status(again)["JID"]
     slurm.run("scontrol", "update", f"jobid={jid}", "reqnodelist=n2")
-    release(plugin, calls, again)
+    release(plugin, again)
     assert plugin.wait_end(again)["exitCode"] == 0
     assert plugin.logs(again) == b"begin\nend\n"
 
@@ -202,9 +202,7 @@ def test_node_failure(start_slurm, start_plugin, calls):
         ("REVOKED", "Cancelled"),
     ],
 )
-def test_states_that_no_test_machine_reaches(
-    start_slurm, start_plugin, calls, state, reason
-):
+def test_states_that_no_test_machine_reaches(start_slurm, start_plugin, state, reason):
     """The client says so in the name of a Slurm that could."""
     slurm = start_slurm(nodes=1)
     squeue = shutil.which("squeue")
@@ -212,20 +210,20 @@ def test_states_that_no_test_machine_reaches(
         f'#!/bin/sh\n{squeue} "$@" | sed "s/PENDING/{state}/"\n'
     )
     plugin = start_plugin(slurm)
-    pod = calls.make_pod("true", annotations=calls.flags("--begin=now+1hour"))
+    pod = make_pod("true", annotations=flags("--begin=now+1hour"))
     plugin.create(pod)
     end = plugin.wait_end(pod)
     assert end["reason"] == reason
     assert state in end["message"]
-    assert calls.phase_of(plugin.status(pod)) == "Failed"
+    assert phase_of(plugin.status(pod)) == "Failed"
 
 
-def test_out_of_memory(start_slurm, start_plugin, calls):
+def test_out_of_memory(start_slurm, start_plugin):
     slurm = start_slurm(nodes=1, cgroups=True)
     if not slurm.has_cgroups:
         pytest.skip("memory limits need root and control groups (v1)")
     plugin = start_plugin(slurm)
-    pod = calls.make_pod(
+    pod = make_pod(
         "python3 -c 'x = bytearray(500_000_000)'", limits={"memory": "100Mi"}
     )
     plugin.create(pod)

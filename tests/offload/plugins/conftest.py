@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from tests.engines.slurm import plugin as plugin_module
+from tests.engines.slurm.plugin import RunningPlugin
 from tests.offload.plugins.world import World
 
 
@@ -14,19 +14,13 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def calls():
-    """How pods are made and read: a caller that shares no code with ours."""
-    return plugin_module
-
-
 @pytest.fixture
 def start_plugin():
     """Start a plugin of the executor ``process``, with keys of site.yaml."""
     with contextlib.ExitStack() as stack:
 
         def start(**config):
-            plugin = plugin_module.RunningPlugin(**{"runtime": "none", **config})
+            plugin = RunningPlugin(**{"runtime": "none", **config})
             stack.callback(plugin.close)
             return plugin.start()
 
@@ -36,7 +30,7 @@ def start_plugin():
 @pytest.fixture(scope="module")
 def plugin():
     """A plugin for the tests of one module."""
-    running = plugin_module.RunningPlugin(runtime="none")
+    running = RunningPlugin(runtime="none")
     try:
         yield running.start()
     finally:

@@ -6,6 +6,8 @@ import time
 
 import psutil
 
+from tests.engines.slurm.plugin import make_pod, phase_of
+
 MARK = "FACILITY_SITE_JOB"
 
 
@@ -26,26 +28,26 @@ def until_there(path):
     return f"until [ -e {path} ]; do sleep 0.05; done"
 
 
-def test_what_does_not_fit_waits_and_says_so(start_plugin, calls, tmp_path):
+def test_what_does_not_fit_waits_and_says_so(start_plugin, tmp_path):
     plugin = start_plugin(process={"cpus": 1})
-    first = calls.make_pod(f"{until_there(tmp_path / 'end')}; echo first")
-    second = calls.make_pod("echo second")
+    first = make_pod(f"{until_there(tmp_path / 'end')}; echo first")
+    second = make_pod("echo second")
     plugin.create(first)
     plugin.wait_phase(first, "Running")
     plugin.create(second)
     plugin.wait(lambda: "Resources" in str(plugin.state(second)), 10, "it waits")
-    assert calls.phase_of(plugin.status(second)) == "Pending"
+    assert phase_of(plugin.status(second)) == "Pending"
     (tmp_path / "end").touch()
     end = plugin.wait_end(second)
     assert end["exitCode"] == 0, end
     assert plugin.wait_end(first)["exitCode"] == 0
 
 
-def test_each_slice_is_given_to_one(start_plugin, calls, tmp_path):
+def test_each_slice_is_given_to_one(start_plugin, tmp_path):
     plugin = start_plugin(process={"devices": {"1g.5gb": ["MIG-a", "MIG-b"]}})
     asks = {"nvidia.com/mig-1g.5gb": "1", "cpu": "100m"}
     pods = [
-        calls.make_pod(
+        make_pod(
             f"echo $CUDA_VISIBLE_DEVICES; {until_there(tmp_path / 'end')}", limits=asks
         )
         for _ in range(3)
@@ -61,9 +63,9 @@ def test_each_slice_is_given_to_one(start_plugin, calls, tmp_path):
     assert plugin.logs(pods[2]) in {b"MIG-a\n", b"MIG-b\n"}
 
 
-def test_a_killed_plugin_finds_its_jobs_again(start_plugin, calls, tmp_path):
+def test_a_killed_plugin_finds_its_jobs_again(start_plugin, tmp_path):
     plugin = start_plugin()
-    pod = calls.make_pod(f"echo ran; {until_there(tmp_path / 'end')}; echo end")
+    pod = make_pod(f"echo ran; {until_there(tmp_path / 'end')}; echo end")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     plugin.restart()
@@ -72,10 +74,10 @@ def test_a_killed_plugin_finds_its_jobs_again(start_plugin, calls, tmp_path):
     assert plugin.logs(pod) == b"ran\nend\n"
 
 
-def test_a_job_whose_processes_are_killed_goes_on(start_plugin, calls, tmp_path):
+def test_a_job_whose_processes_are_killed_goes_on(start_plugin, tmp_path):
     """Batch script and wrapper die; the container lives, and is found again."""
     plugin = start_plugin()
-    pod = calls.make_pod(f"echo ran; {until_there(tmp_path / 'end')}; echo end")
+    pod = make_pod(f"echo ran; {until_there(tmp_path / 'end')}; echo end")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     for process in processes_of(plugin):
@@ -88,11 +90,11 @@ def test_a_job_whose_processes_are_killed_goes_on(start_plugin, calls, tmp_path)
     assert plugin.logs(pod) == b"ran\nend\n"
 
 
-def test_killed_right_after_create(start_plugin, calls):
+def test_killed_right_after_create(start_plugin):
     plugin = start_plugin()
     pods = []
     for pause_s in (0.0, 0.02, 0.1):
-        pods.append(calls.make_pod("echo ran", limits={"cpu": "100m"}))
+        pods.append(make_pod("echo ran", limits={"cpu": "100m"}))
         plugin.create(pods[-1])
         time.sleep(pause_s)
         plugin.restart()
@@ -102,9 +104,9 @@ def test_killed_right_after_create(start_plugin, calls):
     plugin.wait(lambda: processes_of(plugin) == [], 60, "nothing is left")
 
 
-def test_jobs_go_on_when_the_plugin_is_stopped(start_plugin, calls, tmp_path):
+def test_jobs_go_on_when_the_plugin_is_stopped(start_plugin, tmp_path):
     plugin = start_plugin()
-    pod = calls.make_pod(f"{until_there(tmp_path / 'end')}; echo end")
+    pod = make_pod(f"{until_there(tmp_path / 'end')}; echo end")
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     os.kill(plugin.process.pid, signal.SIGTERM)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.slurm.plugin import make_pod, uid_of
+
 COMMAND = Path(sys.executable).parent / "offload-plugin"
 
 
@@ -28,9 +30,9 @@ def test_ping(plugin):
     assert set(document["resources"]) == {"cpu", "memory", "pods", "accelerators"}
 
 
-def test_the_life_of_a_pod(plugin, calls):
-    pod = calls.make_pod("echo one; echo two; exit 3")
-    assert plugin.create(pod) == {"PodUID": calls.uid_of(pod), "PodJID": ""}
+def test_the_life_of_a_pod(plugin):
+    pod = make_pod("echo one; echo two; exit 3")
+    assert plugin.create(pod) == {"PodUID": uid_of(pod), "PodJID": ""}
     end = plugin.wait_end(pod)
     assert (end["exitCode"], end["reason"]) == (3, "Error")
     status = plugin.status(pod)
@@ -38,7 +40,7 @@ def test_the_life_of_a_pod(plugin, calls):
         "name", "UID", "namespace", "JID", "containers", "initContainers",
     }  # fmt: skip
     assert (status["name"], status["namespace"]) == ("job-1", "people")
-    assert status["UID"] == calls.uid_of(pod)
+    assert status["UID"] == uid_of(pod)
     assert plugin.logs(pod) == b"one\ntwo\n"
     assert plugin.logs(pod, Tail=1) == b"two\n"
     assert plugin.logs(pod, Bytes=5) == b"one\nt"
@@ -52,44 +54,44 @@ def test_the_life_of_a_pod(plugin, calls):
     assert plugin.logs(pod) == b"one\ntwo\n"  # logs outlive the job
 
 
-def test_the_same_uid_again_changes_nothing(plugin, calls):
-    pod = calls.make_pod("echo ran")
+def test_the_same_uid_again_changes_nothing(plugin):
+    pod = make_pod("echo ran")
     plugin.create(pod)
     plugin.wait_end(pod)
     again = plugin.create(pod)
-    assert again["PodUID"] == calls.uid_of(pod)
+    assert again["PodUID"] == uid_of(pod)
     assert again["PodJID"] == plugin.status(pod)["JID"] != ""
     assert plugin.logs(pod) == b"ran\n"
-    other = calls.make_pod("echo other", uid=calls.uid_of(pod), name="job-2")
+    other = make_pod("echo other", uid=uid_of(pod), name="job-2")
     assert problem(plugin.ask("POST", "/create", other))[:2] == (409, "other-pod")
 
 
-def test_a_list_of_one_is_answered_with_one_object(plugin, calls):
-    pod = calls.make_pod("true")
+def test_a_list_of_one_is_answered_with_one_object(plugin):
+    pod = make_pod("true")
     status, _, content = plugin.ask("POST", "/create", [pod])
     assert status == 200
-    assert json.loads(content)["PodUID"] == calls.uid_of(pod)
+    assert json.loads(content)["PodUID"] == uid_of(pod)
 
 
-def test_every_pod_of_a_status_request_is_answered(plugin, calls):
-    pods = [calls.make_pod("true") for _ in range(3)]
+def test_every_pod_of_a_status_request_is_answered(plugin):
+    pods = [make_pod("true") for _ in range(3)]
     answer = plugin.create(*pods)
-    assert [each["PodUID"] for each in answer] == [calls.uid_of(pod) for pod in pods]
+    assert [each["PodUID"] for each in answer] == [uid_of(pod) for pod in pods]
     for pod in pods:
         plugin.wait_end(pod)
-    unknown = calls.make_pod("true")
+    unknown = make_pod("true")
     found = plugin.statuses(pods[2], unknown, pods[0])
-    assert [s["UID"] for s in found] == [calls.uid_of(pods[2]), calls.uid_of(pods[0])]
+    assert [s["UID"] for s in found] == [uid_of(pods[2]), uid_of(pods[0])]
 
 
-def test_a_log_is_followed_to_its_end(plugin, calls):
-    pod = calls.make_pod("echo a; sleep 1; echo b")
+def test_a_log_is_followed_to_its_end(plugin):
+    pod = make_pod("echo a; sleep 1; echo b")
     plugin.create(pod)
     assert plugin.logs(pod, Follow=True) == b"a\nb\n"
 
 
-def test_what_is_deleted_while_it_runs_ends(plugin, calls):
-    pod = calls.make_pod("echo on; sleep 100", terminationGracePeriodSeconds=1)
+def test_what_is_deleted_while_it_runs_ends(plugin):
+    pod = make_pod("echo on; sleep 100", terminationGracePeriodSeconds=1)
     plugin.create(pod)
     plugin.wait_phase(pod, "Running")
     plugin.delete(pod)
@@ -97,8 +99,8 @@ def test_what_is_deleted_while_it_runs_ends(plugin, calls):
     assert plugin.running() == []
 
 
-def test_init_containers_come_first(plugin, calls):
-    pod = calls.make_pod("echo main")
+def test_init_containers_come_first(plugin):
+    pod = make_pod("echo main")
     init = {"name": "init", "image": "", "command": ["/bin/sh", "-c", "exit 4"]}
     pod["pod"]["spec"]["initContainers"] = [init]
     plugin.create(pod)
@@ -122,15 +124,15 @@ def test_malformed(plugin, raw, words):
     assert words in detail
 
 
-def test_what_the_site_can_never_do(plugin, calls):
+def test_what_the_site_can_never_do(plugin):
     for pod, words in (
-        (calls.make_pod("true", limits={"cpu": "100000"}), "100000 were asked for"),
-        (calls.make_pod("true", limits={"nvidia.com/gpu": "1"}), "this site has 0 of"),
-        (calls.make_pod("true", uid="../x"), "metadata.uid"),
-        (calls.make_pod("true", container={"name": "../x"}), "spec.containers"),
-        (calls.make_pod("true", containers=[]), "at least one"),
+        (make_pod("true", limits={"cpu": "100000"}), "100000 were asked for"),
+        (make_pod("true", limits={"nvidia.com/gpu": "1"}), "this site has 0 of"),
+        (make_pod("true", uid="../x"), "metadata.uid"),
+        (make_pod("true", container={"name": "../x"}), "spec.containers"),
+        (make_pod("true", containers=[]), "at least one"),
         (
-            calls.make_pod("true", annotations={"analysis-facility/index": "x"}),
+            make_pod("true", annotations={"analysis-facility/index": "x"}),
             "number",
         ),
     ):
@@ -139,15 +141,15 @@ def test_what_the_site_can_never_do(plugin, calls):
         assert words in detail
 
 
-def test_of_several_pods_all_or_none_are_accepted(plugin, calls):
-    good, bad = calls.make_pod("true"), calls.make_pod("true", uid="no/uid")
+def test_of_several_pods_all_or_none_are_accepted(plugin):
+    good, bad = make_pod("true"), make_pod("true", uid="no/uid")
     assert plugin.ask("POST", "/create", [good, bad])[0] == 422
     assert plugin.statuses(good) == []
 
 
-def test_unknown_log(plugin, calls):
-    pod = calls.make_pod("true")
-    body = {"PodUID": calls.uid_of(pod), "Opts": {}}
+def test_unknown_log(plugin):
+    pod = make_pod("true")
+    body = {"PodUID": uid_of(pod), "Opts": {}}
     assert problem(plugin.ask("GET", "/getLogs", body))[:2] == (404, "unknown-pod")
     plugin.create(pod)
     body["ContainerName"] = "other"
@@ -171,7 +173,7 @@ def test_limits_are_told_before_anything_is_sent(start_plugin):
     assert (limits["max_time_s"], limits["max_memory_bytes"]) == (7200, 4 * 2**30)
 
 
-def test_changes(plugin, calls):
+def test_changes(plugin):
     def changes(since, timeout_s=0):
         path = f"/facility/v1/changes?since={since}&timeout_s={timeout_s}"
         return json.loads(plugin.ask("GET", path)[2])
@@ -179,15 +181,15 @@ def test_changes(plugin, calls):
     plugin.wait(lambda: plugin.running() == [], 60, "the pods before it have ended")
     sequence = changes(0)["sequence"]
     assert changes(sequence)["pods"] == []
-    pod = calls.make_pod("true")
+    pod = make_pod("true")
     plugin.create(pod)
-    assert [s["UID"] for s in changes(sequence, 10)["pods"]] == [calls.uid_of(pod)]
+    assert [s["UID"] for s in changes(sequence, 10)["pods"]] == [uid_of(pod)]
     plugin.wait_end(pod)
-    assert calls.uid_of(pod) in {s["UID"] for s in changes(0)["pods"]}
+    assert uid_of(pod) in {s["UID"] for s in changes(0)["pods"]}
     # What an earlier plugin never gave out is answered with everything.
-    assert calls.uid_of(pod) in {s["UID"] for s in changes(10**17)["pods"]}
+    assert uid_of(pod) in {s["UID"] for s in changes(10**17)["pods"]}
     plugin.delete(pod)
-    plugin.wait(lambda: calls.uid_of(pod) in changes(sequence)["gone"], 10, "gone")
+    plugin.wait(lambda: uid_of(pod) in changes(sequence)["gone"], 10, "gone")
 
 
 def test_a_blob_arrives_in_pieces(plugin):
@@ -228,10 +230,10 @@ def test_a_blob_arrives_in_pieces(plugin):
         assert answer[0] in {400, 404}
 
 
-def test_a_pod_whose_snapshot_is_not_there(plugin, calls):
+def test_a_pod_whose_snapshot_is_not_there(plugin):
     digest = "sha256:" + "0" * 64
     reference = f"analysis-facility/snapshot@{digest}"
-    pod = calls.make_pod(
+    pod = make_pod(
         "true", volumes=[{"name": "snapshot", "image": {"reference": reference}}]
     )
     answer = plugin.ask("POST", "/create", pod)
@@ -240,11 +242,11 @@ def test_a_pod_whose_snapshot_is_not_there(plugin, calls):
     assert plugin.statuses(pod) == []
 
 
-def test_a_log_file_in_ranges(plugin, calls):
-    pod = calls.make_pod("printf 0123456789")
+def test_a_log_file_in_ranges(plugin):
+    pod = make_pod("printf 0123456789")
     plugin.create(pod)
     plugin.wait_end(pod)
-    path = f"/facility/v1/pods/{calls.uid_of(pod)}/logs/main"
+    path = f"/facility/v1/pods/{uid_of(pod)}/logs/main"
     assert plugin.ask("GET", path)[2] == b"0123456789"
     status, headers, content = plugin.ask("GET", path, headers={"Range": "bytes=4-"})
     assert (status, content) == (206, b"456789")
@@ -254,18 +256,18 @@ def test_a_log_file_in_ranges(plugin, calls):
     assert (status, headers["content-range"]) == (416, "bytes */10")
 
 
-def test_outputs_of_what_has_not_ended_or_has_none(plugin, calls):
-    pod = calls.make_pod("sleep 1")
+def test_outputs_of_what_has_not_ended_or_has_none(plugin):
+    pod = make_pod("sleep 1")
     plugin.create(pod)
-    path = f"/facility/v1/pods/{calls.uid_of(pod)}/outputs"
+    path = f"/facility/v1/pods/{uid_of(pod)}/outputs"
     assert problem(plugin.ask("GET", path))[0] == 425
     plugin.wait_end(pod)
     assert problem(plugin.ask("GET", path))[:2] == (404, "no-outputs")
     assert problem(plugin.ask("GET", path.replace("-", "0")))[1] == "unknown-pod"
 
 
-def test_outputs_are_fetched_from_any_place_and_acknowledged(plugin, calls):
-    pod = calls.make_pod("echo new >made", container={"workingDir": "/work"})
+def test_outputs_are_fetched_from_any_place_and_acknowledged(plugin):
+    pod = make_pod("echo new >made", container={"workingDir": "/work"})
     spec = pod["pod"]["spec"]
     spec["volumes"] = [{"name": "code", "emptyDir": {}}]
     spec["containers"][0]["volumeMounts"] = [{"name": "code", "mountPath": "/work"}]
@@ -273,7 +275,7 @@ def test_outputs_are_fetched_from_any_place_and_acknowledged(plugin, calls):
     pod["pod"]["metadata"]["annotations"]["analysis-facility/working-folder"] = "code"
     plugin.create(pod)
     assert plugin.wait_end(pod)["exitCode"] == 0, plugin.logs(pod)
-    path = f"/facility/v1/pods/{calls.uid_of(pod)}/outputs"
+    path = f"/facility/v1/pods/{uid_of(pod)}/outputs"
     status, headers, whole = plugin.ask("GET", path)
     assert status == 200
     digest = f"sha256:{hashlib.sha256(whole).hexdigest()}"
@@ -286,8 +288,8 @@ def test_outputs_are_fetched_from_any_place_and_acknowledged(plugin, calls):
     assert plugin.ask("POST", received, {"digest": digest})[0] == 204
 
 
-def test_secrets_end_with_the_pod(plugin, calls):
-    pod = calls.make_pod("true")
+def test_secrets_end_with_the_pod(plugin):
+    pod = make_pod("true")
     secret = {"metadata": {"name": "s"}, "data": {"token": "c2VjcmV0LXRva2Vu"}}
     pod["container"][0]["secrets"] = [secret]
     plugin.create(pod)
