@@ -318,7 +318,7 @@ def leaving(event, h):  # noqa: PLR0912 - as many ways as there are
             if jet.delta_r(muon) < 1:
                 near = jet
                 break
-        else_near = 1.0 if muon.tight else near.pt if len(event.Jet) > 9 else 2.0
+        else_near = 1.0 if muon.tight else near.pt if len(event.Jet) > 99 else 2.0
         h.fill("g", weight=else_near)
     first = second = None
     for a, b in chain(event.Muon.pairs(), event.Electron.pairs()):
