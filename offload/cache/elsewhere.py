@@ -23,7 +23,7 @@ NEW_S = 1.0
 LATER_S = 10.0
 """So much later comes whole what a job reads lazily: it is not to wait for that."""
 STILL_S = 0.5
-"""So often is asked meanwhile whether it still can."""
+"""So often is asked meanwhile whether jobs still can."""
 
 
 class MountedLayers:
@@ -88,6 +88,7 @@ class FetchedLayers:
         take: called with each layer's digest and folder once it is here.
         clock: seconds; any that only grows.
         is_sooner: see :class:`~offload.cache.site.SiteCache`.
+        can_mount: likewise.
     """
 
     def __init__(
@@ -96,10 +97,12 @@ class FetchedLayers:
         take: Callable[[str, Path], object],
         clock: Callable[[], float] = time.monotonic,
         is_sooner: Callable[[str, Collection[str]], bool] | None = None,
+        can_mount: Callable[[], bool] = lambda: True,
     ) -> None:
         self._repository = repository
         self._take = take
         self._is_sooner = is_sooner
+        self._can_mount = can_mount
         self._clock = clock
         self._background = Background()
         self._lock = threading.Lock()
@@ -173,16 +176,15 @@ class FetchedLayers:
             look.is_over.set()
         if is_lazy:
             threading.Thread(
-                target=self._fetch_later, args=(look.found, image), daemon=True
+                target=self._fetch_later, args=(look.found,), daemon=True
             ).start()
         else:
             self._fetch(look.found)
 
-    def _fetch_later(self, digests: frozenset[str], image: str) -> None:
-        assert self._is_sooner is not None
+    def _fetch_later(self, digests: frozenset[str]) -> None:
         until = time.monotonic() + LATER_S
-        with suppress(FacilityError, OSError):
-            while time.monotonic() < until and self._is_sooner(image, digests):
+        with suppress(OSError):
+            while time.monotonic() < until and self._can_mount():
                 time.sleep(STILL_S)
         self._fetch(digests)
 

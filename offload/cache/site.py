@@ -50,6 +50,7 @@ class SiteCache:
         is_sooner: whether a job has what it needs of an image of that repository sooner
             if it is read lazily, by the image's digest and those of the layers that are
             not here; then these need not be here for it to start.
+        can_mount: whether jobs still can; where not, all of it comes at once.
 
     Raises:
         NoSpaceError: there is no room for the first files.
@@ -64,6 +65,7 @@ class SiteCache:
         mount: Path | None = None,
         repository: Repository | None = None,
         is_sooner: Callable[[str, Collection[str]], bool] | None = None,
+        can_mount: Callable[[], bool] = lambda: True,
     ) -> None:
         self.work = work
         self._ahead = Background() if is_eager else None
@@ -75,7 +77,9 @@ class SiteCache:
         self._fetched = (
             None
             if repository is None
-            else FetchedLayers(repository, self.layers.adopt, is_sooner=is_sooner)
+            else FetchedLayers(
+                repository, self.layers.adopt, is_sooner=is_sooner, can_mount=can_mount
+            )
         )
         self.pins = Pins(work / "pins")
         self._collector = Collector(work, self.store, self.layers, self.pins)

@@ -63,9 +63,11 @@ def _cache(config: PluginConfig) -> SiteCache:
     repository = RepositoryCache(config.work / "repository", reading)
     is_lazy = config.repository is not None and config.repository.is_lazy
 
+    def can_mount() -> bool:
+        return can_read_lazily(config.work, time.time())
+
     def is_sooner(image: str, layers: Collection[str]) -> bool:
-        can_mount = can_read_lazily(config.work, time.time())
-        return can_mount and lazily_is_sooner(repository, image, layers)
+        return can_mount() and lazily_is_sooner(repository, image, layers)
 
     return SiteCache(
         config.work,
@@ -73,6 +75,7 @@ def _cache(config: PluginConfig) -> SiteCache:
         mount=mount,
         repository=repository,
         is_sooner=is_sooner if is_lazy else None,
+        can_mount=can_mount,
     )
 
 
