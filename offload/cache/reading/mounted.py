@@ -98,12 +98,14 @@ def _follow(orders: Iterator[bytes], ahead: Ahead, where: Path) -> None:
 def _is_used() -> bool:
     """Whether somebody uses what is not mounted any more."""
     watched = select.poll()
+    is_open = False
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- one of them is its own
         with suppress(OSError):
             if os.readlink(f"/proc/self/fd/{name}") == "/dev/fuse":  # noqa: PTH115
                 watched.register(int(name), 0)
+                is_open = True
     # An error is what the kernel has for us once the last one has gone.
-    return not watched.poll(_LEAVING_S * 1000)
+    return is_open and not watched.poll(_LEAVING_S * 1000)
 
 
 def _make_room(order: dict[str, Any], size: int) -> None:
