@@ -16,11 +16,24 @@ from offload.plugins.node.folder import read_json, write_json
 
 _KNOWN_S = 86400.0
 """A node is asked again after so long."""
+_PASSING_S = 1800.0
+"""So much sooner where the reason may be an outage."""
 
 
-def note(work: Path, node: str, now: float, problem: str = "") -> None:
-    """Write down that environments can be read lazily on a node, or why not."""
-    write_json(_path(work, node), {"time": now, "problem": problem}, is_durable=False)
+def note(
+    work: Path, node: str, now: float, problem: str = "", *, may_pass: bool = False
+) -> None:
+    """Write down that environments can be read lazily on a node, or why not.
+
+    Args:
+        work: the site's work area.
+        node: its name.
+        now: Unix time.
+        problem: why not; empty if they can.
+        may_pass: whether the problem may be over soon by itself.
+    """
+    fact = {"time": now, "problem": problem, "may_pass": may_pass}
+    write_json(_path(work, node), fact, is_durable=False)
 
 
 def noted(work: Path, node: str, now: float) -> str | None:
@@ -38,8 +51,20 @@ def can_read_lazily(work: Path, now: float) -> bool:
     return bool(problems) and not any(problems)
 
 
-def look(work: Path, reading: Mapping[str, Any]) -> str:
-    """Return why environments cannot be read lazily on this machine; empty if they can.
+def why_no_mounts() -> str:
+    """Return why nothing can be mounted on this machine; empty if it can."""
+    from offload.cache import CacheError
+    from offload.cache.reading.mounting import require_mounting
+
+    try:
+        require_mounting()
+    except CacheError as error:
+        return str(error)
+    return ""
+
+
+def why_unread(work: Path, reading: Mapping[str, Any]) -> str:
+    """Return why the repository cannot be read on this machine now; empty if it can.
 
     Some seconds pass where nobody answers.
 
@@ -49,12 +74,10 @@ def look(work: Path, reading: Mapping[str, Any]) -> str:
     """
     from offload.cache import CacheError
     from offload.cache.reading.cache import RepositoryCache
-    from offload.cache.reading.mounting import require_mounting
     from offload.cache.reading.settings import RepositorySettings
     from offload.plugins.node.reaching import why_unreachable
 
     try:
-        require_mounting()
         settings = RepositorySettings.model_validate(reading)
         if problem := why_unreachable(settings):
             return problem
@@ -76,8 +99,9 @@ def _problem(path: Path, now: float) -> str | None:
     except ValueError:  # cut off by a crash: nobody waits for it to be on the disk
         return None
     match fact:
-        # Nodes' clocks differ, and may have been set back.
-        case {"time": float(at), "problem": str(problem)} if abs(now - at) < _KNOWN_S:
-            return problem
+        case {"time": float(at), "problem": str(problem), "may_pass": bool(may_pass)}:
+            known_s = _PASSING_S if may_pass else _KNOWN_S
+            # Nodes' clocks differ, and may have been set back.
+            return problem if abs(now - at) < known_s else None
         case _:
             return None

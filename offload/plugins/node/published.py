@@ -100,7 +100,7 @@ class Published:
                 fetch_whole(site, self._repository, snapshot)
         except CacheError as error:
             if not isinstance(error, MissingBlobsError):
-                self._note(str(error))
+                self._note(str(error), may_pass=True)
             raise PodError(
                 f"snapshot {snapshot[:19]}, node {self._node}: {error}"
             ) from None
@@ -131,7 +131,7 @@ class Published:
         try:
             return trees_of_links(site, repository, snapshot, show, folder)
         except MountError as error:
-            self._note(str(error))
+            self._note(str(error), may_pass=True)
             return None
 
     def _wait_for_a_way(
@@ -152,18 +152,20 @@ class Published:
                 raise UnreachableError(f"{problem}; nor did anybody bring it in time")
             time.sleep(_AGAIN_S)
 
-    def _note(self, problem: str) -> None:
+    def _note(self, problem: str, *, may_pass: bool) -> None:
         with suppress(OSError):  # a full disk: it is for later jobs only
-            nodes.note(self._work, self._node, time.time(), problem)
+            nodes.note(self._work, self._node, time.time(), problem, may_pass=may_pass)
 
     def _look(self) -> str:
         """Return why jobs cannot read lazily here; empty if they can."""
         known = nodes.noted(self._work, self._node, time.time())
         problem = self._obstacle or known
-        if problem is None:
-            problem = nodes.look(self._work, self._reading)
+        may_pass = False
+        if problem is None and not (problem := nodes.why_no_mounts()):
+            problem = nodes.why_unread(self._work, self._reading)
+            may_pass = True
         if problem != known:
-            self._note(problem)
+            self._note(problem, may_pass=may_pass and bool(problem))
         return problem
 
     def look_at_node(self) -> threading.Thread:

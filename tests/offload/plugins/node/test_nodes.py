@@ -34,11 +34,20 @@ def test_one_that_cannot_is_asked_again_after_a_day(tmp_path):
     assert nodes.can_read_lazily(tmp_path, DAY_S + 2)
 
 
+def test_what_may_pass_is_looked_at_again_soon(tmp_path):
+    nodes.note(tmp_path, "a", 0.0)
+    nodes.note(tmp_path, "b", 0.0, "nobody answers", may_pass=True)
+    assert nodes.noted(tmp_path, "b", 60.0) == "nobody answers"
+    assert not nodes.can_read_lazily(tmp_path, 60.0)
+    assert nodes.noted(tmp_path, "b", 3600.0) is None
+    assert nodes.can_read_lazily(tmp_path, 3600.0)
+
+
 def test_a_repository_that_does_not_answer_is_told(tmp_path):
     key = tmp_path / "key.pub"
     key.write_text("")
     reading = {"fqrn": "a.b", "urls": ["http://127.0.0.1:9/x"], "master_keys": [key]}
-    assert nodes.look(tmp_path, reading)
+    assert nodes.why_unread(tmp_path, reading)
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "..", ".hidden", "ä \n", ""])

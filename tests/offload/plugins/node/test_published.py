@@ -98,6 +98,8 @@ def test_what_nobody_brings_in_time_is_said_and_noted(
     (fact,) = (tmp_path / "work/nodes").iterdir()
     assert fact.name == "n1.json"
     assert not nodes.can_read_lazily(tmp_path / "work", time.time())
+    # An outage is no property of the node.
+    assert nodes.noted(tmp_path / "work", "n1", time.time() + 3600) is None
 
 
 @pytest.mark.parametrize("runtime", ["bubblewrap", "apptainer"])
