@@ -188,7 +188,7 @@ class Transfer:
         for route in self._routes.all():
             if route.proxy is not None and route.proxy in self._answering:
                 with suppress(*_PROBLEMS):
-                    return self._get(route, path, check, most, _KEPT)
+                    return self._get(route, path, check, most, _KEPT, _LOOK_TIMEOUT)
         origins = ", ".join(dict.fromkeys(r.url for r in self._routes.all()))
         raise problem or UnreachableError(f"{origins}: nobody answers, for a while now")
 
@@ -199,9 +199,10 @@ class Transfer:
         check: Callable[[bytes], Checked],
         most: int,
         headers: Mapping[str, str],
+        timeout: httpx.Timeout = _TIMEOUT,
     ) -> Checked:
         begun = time.monotonic()
-        body = self._body(route, f"{route.url}/{path}", headers, most)
+        body = self._body(route, f"{route.url}/{path}", headers, most, timeout)
         self._routes.worked(route)
         with self._lock:
             self._pace = self._pace.after(len(body), time.monotonic() - begun)
@@ -236,7 +237,9 @@ class Transfer:
                                 f"{url}: expected at most {most:,} bytes, got more"
                             )
             except httpx.TransportError as error:
-                self._answering.discard(route.proxy)
+                # It may be silent because an origin is, but not of what it has itself.
+                if headers is _KEPT or not isinstance(error, httpx.ReadTimeout):
+                    self._answering.discard(route.proxy)
                 if len(body) <= before:
                     raise UnreachableError(f"{route}: {reason(error)}") from None
             except RuntimeError:  # what httpx raises once its client is closed

@@ -4,10 +4,12 @@ import socket
 import threading
 import time
 
+import httpx
 import pytest
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.reading import AbsentError, UnreachableError
+from offload.cache.reading import transfer as module
 from offload.cache.reading.outage import Outage
 from offload.cache.reading.pace import Pace
 from offload.cache.reading.routes import Route, Routes
@@ -178,6 +180,33 @@ def test_in_an_outage_a_proxy_gives_what_it_has(transfer, origin, served):
     origin.stop()  # a proxy that is not there any more is not asked for long, either
     with pytest.raises(UnreachableError, match="nobody answers"):
         asking.get("thing", bytes, patience_s=LONG_S)
+
+
+def test_a_proxy_whose_origin_is_silent_gives_what_it_has(
+    transfer, origin, served, monkeypatch
+):
+    monkeypatch.setattr(module, "_LOOK_TIMEOUT", httpx.Timeout(1.0))
+    ended = threading.Event()
+    silent = {"no-cache"}
+
+    def refuses(path, headers):
+        wanted = headers.get("Cache-Control")
+        if wanted in silent and not path.endswith("/other"):
+            ended.wait()
+        return None if wanted == "only-if-cached" else 503
+
+    origin.refuses = refuses
+    proxy, origin.url = origin.url, "http://elsewhere.example"
+    asking = transfer(origin.url, proxies=(proxy,))
+    with pytest.raises(UnreachableError, match="answers 503"):
+        asking.get("other", bytes, patience_s=0.1)
+    assert asking.get("thing", bytes, patience_s=LONG_S) == served
+    silent.add("only-if-cached")  # it is the proxy that hangs: it is asked once more
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match="nobody answers"):
+            asking.get("thing", bytes, patience_s=LONG_S)
+    assert origin.requests["/thing"] == 2
+    ended.set()
 
 
 def test_an_outage_is_looked_at_now_and_then():
