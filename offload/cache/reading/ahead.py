@@ -16,6 +16,7 @@ from pathlib import Path
 
 from offload.cache.cvmfs.errors import DamagedObjectError
 from offload.cache.cvmfs.names import ObjectName
+from offload.cache.reading.asking import Doing, done
 from offload.cache.reading.bundles import INDEX, RAW, Place, places, unpack
 from offload.cache.reading.store import content_at
 
@@ -44,9 +45,10 @@ class _Part:
                 self._path, self._is_raw = path, is_raw
                 self._is_settled.set()
 
-    def content(self) -> bytes | None:
+    def content(self, do: Doing = done) -> bytes | None:
         """Return all that it holds, once it is here; None if it cannot be had."""
-        self._is_settled.wait()
+        if not self._is_settled.is_set():
+            do(self._is_settled.wait)
         with self._lock:
             if self._data is None and self._path is not None:
                 try:
@@ -117,11 +119,21 @@ class Ahead:
         self._places = {}
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def read(self, name: ObjectName, offset: int, size: int) -> bytes | None:
-        """Return bytes of an object's content; None if the bundle has it not, whole."""
-        self._is_open.wait()
+    def read(
+        self, name: ObjectName, offset: int, size: int, do: Doing = done
+    ) -> bytes | None:
+        """Return bytes of an object's content; None if the bundle has it not, whole.
+
+        Args:
+            name: of the object.
+            offset: in its content.
+            size: how many.
+            do: waits for what is on its way.
+        """
+        if not self._is_open.is_set():
+            do(self._is_open.wait)
         place = self._places.get(name)
-        if place is None or (data := self._part(place.part).content()) is None:
+        if place is None or (data := self._part(place.part).content(do)) is None:
             return None
         start, end = place.start + offset, place.start + place.size
         # What is cut is no part of that index: nobody is shown less than there is.

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Result = TypeVar("Result")
 
@@ -21,6 +21,17 @@ PROCESSES = Path("/proc")
 _LOOK_S = 0.2
 _KILLED = 1 << signal.SIGKILL - 1
 _SIGNALS = ("SigPnd", "ShdPnd")
+
+
+class Doing(Protocol):
+    """Does some work, however long that takes, or gives it up."""
+
+    def __call__(self, work: Callable[[], Result]) -> Result: ...
+
+
+def done(work: Callable[[], Result]) -> Result:
+    """Return what some work returns, whoever waits for that."""
+    return work()
 
 
 def done_while_asked(work: Callable[[], Result], asker: int) -> Result:

@@ -25,6 +25,7 @@ import mfusepy
 from offload.cache.cvmfs.names import ObjectName, Suffix
 from offload.cache.cvmfs.rows import Chunk, Row
 from offload.cache.errors import CacheError
+from offload.cache.reading.ahead import Ahead
 from offload.cache.reading.asking import done_while_asked
 from offload.cache.reading.bundles import Use
 from offload.cache.reading.fetching import Fetcher
@@ -61,7 +62,7 @@ class ImageFilesystem(mfusepy.Operations):
         fetcher: gets what is read.
         trace: notes it.
         trace_path: where the trace is kept.
-        ahead: returns bytes of an object's content, given offset and size, if it has it.
+        ahead: has some of what is read, or soon.
         mounted: called once the kernel asks.
     """
 
@@ -75,7 +76,7 @@ class ImageFilesystem(mfusepy.Operations):
         fetcher: Fetcher,
         trace: Trace,
         trace_path: Path,
-        ahead: Callable[[ObjectName, int, int], bytes | None],
+        ahead: Ahead,
         mounted: Callable[[], object],
     ) -> None:
         self._view = view
@@ -161,7 +162,7 @@ class ImageFilesystem(mfusepy.Operations):
             whole = row.size
             use = Use(ObjectName(row.digest), row.mode, row.mtime)
         self._note(use, whole)
-        if (data := self._ahead(use.name, offset, size)) is not None:
+        if (data := self._ahead.read(use.name, offset, size, _done)) is not None:
             return data
         with self._as_system_errors():
             return self._pieces.read(row, index, use.name, size, offset)

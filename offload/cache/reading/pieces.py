@@ -5,28 +5,20 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from offload.cache.cvmfs.names import ObjectName
 from offload.cache.cvmfs.rows import Row
 from offload.cache.errors import NoSpaceError
+from offload.cache.reading.asking import Doing
 from offload.cache.reading.fetching import Fetcher
-
-Result = TypeVar("Result")
 
 _OPEN = 512
 _LOOSE = 8
 """So many are in memory: of files in chunks, a chunk each."""
-
-
-class Doing(Protocol):
-    """Does some work, however long that takes, or gives it up."""
-
-    def __call__(self, work: Callable[[], Result]) -> Result: ...
 
 
 class Pieces:

@@ -62,7 +62,7 @@ def serve(
         reader.fetcher,
         reader.trace(image),
         trace_path,
-        ahead.read,
+        ahead,
         mounted,
     )
     sys.setswitchinterval(_SWITCH_S)

@@ -79,6 +79,20 @@ def test_many_threads_that_ask_before_it_is_there_get_it(ahead, files, contents)
     assert list(got.values()) == [contents] * 8
 
 
+def test_who_gives_up_does_not_wait_for_what_is_on_its_way(ahead, files, contents):
+    def give_up(_work):
+        raise InterruptedError
+
+    name = next(iter(contents))
+    with pytest.raises(InterruptedError):
+        ahead.read(name, 0, ALL, give_up)
+    ahead.add(INDEX, dict(files)[INDEX])
+    with pytest.raises(InterruptedError):
+        ahead.read(name, 0, ALL, give_up)
+    bring(ahead, files)
+    assert ahead.read(name, 0, ALL, give_up) == contents[name]
+
+
 def test_what_has_come_is_there_before_the_rest_is(ahead, files, contents):
     by_name = dict(files)
     ahead.add(b"1", by_name[b"1"])
