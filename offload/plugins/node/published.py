@@ -9,7 +9,6 @@ outlives a killed wrapper, keeps it until he ends.
 from __future__ import annotations
 
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Mapping
@@ -177,9 +176,7 @@ class Published:
     def close(self) -> None:
         """Take away what is mounted."""
         for mount in self._mounts:
-            # Somebody of before uses it still: it goes with him.
-            with suppress(subprocess.TimeoutExpired):
-                if problem := mount.close():
-                    self.problem = f"its environment, node {self._node}: {problem}"
+            if problem := mount.close():
+                self.problem = f"its environment, node {self._node}: {problem}"
         if self._repository is not None:
             self._repository.close()
