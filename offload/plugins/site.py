@@ -48,7 +48,6 @@ class Site:
         Raises:
             ProblemError: one of them cannot be run here, now or ever.
         """
-        known = [data for data in pods if data.pod.uid in self.table]
         new = [data for data in pods if data.pod.uid not in self.table]
         accepted = [(self._record(data), data) for data in new]
         if new:
@@ -59,7 +58,7 @@ class Site:
             except OSError as error:
                 raise self._no_room(error) from None
             self.reconciler.wake()
-        for data in known:
+        for data in pods:  # another may have come while we waited
             self._refuse_other(data)
         return tuple(self._created(data.pod.uid) for data in pods)
 
