@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facility.text import counted
 from offload.cache import CacheError, NoSpaceError, SiteCache
@@ -39,6 +39,9 @@ class Site:
     cache: SiteCache
     free_bytes: Callable[[], int]
     clock: Callable[[], float] = time.time
+    _accepting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    """Held while pods are taken in: who heard no answer may ask again before we are done
+    with his first question, or that they be deleted."""
 
     async def create(
         self, pods: Sequence[RetrievedPodData]
@@ -48,22 +51,26 @@ class Site:
         Raises:
             ProblemError: one of them cannot be run here, now or ever.
         """
-        new = [data for data in pods if data.pod.uid not in self.table]
-        accepted = [(self._record(data), data) for data in new]
-        if new:
-            await self._check_room()
-            await self._check_snapshots([data.pod for data in new])
-            try:
-                await self.table.accept(accepted)
-            except OSError as error:
-                raise self._no_room(error) from None
-            self.reconciler.wake()
-        for data in pods:  # another may have come while we waited
+        async with self._accepting:
+            new = [data for data in pods if data.pod.uid not in self.table]
+            accepted = [(self._record(data), data) for data in new]
+            if new:
+                await self._check_room()
+                await self._check_snapshots([data.pod for data in new])
+                try:
+                    await self.table.accept(accepted)
+                except OSError as error:
+                    raise self._no_room(error) from None
+                self.reconciler.wake()
+        for data in pods:
             self._refuse_other(data)
         return tuple(self._created(data.pod.uid) for data in pods)
 
     async def delete(self, uid: str) -> Entry | None:
         """Want a pod to end. Durable: it is seen to until it has."""
+        if uid not in self.table:
+            async with self._accepting:
+                pass  # it may be coming
         entry = self.table.get(uid)
         if entry is None:
             return None

@@ -68,7 +68,6 @@ class Table:
         self._entries: dict[str, Entry] = {}
         # Higher than anything that a plugin before this one has given out.
         self._sequence = int(clock() * 1000)
-        self._accepting = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._has_news = False
 
@@ -91,30 +90,27 @@ class Table:
         return self._entries.get(uid)
 
     async def accept(self, accepted: list[tuple[Record, RetrievedPodData]]) -> None:
-        """Take pods in; durable once this has returned.
+        """Take new pods in, one call after the other; durable once this has returned.
 
         Raises:
             OSError: the disk is full, say; then none was taken in.
         """
-        # Who heard no answer may ask again before we are done with his first question.
-        async with self._accepting:
-            new = [each for each in accepted if each[0].uid not in self._entries]
 
-            def write() -> None:
-                try:
-                    for record, data in new:
-                        self.work.accept(record, data)
-                except OSError:
-                    for record, _ in new:
-                        self.work.forget_pod(record.uid)
-                    raise
+        def write() -> None:
+            try:
+                for record, data in accepted:
+                    self.work.accept(record, data)
+            except OSError:
+                for record, _ in accepted:
+                    self.work.forget_pod(record.uid)
+                raise
 
-            await asyncio.to_thread(write)
-            for record, data in new:
-                if record.uid not in self._entries:
-                    entry = Entry(record, data.pod)
-                    self._entries[record.uid] = entry
-                    self._show(entry)
+        await asyncio.to_thread(write)
+        for record, data in accepted:
+            if record.uid not in self._entries:
+                entry = Entry(record, data.pod)
+                self._entries[record.uid] = entry
+                self._show(entry)
         await self.announce()
 
     def save(self, entry: Entry, record: Record) -> None:
