@@ -63,6 +63,7 @@ class Lifecycle:
         Raises:
             PodError: the pod cannot run here.
             SupersededError: it is another attempt's by now.
+            UnwantedError: it is to end before anything of it ran.
         """
         self._begin_attempt()
         launcher = self._launcher()
@@ -87,6 +88,7 @@ class Lifecycle:
                     self._scratch,
                     runtime=runtime.name,
                     is_lazy=self._pod.tasks is None,
+                    is_wanted=self._is_wanted,
                 )
             volumes = ensure_volumes(
                 self._pod,
@@ -238,6 +240,11 @@ class Lifecycle:
                 f"pod {self._folder.path.name}: {current.allocation}, attempt "
                 f"{current.attempt}, has it now"
             )
+
+    def _is_wanted(self) -> bool:
+        self._check_claim()
+        self._decide_stop(())
+        return self.stop is None
 
     def _decide_stop(self, active: Sequence[Progress]) -> None:
         now = time.time()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offload.plugins.node import nodes
-from offload.plugins.node.folder import PodError
+from offload.plugins.node.folder import NodeError, PodError
 from offload.plugins.node.scratch import MOUNTED, TREES
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ TOP = "/run/environments"
 """Where jobs see what is mounted."""
 
 
+class UnwantedError(NodeError):
+    """The pod is to end before its environment is here."""
+
+
 class Published:
     """What a pod has from the repository by itself.
 
@@ -45,6 +49,7 @@ class Published:
         scratch: the pod's folder on this node.
         runtime: that its containers run under.
         is_lazy: whether all of them run on this node.
+        is_wanted: asked while others bring the environment: whether to wait on.
     """
 
     def __init__(
@@ -57,7 +62,9 @@ class Published:
         *,
         runtime: str,
         is_lazy: bool,
+        is_wanted: Callable[[], bool],
     ) -> None:
+        self._is_wanted = is_wanted
         self._uid = uid
         self._node = node
         self._work = work
@@ -82,6 +89,7 @@ class Published:
 
         Raises:
             PodError: it cannot be had; the error names node and reason.
+            UnwantedError: the pod is to end.
         """
         from offload.cache import CacheError, MissingBlobsError
         from offload.cache.lazily import fetch_whole
@@ -140,6 +148,7 @@ class Published:
 
         Raises:
             UnreachableError: neither is so in time.
+            UnwantedError: the pod is to end.
         """
         from offload.cache.lazily import lacking
         from offload.cache.reading.errors import UnreachableError
@@ -149,6 +158,8 @@ class Published:
         while lacking(site, snapshot) and (problem := why_unreachable(settings)):
             if time.monotonic() > until:
                 raise UnreachableError(f"{problem}; nor did anybody bring it in time")
+            if not self._is_wanted():
+                raise UnwantedError(f"its environment was not here yet: {problem}")
             time.sleep(_AGAIN_S)
 
     def _note(self, problem: str, *, may_pass: bool) -> None:

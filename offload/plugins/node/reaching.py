@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from functools import cache
 
 import httpx
 
@@ -25,32 +26,35 @@ def why_unreachable(settings: RepositorySettings, patience_s: float = 3.0) -> st
     Args:
         settings: the routes.
         patience_s: to connect to one, and as long for its answer; all together have
-            twice that.
+            twice that, of which each has its share.
 
     Returns:
         why nobody answers, in one line that names the last route; empty if one does.
     """
     problem = ""
-    context = ssl.create_default_context()
     until = time.monotonic() + 2 * patience_s
-    for proxy in settings.proxies:
-        for url in settings.urls:
-            left = min(patience_s, until - time.monotonic())
-            if left <= 0:
-                return problem
-            route = url if proxy == DIRECT else f"{url} through {proxy}"
-            try:
-                status = httpx.head(
-                    f"{url}/{FILE_NAME}",
-                    proxy=None if proxy == DIRECT else proxy,
-                    timeout=left,
-                    trust_env=False,
-                    verify=context,
-                ).status_code
-            except httpx.TransportError as error:
-                problem = f"{route}: {reason(error)}"
-            else:
-                if status not in _REFUSED:
-                    return ""
-                problem = f"{route}: answers {status} to this node"
+    routes = [(proxy, url) for proxy in settings.proxies for url in settings.urls]
+    for left, (proxy, url) in zip(range(len(routes), 0, -1), routes, strict=True):
+        share_s = max(patience_s / 10, (until - time.monotonic()) / left)
+        route = url if proxy == DIRECT else f"{url} through {proxy}"
+        try:
+            status = httpx.head(
+                f"{url}/{FILE_NAME}",
+                proxy=None if proxy == DIRECT else proxy,
+                timeout=min(patience_s, share_s),
+                trust_env=False,
+                verify=_context(),
+            ).status_code
+        except httpx.TransportError as error:
+            problem = f"{route}: {reason(error)}"
+        else:
+            if status not in _REFUSED:
+                return ""
+            problem = f"{route}: answers {status} to this node"
     return problem
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    """Certificates take longer to read than an answer to come."""
+    return ssl.create_default_context()

@@ -13,6 +13,7 @@ from offload.plugins.node.ending import finish, finished, gather_ends
 from offload.plugins.node.folder import ExitCode, PodError, PodFolder, write_json
 from offload.plugins.node.lifecycle import Lifecycle, SupersededError
 from offload.plugins.node.pod import Pod, read_pod
+from offload.plugins.node.published import UnwantedError
 from offload.plugins.node.settings import NodeSettings
 from offload.plugins.node.status import Ended
 from offload.plugins.node.termination import LOST
@@ -50,6 +51,10 @@ def _run_claimed(folder: PodFolder, pod: Pod, claim: Claim) -> ExitCode:
     except SupersededError as error:
         _say(str(error))
         return ExitCode.CLAIMED
+    except UnwantedError as error:
+        _say(str(error))
+        if lifecycle is not None:
+            lifecycle.abort()
     except PodError as error:
         # Any other error ends this process, and the next one goes on.
         reason, message = "ContainerCannotRun", str(error)

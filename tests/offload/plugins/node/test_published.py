@@ -1,6 +1,8 @@
 """What a pod has from the repository by itself: where that fails."""
 
 import hashlib
+import json
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -10,12 +12,14 @@ import pytest
 from offload.cache import SiteCache
 from offload.plugins.node import nodes
 from offload.plugins.node import published as module
-from offload.plugins.node.folder import PodError
-from offload.plugins.node.published import Published
+from offload.plugins.node.folder import ExitCode, PodError
+from offload.plugins.node.published import Published, UnwantedError
+from offload.plugins.node.settings import NodeSettings
 from offload.snapshot import Base, Entry, Kind, Part, Snapshot, Tree, unpack
 from offload.snapshot.images.image import write_image
 from offload.snapshot.images.manifests import write_trees
 from offload.snapshot.layers.writing import LayerWriter
+from tests.offload.plugins.node.pods import PodAtHand, make_pod
 
 BASE = Base("x86_64", "glibc", "2.36", "/usr/bin/python3", "3.11.2")
 
@@ -24,7 +28,7 @@ BASE = Base("x86_64", "glibc", "2.36", "/usr/bin/python3", "3.11.2")
 def make(tmp_path):
     """Make what a pod has of a repository that this node has no way to."""
 
-    def make(*, runtime="bubblewrap", is_lazy=True):
+    def make(*, runtime="bubblewrap", is_lazy=True, is_wanted=lambda: True):
         key, scratch = tmp_path / "key.pub", tmp_path / "scratch"
         key.write_text("")
         scratch.mkdir(exist_ok=True)
@@ -38,6 +42,7 @@ def make(tmp_path):
             scratch,
             runtime=runtime,
             is_lazy=is_lazy,
+            is_wanted=is_wanted,
         )
 
     return make
@@ -112,12 +117,49 @@ def test_what_this_node_cannot_reach_others_bring(
         target=lambda: done.append(make(runtime=runtime).trees(site, image))
     )
     waiting.start()
-    while not noted(tmp_path):
+    while waiting.is_alive() and not noted(tmp_path):
         time.sleep(0.01)
     bring()
     waiting.join()
     assert done == [None]
     assert site.is_ready(image)
+
+
+def test_who_is_to_end_does_not_wait_for_others(make, site, snapshot):
+    answers = iter([True, False])
+    published = make(is_wanted=lambda: next(answers))
+    with pytest.raises(UnwantedError, match="not here yet"):
+        published.trees(site, snapshot[0])
+
+
+@pytest.mark.parametrize("how", ["cancelled", "signal", "deadline"])
+def test_a_pod_that_waits_for_its_environment_can_be_ended(
+    tmp_path, site, snapshot, how
+):
+    work = tmp_path / "work"
+    pod = PodAtHand(work / "pods/u")
+    pod.folder.path.mkdir(parents=True)
+    key = tmp_path / "key.pub"
+    key.write_text("")
+    urls = ["http://127.0.0.1:9"]
+    reading = {"fqrn": "a.b", "urls": urls, "master_keys": [str(key)]}
+    NodeSettings(runtime="none", scratch=str(work), reading=reading).save(work)
+    reference = f"analysis-facility/snapshot@{snapshot[0]}"
+    document = make_pod(volumes=[{"name": "env", "image": {"reference": reference}}])
+    if how == "deadline":
+        document["pod"]["spec"]["activeDeadlineSeconds"] = 2
+    pod.folder.pod.write_text(json.dumps(document))
+    wrapper = pod.start()
+    pod.wait((work / "nodes").exists, "that it looked")
+    if how == "cancelled":
+        pod.folder.cancelled.touch()
+    elif how == "signal":
+        wrapper.send_signal(signal.SIGTERM)
+    assert wrapper.wait(60) == ExitCode.FAILED
+    reason = {"signal": "Terminated", "deadline": "DeadlineExceeded"}
+    assert pod.done["stop"] == reason.get(how, "Cancelled")
+    assert pod.ended()["reason"] == pod.done["stop"]
+    pod.close()
 
 
 @pytest.mark.parametrize("runtime", ["apptainer", "none"])
