@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from offload.cache import SiteCache
+from offload.cache.pinned import fetch_pinned
 from offload.cache.removal import remove_tree
 from offload.outputs import PACK
 from offload.plugins.config import RetentionConfig
@@ -56,7 +57,7 @@ class Retention:
         self._closed.add(uid)
 
     async def sweep(self) -> None:
-        """Look at everything that has ended."""
+        """Look at everything that has ended, and at what those that have not lack."""
         for entry in self._table:
             if entry.record.stage is Stage.ENDED:
                 if entry.record.uid not in self._closed:
@@ -76,6 +77,7 @@ class Retention:
             self._cache.forget_pods, self._is_known, self._clock() - VANISHED_S
         )
         await asyncio.to_thread(self._cache.collect)
+        await asyncio.to_thread(fetch_pinned, self._cache)
         await asyncio.to_thread(self._report)
 
     def _is_known(self, uid: str) -> bool:

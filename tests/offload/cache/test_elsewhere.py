@@ -21,6 +21,7 @@ from offload.cache import (
 )
 from offload.cache import elsewhere as module
 from offload.cache.composing import compose_lazily, is_ready
+from offload.cache.pinned import fetch_pinned
 from offload.snapshot import Blob, unpack
 from offload.snapshot.images.image import read_image
 
@@ -100,11 +101,11 @@ def root(tmp_path, home, public):
     return root
 
 
-def send(home, snapshot, cache, public=()) -> set[str]:
+def send(home, snapshot, cache, public=(), image="") -> set[str]:
     """Send what is lacking and does not come; return which blobs that were."""
     blobs = {blob.digest: blob for blob in home.blobs(snapshot)}
     sent = set()
-    for missing in cache.missing(blobs.values(), public):
+    for missing in cache.missing(blobs.values(), public, image):
         if not missing.is_coming:
             incoming = cache.incoming(missing.digest, blobs[missing.digest].size)
             incoming.append(0, home.store.read(missing.digest))
@@ -315,6 +316,33 @@ def test_what_is_sooner_read_lazily_is_not_waited_for_and_comes_later(
     cache.unpin("uid")
     cache.forget_pods(lambda _: True, 0.0)
     assert repository.forgotten == ["uid", "vanished"]
+
+
+def test_what_was_to_come_later_is_asked_for_after_a_kill(
+    home, environment, public, root, work, monkeypatch
+):
+    monkeypatch.setattr(module, "LATER_S", 3600.0)
+    monkeypatch.setattr(module, "STILL_S", 0.01)
+    can = [True]
+    killed = Repository(root)
+    cache = SiteCache(
+        work,
+        repository=killed,
+        is_sooner=lambda *_: True,
+        can_mount=lambda: can[0],
+    )
+    cache.pin("uid", [environment.image])
+    assert send(home, environment, cache, {public}, "sha256:" + "7" * 64)
+    fetch_pinned(cache)  # as long as it lives, nothing is to come sooner
+    assert cache.missing_of(environment.image) == ()
+    repository = Repository(root)
+    after = SiteCache(work, repository=repository)
+    fetch_pinned(after)
+    eventually(lambda: after.has(public))
+    fetch_pinned(after)
+    assert repository.fetched == [public]
+    assert killed.fetched == []
+    can[0] = False
 
 
 def test_what_nobody_can_read_lazily_any_more_comes_at_once(
