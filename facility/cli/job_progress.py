@@ -97,7 +97,7 @@ class PublishingProgress(_Shown):
         if total:  # nobody says any more once all is here and is being published
             self._last = done, total
         done, total = self._last
-        words = "waiting for a push" if not total else "publishing"
+        words = "publishing" if total else "waiting"
         self._draw(f"{words}...", done, total)
 
 

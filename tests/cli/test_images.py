@@ -218,7 +218,7 @@ def test_what_waits_for_a_push_has_no_end_yet_and_keeps_the_last_amount(monkeypa
             (task,) = progress._bar.tasks
             told.append((task.description, task.completed, task.total))
     assert told == [
-        ("waiting for a push...", 0, None),
+        ("waiting...", 0, None),
         ("publishing...", 3, 7),
         ("publishing...", 3, 7),
     ]

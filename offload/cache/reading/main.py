@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="offload-cache",
         description="Keeps what jobs of this site read of published environments.",
         epilog="Exit codes: 0 done; 1 not possible; 2 wrong input or settings; 3 nobody "
-        "answers and it is not here.",
+        "answers and it is not here; 130 after Ctrl-C.",
     )
     parser.add_argument(
         "--config",
